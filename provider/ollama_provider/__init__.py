@@ -1,0 +1,1 @@
+"""Ollama models as code: the resource, its lifecycle and the engines' adapters."""

@@ -1,0 +1,55 @@
+"""How the provider reaches servers: from an engine's configuration, else from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ollama_provider.model import InvalidDeclarationError, Problem
+from ollama_provider.ollama.api import Connection
+from ollama_provider.ollama.names import InvalidServerError, server_url
+
+TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it
+HOST_VARIABLE = "OLLAMA_HOST"
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """A provider's configuration, with the secrets out of every repr."""
+
+    host: str
+    token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str | None = None
+
+    @classmethod
+    def read(cls, configuration: Mapping[str, Any], environment: Mapping[str, str]) -> "ProviderSettings":
+        """From `host`, `token`, `headers` and `ca_file`; what is not configured comes from the environment.
+
+        Raises InvalidDeclarationError, whose texts repeat no secret.
+        """
+        headers = configuration.get("headers") or {}
+        ca_file = configuration.get("ca_file") or None
+        problems = []
+        if not isinstance(headers, Mapping) or not all(_is_header(item) for item in headers.items()):
+            problems.append(Problem(("headers",), "something else", "a map of header names to one-line texts"))
+        if ca_file and not Path(ca_file).is_file():
+            problems.append(Problem(("ca_file",), f"{ca_file!r}", "a file with the certificates of an authority"))
+        host = configuration.get("host") or environment.get(HOST_VARIABLE, "")
+        try:
+            server_url(host)
+        except InvalidServerError as error:
+            source = "host" if configuration.get("host") else HOST_VARIABLE
+            problems.append(Problem((source,), "an address that cannot be used", str(error)))
+        if problems:
+            raise InvalidDeclarationError(problems)
+        token = configuration.get("token") or environment.get(TOKEN_VARIABLE) or None
+        return cls(host=host, token=token, headers=dict(headers), ca_file=ca_file)
+
+    def connection(self, resource_host: str | None) -> Connection:
+        """The connection to a resource's own host, or to the provider's."""
+        return Connection(server_url(resource_host or self.host), self.token, self.headers, self.ca_file)
+
+
+def _is_header(item: tuple[object, object]) -> bool:
+    return all(isinstance(part, str) and part.isprintable() for part in item)

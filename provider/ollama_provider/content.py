@@ -1,0 +1,238 @@
+"""Making a model present on a server: pulled, derived or uploaded, verified, and with a way back.
+
+While a name's content is exchanged, the old content keeps a second name. It is what lets the old runner be unloaded,
+what is gone back to, and what a next run finds where this one was cut off.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ollama_provider.memory import Report
+from ollama_provider.model import ModelDeclaration, PullPolicy
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.api import InstalledModel, TransferProgress
+from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
+from ollama_provider.ollama.names import ModelName
+from ollama_provider.server import Server
+
+REPORT_SECONDS = 5.0
+RETRY_SECONDS = (1.0, 3.0, 9.0)
+TIDY_SECONDS = 5.0
+_HASH_CHUNK = 2**22
+
+
+class GgufFile(TypedDict):
+    """What a local file was when it was uploaded; size and mtime_ns save reading it again to see that it still is."""
+
+    digest: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A model that is there now. `previous` is the second name of what the name held before, where that differs."""
+
+    model: InstalledModel
+    previous: InstalledModel | None
+
+
+def second_name(name: ModelName) -> ModelName:
+    """Under which the old content of a name is kept while it is exchanged."""
+    return name.beside("ollama-iac-previous")
+
+
+def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
+    """What a local file is now; reads all of it, unless size and time are those that were seen."""
+    stat = path.stat()
+    if seen and (stat.st_size, stat.st_mtime_ns) == (seen["size"], seen["mtime_ns"]):
+        return seen
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_HASH_CHUNK):
+            digest.update(chunk)
+    return GgufFile(digest=f"sha256:{digest.hexdigest()}", size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+
+async def make_present(
+    server: Server, declared: ModelDeclaration, gguf: GgufFile | None, report: Report, *, must_make: bool
+) -> Presence:
+    """Brings the declared content under the declared name, or raises with what was there as it was.
+
+    `must_make` says that a derived or uploaded model is not known to have its declared content already.
+    """
+    name, second = declared.model_name, second_name(declared.model_name)
+    installed = await server.client.installed()
+    before = installed.get(name)
+    if _has_content(declared, before, must_make):
+        assert before is not None
+        return Presence(before, _differing(installed.get(second), before))
+    if declared.pull_policy is PullPolicy.NEVER and not declared.is_made_here:
+        found = f"its digest there is {before.digest}" if before else "it is not there"
+        words = f'{found}, and pull_policy = "never" forbids to get it'
+        raise RefusedError(f"the presence of {name}", server.client.url, words)
+    server.changed()
+    try:
+        if before and second not in installed:
+            await server.client.copy(name, second)
+        await _fetch(server, declared, gguf, report)
+        installed = await server.client.installed()
+        after = installed.get(name)
+        if after is None:
+            raise NotFoundError(f"the presence of {name}", server.client.url, "it was made, and is not there")
+        if declared.expected_digest not in (None, after.digest):
+            await _undo(server, name, before)
+            words = f"expected digest {declared.expected_digest}, and {after.digest} came"
+            raise RefusedError(f"the content of {name}", server.client.url, words)
+    except BaseException:
+        await _tidy(server, name)
+        raise
+    finally:
+        server.changed()
+    previous = _differing(installed.get(second), after)
+    if previous is None and second in installed:
+        await forget(server, second_name(name))
+    return Presence(after, previous)
+
+
+async def restore_previous(server: Server, name: ModelName) -> None:
+    """Gives a name its old content back. The second name goes only when that has been done."""
+    await server.client.copy(second_name(name), name)
+    await forget(server, second_name(name))
+
+
+async def forget(server: Server, name: ModelName) -> None:
+    """Removes a name; the files of its content go with it where no other name has them. Gone already is success."""
+    server.changed()
+    try:
+        await server.client.delete(name)
+    except NotFoundError:
+        pass
+    finally:
+        server.changed()
+
+
+def _has_content(declared: ModelDeclaration, present: InstalledModel | None, must_make: bool) -> bool:
+    if present is None or declared.expected_digest not in (None, present.digest):
+        return False
+    if declared.is_made_here:
+        return not must_make
+    return declared.pull_policy is not PullPolicy.ALWAYS
+
+
+def _differing(previous: InstalledModel | None, current: InstalledModel) -> InstalledModel | None:
+    return previous if previous and previous.digest != current.digest else None
+
+
+async def _undo(server: Server, name: ModelName, before: InstalledModel | None) -> None:
+    if before:
+        await restore_previous(server, name)
+    else:
+        await server.client.delete(name)
+
+
+async def _tidy(server: Server, name: ModelName) -> None:
+    """After a failure, and after Ctrl-C: drops a second name that is not needed, if the server still answers."""
+    try:
+        async with asyncio.timeout(TIDY_SECONDS):
+            installed = await server.client.installed()
+            now, second = installed.get(name), installed.get(second_name(name))
+            if now and second and now.digest == second.digest:
+                await forget(server, second_name(name))
+    except (OllamaError, TimeoutError):
+        return  # the second name stays, and the next run finds it
+
+
+async def _fetch(server: Server, declared: ModelDeclaration, gguf: GgufFile | None, report: Report) -> None:
+    name = declared.model_name
+    try:
+        async with asyncio.timeout(durations.seconds(declared.timeouts.pull)) as waiting:
+            if declared.base_name:
+                await _have_base(server, declared, report)
+                await _make(server, declared, {"from": str(declared.base_name)}, report)
+            elif gguf:
+                assert declared.gguf is not None
+                await _upload(server, Path(declared.gguf), gguf, report)
+                await _make(server, declared, {"files": {"model.gguf": gguf["digest"]}}, report)
+            else:
+                await _pull(server, name, declared.insecure, report)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+        words = f"not done within {declared.timeouts.pull}; what was downloaded stays for the next try"
+        raise UnreachableError(f"the making of {name}", server.client.url, words) from None
+
+
+async def _have_base(server: Server, declared: ModelDeclaration, report: Report) -> None:
+    base = declared.base_name
+    assert base is not None
+    is_there = base in await server.client.installed()
+    if is_there and declared.pull_policy is not PullPolicy.ALWAYS:
+        return
+    if declared.pull_policy is PullPolicy.NEVER:
+        words = 'it is not there, and pull_policy = "never" forbids to get it'
+        raise RefusedError(f"the presence of base {base}", server.client.url, words)
+    await _pull(server, base, declared.insecure, report)
+
+
+async def _make(server: Server, declared: ModelDeclaration, source: dict[str, Any], report: Report) -> None:
+    fields = {"parameters": declared.parameters, "system": declared.system, "template": declared.template}
+    await server.client.create(declared.model_name, source | {key: value for key, value in fields.items() if value})
+    report(f"{declared.model_name}: made from {declared.base or declared.gguf}")
+
+
+async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) -> None:
+    if await server.client.has_blob(gguf["digest"]):
+        return
+    await server.client.upload_blob(gguf["digest"], file, _Reporter(f"{file.name}: uploading", report))
+
+
+async def _pull(server: Server, name: ModelName, insecure: bool, report: Report) -> None:
+    report(f"{name}: pulling")
+    for wait in (*RETRY_SECONDS, None):
+        try:
+            await server.client.pull(name, insecure=insecure, progress=_Reporter(f"{name}: pulling", report))
+        except (TransientError, UnreachableError) as error:
+            if wait is None:
+                raise
+            report(f"{error}; trying again in {wait:g} s, going on from what was downloaded")
+            await asyncio.sleep(wait)
+        else:
+            report(f"{name}: pulled and verified")
+            return
+
+
+class _Reporter:
+    """Turns a transfer's many lines into few: what is under way, bytes, rate and time left, every five seconds."""
+
+    def __init__(self, what: str, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._report, self._clock = what, report, clock
+        self._started = self._reported = clock()
+        self._completed_at_start: int | None = None
+
+    def __call__(self, progress: TransferProgress) -> None:
+        now = self._clock()
+        if self._completed_at_start is None and progress.total:
+            self._completed_at_start, self._started = progress.completed, now
+        if now - self._reported < REPORT_SECONDS or not progress.total:
+            return
+        self._reported = now
+        rate = (progress.completed - (self._completed_at_start or 0)) / max(now - self._started, 1e-9)
+        left = (
+            f", {durations.text(round((progress.total - progress.completed) / rate) * 10**9)} left" if rate > 0 else ""
+        )
+        done = progress.completed / progress.total
+        self._report(f"{self._what} {done:.0%} of {_bytes(progress.total)}, {_bytes(rate)}/s{left}")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,368 @@
+"""The life of a declared model: check, diff, create, read, update, delete and import. Knows no engine.
+
+The check is `model.problems_of`. An adapter hands over plain values and gets plain values back: a state is a dict that
+JSON can hold, the declared inputs and beside them what was found (`OUTPUTS`). Nothing that moves by itself is in it.
+Every failure of a server is an OllamaError, every wrong input an InvalidDeclarationError; a cancelled call leaves what
+the next one goes on from.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ollama_provider import content, memory
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.memory import Report
+from ollama_provider.model import (
+    MemoryManagement,
+    ModelDeclaration,
+    OnDestroy,
+    Problem,
+    PullPolicy,
+    Timeouts,
+    declare,
+)
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.api import InstalledModel, Running
+from ollama_provider.ollama.errors import NotFoundError, OllamaError
+from ollama_provider.ollama.names import ModelName, server_url
+from ollama_provider.server import Server, Servers, View
+
+State = dict[str, Any]
+
+INPUTS = tuple(ModelDeclaration.model_fields)
+OUTPUTS = {
+    "id": "The model's name in full as it was created, with `@host` where the resource has its own host.",
+    "digest": "The sha256 of the model's manifest in hex, as /api/tags shows it.",
+    "size": "Bytes on disk.",
+    "family": "The architecture's family, such as `llama`.",
+    "parameter_size": "The number of parameters, such as `8.0B`.",
+    "quantization_level": "The quantization of the weights, such as `Q4_K_M`.",
+    "context_length": "The context that the model was trained for, in tokens.",
+    "capabilities": "What the model can do, such as `completion` or `embedding`.",
+    "pinned": "Whether the model is in memory and will not be released by itself.",
+    "drift": "What on the server is not as declared, in words; empty where all is well.",
+    "gguf_file": "What the uploaded local file was: its digest, its size in bytes and its time.",
+}
+NO_DRIFT = memory.AS_DECLARED
+CONTENT_REPLACED = "its content was replaced by somebody else"
+APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
+_CONTENT_INPUTS = ("base", "parameters", "system", "template")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Which properties a declaration changes of a state, and which of them need another resource in its place."""
+
+    changed: tuple[str, ...]
+    replaces: tuple[str, ...] = ()
+
+
+def difference(state: Mapping[str, Any], values: Mapping[str, Any], unknown: Collection[str] = ()) -> Difference:
+    """What an update would change. `llama3` is `llama3:latest` and `5m` is `300s`: no change of text is a change."""
+    old = _normal(state)
+    new = _normal({name: value for name, value in values.items() if name not in unknown})
+    changed = [name for name in INPUTS if name in unknown or old.get(name) != new.get(name)]
+    if "digest" in changed and "digest" not in unknown and new.get("digest") is None:
+        changed.remove("digest")  # not declared (any more): whichever is there is right
+    if state.get("drift"):
+        changed.append("drift")
+    if new.get("pull_policy") == PullPolicy.ALWAYS and not changed:
+        changed.append("pull_policy")
+    if "gguf" not in changed and new.get("gguf") and _gguf_changed(state, Path(new["gguf"])):
+        changed.append("gguf")
+    return Difference(tuple(changed), tuple(name for name in changed if name == "host"))
+
+
+def identity(declared: ModelDeclaration) -> str:
+    """The id of a resource: what an import takes."""
+    return f"{declared.model_name}@{server_url(declared.host)}" if declared.host else str(declared.model_name)
+
+
+class Lifecycle:
+    """The operations that ask a server. Belongs to one event loop; many may run in it at once."""
+
+    def __init__(self, settings: ProviderSettings, servers: Servers, report: Report) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._report = report
+
+    async def create(self, values: Mapping[str, Any]) -> State:
+        """Makes present, then places in memory. A model that is there already is taken over as it stands."""
+        declared = declare(values)
+        server = await self._fit_server(declared)
+        await memory.refuse_second_resident(server, declared, {declared.model_name})
+        return await self._apply(server, declared, values, identity(declared), state=None)
+
+    async def update(self, state: Mapping[str, Any], values: Mapping[str, Any]) -> State:
+        """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys."""
+        declared = declare(values)
+        before = _declared_in(state)
+        if declared.model_name == before.model_name:
+            server = await self._fit_server(declared)
+            await memory.refuse_second_resident(server, declared, {declared.model_name})
+            return await self._apply(server, declared, values, state["id"], state)
+        return await self._rename(state, before, declared, values)
+
+    async def read(self, state: Mapping[str, Any]) -> State | None:
+        """The state as it is now, or None where the model is gone. Any other failure is raised: it is not "gone"."""
+        declared = _declared_in(state)
+        server = self._server(declared)
+        view = await server.view()
+        if declared.model_name not in view.installed:
+            return None
+        return await self._observed(server, declared, dict(state), view, state)
+
+    async def delete(self, state: Mapping[str, Any]) -> None:
+        """Unloads, waits until it is out of memory, then deletes, as far as `on_destroy` says. Gone is success."""
+        declared = _declared_in(state)
+        await self._release(self._server(declared), declared)
+
+    async def adopt(self, import_id: str) -> State:
+        """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not."""
+        name, _, host = import_id.partition("@")
+        values = {"name": name} | ({"host": host} if host else {})
+        declared = declare(values)
+        server = self._server(declared)
+        view = await server.view()
+        if declared.model_name not in view.installed:
+            raise NotFoundError(f"the import of {name}", server.client.url, "there is no model of that name")
+        is_pinned = any(
+            model.name == declared.model_name and view.running.is_pinned(model) for model in view.running.models
+        )
+        if is_pinned:
+            values["memory_management"] = "manual"
+        found = values | {"id": identity(declared)}
+        return await self._observed(server, declare(values), found, view, found)
+
+    async def _apply(
+        self,
+        server: Server,
+        declared: ModelDeclaration,
+        values: Mapping[str, Any],
+        resource_id: str,
+        state: Mapping[str, Any] | None,
+    ) -> State:
+        gguf = await self._look_at_gguf(declared, state)
+        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        must_make = state is None or _content_differs(state, declared, gguf)
+        presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
+        await self._settle(server, declared, presence, was_pinned)
+        return await self._result(server, declared, values, resource_id, gguf)
+
+    async def _rename(
+        self, state: Mapping[str, Any], before: ModelDeclaration, declared: ModelDeclaration, values: Mapping[str, Any]
+    ) -> State:
+        """The new one is there and verified before the old one is touched; then one load apart, old out and new in."""
+        server = await self._fit_server(declared)
+        await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
+        gguf = await self._look_at_gguf(declared, state)
+        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
+        installed = await server.client.installed()
+        if before.on_destroy is not OnDestroy.KEEP and before.model_name in installed:
+            await memory.unload(server, before.model_name, before.timeouts.unload, self._report)
+        try:
+            await self._settle(server, declared, presence, was_pinned)
+        except OllamaError as error:
+            if before.model_name in installed:
+                self._report(f"{error}; going back to {before.model_name}")
+                await memory.place(server, before, installed[before.model_name].digest, self._report)
+            raise
+        await self._release(server, before)
+        return await self._result(server, declared, values, state["id"], gguf)
+
+    async def _settle(
+        self, server: Server, declared: ModelDeclaration, presence: content.Presence, was_pinned: bool
+    ) -> None:
+        """Places what is present in memory, in the place of the runner of what the name held before."""
+        name, previous = declared.model_name, presence.previous
+        try:
+            if previous:
+                await memory.unload(
+                    server,
+                    previous.name,
+                    declared.timeouts.unload,
+                    self._report,
+                    shown_as=name,
+                    digest=previous.digest,
+                )
+            await memory.place(server, declared, presence.model.digest, self._report)
+        except OllamaError as error:
+            if previous and was_pinned:
+                await self._bring_back(server, declared, previous, error)
+            raise
+        if previous:
+            await content.forget(server, previous.name)
+
+    async def _bring_back(
+        self, server: Server, declared: ModelDeclaration, previous: InstalledModel, error: OllamaError
+    ) -> None:
+        name = declared.model_name
+        self._report(f"{error}; going back to the content of before")
+        await content.restore_previous(server, name)
+        resident = declare({"name": str(name), "memory_management": "manual", "host": declared.host})
+        await memory.place(server, resident, previous.digest, self._report)
+
+    async def _result(
+        self,
+        server: Server,
+        declared: ModelDeclaration,
+        values: Mapping[str, Any],
+        resource_id: str,
+        gguf: content.GgufFile | None,
+    ) -> State:
+        found: State = {name: values[name] for name in INPUTS if values.get(name) is not None} | {"id": resource_id}
+        if gguf:
+            found["gguf_file"] = gguf
+        return await self._observed(server, declared, found, await server.view(), None)
+
+    async def _release(self, server: Server, declared: ModelDeclaration) -> None:
+        name = declared.model_name
+        if declared.on_destroy is OnDestroy.KEEP:
+            return
+        installed = await server.client.installed()
+        if name in installed:
+            await memory.unload(server, name, declared.timeouts.unload, self._report)
+        if declared.on_destroy is OnDestroy.UNLOAD:
+            return
+        for there in {content.second_name(name), name} & installed.keys():
+            await content.forget(server, there)
+            self._report(f"{there}: deleted")
+
+    async def _observed(
+        self,
+        server: Server,
+        declared: ModelDeclaration,
+        found: State,
+        view: View,
+        known: Mapping[str, Any] | None,
+    ) -> State:
+        """`found` with its outputs as the view shows them; details are asked only where the content is not `known`."""
+        model = view.installed[declared.model_name]
+        if known and known.get("digest") == model.digest and "capabilities" in known:
+            context_length, capabilities = known["context_length"], known["capabilities"]
+        else:
+            details = await server.client.show(model.name)
+            context_length, capabilities = details.context_length, list(details.capabilities)
+        return found | {
+            "digest": found["digest"] if _same_digest(found.get("digest"), model.digest) else model.digest,
+            "size": model.size,
+            "family": model.family,
+            "parameter_size": model.parameter_size,
+            "quantization_level": model.quantization_level,
+            "context_length": context_length,
+            "capabilities": capabilities,
+            "pinned": _is_pinned(view.running, model.name),
+            "drift": _drift(declared, model, view, known),
+        }
+
+    async def _look_at_gguf(
+        self, declared: ModelDeclaration, state: Mapping[str, Any] | None
+    ) -> content.GgufFile | None:
+        if declared.gguf is None:
+            return None
+        seen = (state or {}).get("gguf_file")
+        return await asyncio.to_thread(content.look_at, Path(declared.gguf), seen)
+
+    def _server(self, declared: ModelDeclaration) -> Server:
+        return self._servers.at(self._settings.connection(declared.host))
+
+    async def _fit_server(self, declared: ModelDeclaration) -> Server:
+        server = self._server(declared)
+        await server.be_fit()
+        return server
+
+
+class Residents:
+    """The models that one program declares resident, to see two on one weights file before anything is done."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    def problem_with(self, values: Mapping[str, Any]) -> Problem | None:
+        """Notes valid, known inputs, and says where they cannot be together with those noted before."""
+        declared = declare(values)
+        server = server_url(declared.host) if declared.host else ""
+        own = str(declared.model_name).lower()
+        source = str(declared.base_name).lower() if declared.base else declared.gguf or own
+        self._sources[server, own] = (source, declared.must_be_resident)
+        if not declared.must_be_resident:
+            return None
+        for (elsewhere, other), (_, is_resident) in self._sources.items():
+            same_weights = self._weights(server, other) == self._weights(server, own)
+            if is_resident and elsewhere == server and other != own and same_weights:
+                expected = (
+                    f"one resident model a weights file, and {other} is declared resident on the same: each would "
+                    'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
+                )
+                return Problem(("memory_management",), f"a second resident model ({own})", expected)
+        return None
+
+    def _weights(self, server: str, name: str) -> str:
+        seen = set()
+        while name not in seen:
+            seen.add(name)
+            name = self._sources.get((server, name), (name, False))[0]
+        return name
+
+
+def _declared_in(state: Mapping[str, Any]) -> ModelDeclaration:
+    # The digest of a state is the one that is there, not one that was asked for. And a state must be readable where
+    # its local file is not, so nothing is checked here beyond the fields' own form.
+    known = {name: state[name] for name in INPUTS if state.get(name) is not None and name != "digest"}
+    return ModelDeclaration.model_validate(known)
+
+
+def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs in a form in which equal declarations are equal, defaults included."""
+    fields = ModelDeclaration.model_fields
+    normal = {name: fields[name].default for name in INPUTS}
+    normal |= {name: values[name] for name in INPUTS if values.get(name) is not None}
+    normal |= {name: ModelName.parse(normal[name]) for name in ("name", "base") if isinstance(normal[name], str)}
+    if normal["keep_alive"]:
+        normal["keep_alive"] = durations.parse(normal["keep_alive"])
+    if normal["memory_management"] == MemoryManagement.MANUAL and normal["resident"] is None:
+        normal["resident"] = True
+    if normal["host"]:
+        normal["host"] = server_url(normal["host"])
+    if normal["digest"]:
+        normal["digest"] = normal["digest"].removeprefix("sha256:")
+    timeouts = dict(normal["timeouts"])
+    normal["timeouts"] = Timeouts(**{key: value for key, value in timeouts.items() if value is not None}).in_seconds()
+    return normal
+
+
+def _content_differs(state: Mapping[str, Any], declared: ModelDeclaration, gguf: content.GgufFile | None) -> bool:
+    if state.get("drift") == CONTENT_REPLACED:
+        return True
+    old, new = _normal(state), _normal(declared.model_dump(mode="json", exclude_none=True))
+    old_file: Mapping[str, Any] = state.get("gguf_file") or {}
+    has_other_file = old_file.get("digest") != (gguf["digest"] if gguf else None)
+    return has_other_file or any(old[name] != new[name] for name in _CONTENT_INPUTS)
+
+
+def _gguf_changed(state: Mapping[str, Any], file: Path) -> bool:
+    seen: content.GgufFile | None = state.get("gguf_file")
+    return seen is not None and content.look_at(file, seen)["digest"] != seen["digest"]
+
+
+def _same_digest(declared: object, found: str) -> bool:
+    return isinstance(declared, str) and declared.removeprefix("sha256:") == found
+
+
+def _is_pinned(running: Running, name: ModelName) -> bool:
+    return any(model.name == name and running.is_pinned(model) for model in running.models)
+
+
+def _drift(declared: ModelDeclaration, model: InstalledModel, view: View, known: Mapping[str, Any] | None) -> str:
+    if content.second_name(declared.model_name) in view.installed:
+        return APPLY_CUT_OFF
+    was_replaced = known and (
+        known.get("drift") == CONTENT_REPLACED or not _same_digest(known.get("digest"), model.digest)
+    )
+    if declared.is_made_here and was_replaced:
+        return CONTENT_REPLACED
+    return memory.drift_of(declared, model.digest, view.running)

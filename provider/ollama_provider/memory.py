@@ -1,0 +1,228 @@
+"""Placing a model in a server's memory as it was declared, and telling where it is not so.
+
+What Ollama really offers: a load with a keep_alive, an unload that is only a request, and /api/ps. A runner is known by
+its GGUF blob, so two names of one blob share one runner, and /api/ps shows it under the name that loaded it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from ollama_provider.model import ModelDeclaration
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.api import FOR_EVER, Running, RunningModel
+from ollama_provider.ollama.errors import NotFoundError, RefusedError, UnreachableError
+from ollama_provider.ollama.names import ModelName
+from ollama_provider.server import Server
+
+Report = Callable[[str], None]
+
+AS_DECLARED = ""
+NOT_IN_MEMORY = "not in memory, though declared resident"
+PIN_LOST = "pin lost: a client set its own keep_alive, or its options reloaded the model"
+OLD_CONTENT = "an older content of this name is in memory"
+IN_MEMORY = "in memory, though declared not to be"
+PINNED_BY_CLIENT = "pinned by a client: it will never be released"
+HELD_TOO_LONG = "held in memory for longer than keep_alive"
+
+# The Date header counts whole seconds, and a call that has just ended arms the timer anew.
+CLOCK_SLACK = timedelta(seconds=2)
+_POLL_SECONDS = 0.1
+
+
+def drift_of(declared: ModelDeclaration, digest: str, running: Running) -> str:
+    """What in memory is not as declared, in words that do not change by themselves; AS_DECLARED where all is well."""
+    ours = [model for model in running.models if model.name == declared.model_name]
+    current = [model for model in ours if model.digest == digest]
+    if declared.must_be_absent:
+        return IN_MEMORY if ours else AS_DECLARED
+    if len(current) < len(ours):
+        return OLD_CONTENT
+    if declared.must_be_resident:
+        if not current:
+            return NOT_IN_MEMORY
+        return AS_DECLARED if all(map(running.is_pinned, current)) else PIN_LOST
+    if declared.keep_alive is None:
+        return AS_DECLARED
+    if any(map(running.is_pinned, current)):
+        return PINNED_BY_CLIENT
+    latest = running.server_time + timedelta(seconds=durations.seconds(declared.keep_alive)) + CLOCK_SLACK
+    return HELD_TOO_LONG if any(model.expires_at > latest for model in current) else AS_DECLARED
+
+
+async def place(server: Server, declared: ModelDeclaration, digest: str, report: Report) -> None:
+    """Makes memory as declared: pins, unloads, or re-arms. Does nothing where it is so already."""
+    name = declared.model_name
+    async with server.placing:
+        running = await server.client.running()
+        if drift_of(declared, digest, running) == AS_DECLARED:
+            return
+        server.changed()
+        try:
+            await _free_older_contents(server, declared, digest, running, report)
+            if declared.must_be_resident:
+                await _pin(server, declared, digest, running, report)
+            elif declared.must_be_absent:
+                await _unload(server, name, _named(name), declared.timeouts.unload, report)
+            elif declared.keep_alive is not None:
+                await _bound(server, declared, digest, running, report)
+        finally:
+            server.changed()
+
+
+async def refuse_second_resident(server: Server, declared: ModelDeclaration, own_names: set[ModelName]) -> None:
+    """Raises RefusedError where another name is pinned on the blob that this model would be loaded from.
+
+    Looks at the base for a model that is not there yet. `own_names` are this resource's own, old ones included.
+    """
+    if not declared.must_be_resident:
+        return
+    view = await server.view()
+    sources = [name for name in (declared.base_name, declared.model_name) if name and name in view.installed]
+    pinned = [model for model in view.running.models if view.running.is_pinned(model)]
+    rivals = [model for model in pinned if model.name not in own_names]
+    if sources and rivals:
+        _refuse_rivals(server, declared.model_name, await _sharing(server, sources[0], rivals))
+
+
+async def unload(
+    server: Server,
+    through: ModelName,
+    timeout: str,
+    report: Report,
+    *,
+    shown_as: ModelName | None = None,
+    digest: str = "",
+) -> None:
+    """Unloads and waits until /api/ps shows it no more. A runner under another name of the same blob is left alone.
+
+    Where a name has moved to other content, its old runner is `shown_as` that name with the old `digest`, and goes
+    `through` any name that still has the old content.
+    """
+    async with server.placing:
+        server.changed()
+        try:
+            is_meant = _of_content(shown_as, digest) if shown_as else _named(through)
+            await _unload(server, through, is_meant, timeout, report)
+        finally:
+            server.changed()
+
+
+def _named(name: ModelName) -> Callable[[RunningModel], bool]:
+    return lambda model: model.name == name
+
+
+def _of_content(name: ModelName, digest: str) -> Callable[[RunningModel], bool]:
+    return lambda model: model.name == name and model.digest == digest
+
+
+async def _pin(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
+    name = declared.model_name
+    others = [model for model in running.models if model.name != name]
+    sharing = await _sharing(server, name, others) if others else []
+    _refuse_rivals(server, name, [model for model in sharing if running.is_pinned(model)])
+    for model in sharing:
+        await _unload(server, model.name, _named(model.name), declared.timeouts.unload, report)
+    details = await server.client.show(name)
+    report(f"{name}: loading, to stay in memory")
+    drift = NOT_IN_MEMORY
+    try:
+        async with asyncio.timeout(durations.seconds(declared.timeouts.load)) as waiting:
+            await server.client.load(name, FOR_EVER, only_embeds=details.only_embeds)
+            while True:
+                running = await server.client.running()
+                drift = drift_of(declared, digest, running)
+                if drift in (AS_DECLARED, OLD_CONTENT):
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+        words = f"not so within {declared.timeouts.load}: {drift}"
+        raise UnreachableError(f"the load of {name}", server.client.url, words) from None
+    held = sum(model.size for model in running.models if model.name == name and model.digest == digest)
+    report(f"{name}: pinned in memory, {held / 2**20:.0f} MiB by Ollama's count")
+
+
+async def _bound(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
+    """Re-arms the timer of a model that sits in memory for longer than its keep_alive, without a reload."""
+    assert declared.keep_alive is not None
+    name = declared.model_name
+    for model in running.models:
+        if model.name == name and model.digest == digest:
+            details = await server.client.show(name)
+            async with asyncio.timeout(durations.seconds(declared.timeouts.load)):
+                await server.client.load(
+                    name,
+                    declared.keep_alive,
+                    only_embeds=details.only_embeds,
+                    context_length=model.context_length,
+                )
+            report(f"{name}: will be released {declared.keep_alive} after its last call")
+
+
+async def _free_older_contents(
+    server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report
+) -> None:
+    """Unloads runners of a content that the name had before, where another name still has it; else says so."""
+    name = declared.model_name
+    old_digests = {model.digest for model in running.models if model.name == name and model.digest != digest}
+    if not old_digests:
+        return
+    installed = await server.client.installed()
+    for old in old_digests:
+        through = next((model.name for model in installed.values() if model.digest == old), None)
+        if through is None:
+            report(f"{name}: warning: an older content ({old[:12]}) stays in memory, only a restart of Ollama frees it")
+        else:
+            await _unload(server, through, _of_content(name, old), declared.timeouts.unload, report)
+
+
+async def _unload(
+    server: Server, through: ModelName, is_meant: Callable[[RunningModel], bool], timeout: str, report: Report
+) -> None:
+    left: list[RunningModel] = []
+    asked = False
+    try:
+        async with asyncio.timeout(durations.seconds(timeout)) as waiting:
+            while left := [model for model in (await server.client.running()).models if is_meant(model)]:
+                if not asked:
+                    report(f"{left[0].name}: unloading")
+                # Asked again at every look: a client's call with a keep_alive of its own cancels an unload.
+                await server.client.unload(through)
+                asked = True
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+        words = (
+            f"still in memory after {timeout}, until {left[0].expires_at:%Y-%m-%d %H:%M:%S %Z}: "
+            "a request is in flight, or a client calls it again and again"
+        )
+        raise UnreachableError(f"the unload of {through}", server.client.url, words) from None
+    if asked:
+        report(f"{through}: out of memory")
+
+
+async def _sharing(server: Server, name: ModelName, models: list[RunningModel]) -> list[RunningModel]:
+    """Those of the models in memory that run on the same blob as a name."""
+    blob = (await server.client.show(name)).blob
+    sharing = []
+    for model in models:
+        try:
+            details = await server.client.show(model.name)
+        except NotFoundError:
+            continue  # its name is gone and its runner is not: whose blob it has cannot be asked
+        if details.blob == blob:
+            sharing.append(model)
+    return sharing
+
+
+def _refuse_rivals(server: Server, name: ModelName, rivals: list[RunningModel]) -> None:
+    if rivals:
+        other = rivals[0].name
+        words = (
+            f"{other} is pinned on the same weights, and Ollama runs one model a weights file: each would evict the "
+            f'other. Declare one of the two memory_management = "automatic", or resident = false'
+        )
+        raise RefusedError(f"the load of {name}", server.client.url, words)

@@ -1,0 +1,343 @@
+"""What a user declares: the one source of an `ollama_model`'s fields, defaults, bounds and texts.
+
+Schemas, documentation and every engine's adapter are generated from, or checked against, this file.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.names import NAME_SHAPE, InvalidNameError, InvalidServerError, ModelName, server_url
+
+GGUF_MAGIC = b"GGUF"
+# The parameters of a Modelfile that Ollama 0.17 knows (its api/types.go, Options and Runner).
+KNOWN_PARAMETERS = (
+    "num_keep seed num_predict top_k top_p min_p typical_p repeat_last_n temperature repeat_penalty presence_penalty "
+    "frequency_penalty stop num_ctx num_batch num_gpu main_gpu use_mmap num_thread draft_num_predict"
+).split()
+
+_PARAMETERS_SCHEMA = {
+    "type": "object",
+    "additionalProperties": {"type": ["number", "boolean", "string", "array"], "items": {"type": "string"}},
+}
+
+
+class MemoryManagement(StrEnum):
+    """Who releases a model's memory."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class PullPolicy(StrEnum):
+    """When an apply asks the registry for a model."""
+
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class OnDestroy(StrEnum):
+    """What a destroy leaves behind."""
+
+    DELETE = "delete"
+    UNLOAD = "unload"
+    KEEP = "keep"
+
+
+def _refuse(found: str, expected: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{found}\x00{expected}", {"found": found, "expected": expected})
+
+
+def _model_name(text: str) -> str:
+    try:
+        ModelName.parse(text)
+    except InvalidNameError as error:
+        raise _refuse(_shown(text), f"a model name {NAME_SHAPE}; {error}") from None
+    return text
+
+
+def _server(text: str) -> str:
+    try:
+        server_url(text)
+    except InvalidServerError as error:
+        found = "an address with a user or password" if "@" in text else _shown(text)
+        raise _refuse(found, f"an address as in OLLAMA_HOST; {error}") from None
+    return text
+
+
+def _digest(text: str) -> str:
+    if not re.fullmatch(r"(sha256:)?[0-9a-f]{64}", text):
+        raise _refuse(_shown(text), "the manifest's sha256 in 64 hex digits, as /api/tags shows it")
+    return text
+
+
+def _duration(text: str) -> str:
+    try:
+        nanoseconds = durations.parse(text)
+    except durations.InvalidDurationError as error:
+        raise _refuse(_shown(text), f'a Go duration such as "5m"; {error}') from None
+    if nanoseconds < 0:
+        raise _refuse(_shown(text), "a duration that is not negative")
+    return text
+
+
+def _keep_alive(text: str) -> str:
+    if text.strip().startswith("-") or text.strip().lower() in {"forever", "for ever", "inf", "infinite", "never"}:
+        expected = 'a finite Go duration such as "5m"; to hold a model for ever say memory_management = "manual"'
+        raise _refuse(_shown(text), expected)
+    return _duration(text)
+
+
+def _deadline(text: str) -> str:
+    if durations.parse(_duration(text)) == 0:
+        raise _refuse(_shown(text), "a duration over zero")
+    return text
+
+
+def _parameters(values: dict[str, Any]) -> dict[str, Any]:
+    for name in values.keys() - set(KNOWN_PARAMETERS):
+        if close := difflib.get_close_matches(name, KNOWN_PARAMETERS, 1):
+            raise _refuse(_shown(name), f"a parameter that Ollama knows: did you mean {close[0]!r}?")
+    for name, value in values.items():
+        if not isinstance(value, bool | int | float | str) and not (
+            isinstance(value, list) and all(isinstance(item, str) for item in value)
+        ):
+            raise _refuse(f"{_shown(value)} for {name!r}", "a number, a boolean, a text or a list of texts")
+    return {name: _whole(value) for name, value in values.items()}
+
+
+def _whole(value: Any) -> Any:
+    # Engines hand every number over as a float; Ollama's integer parameters must stay integers.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Name = Annotated[str, AfterValidator(_model_name)]
+Deadline = Annotated[str, AfterValidator(_deadline)]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False)
+
+
+class Timeouts(_Declared):
+    """How long an apply waits, as Go durations."""
+
+    pull: Deadline = Field(default="6h", description="For a whole pull, upload or creation. A stall ends it sooner.")
+    load: Deadline = Field(default="10m", description="For a model to be in memory.")
+    unload: Deadline = Field(
+        default="1m", description="For a model to be gone from memory, requests in flight included."
+    )
+
+    def in_seconds(self) -> dict[str, float]:
+        return {name: durations.seconds(getattr(self, name)) for name in type(self).model_fields}
+
+
+class ModelDeclaration(_Declared):
+    """One declared model, valid in itself. Make it with `declare`."""
+
+    name: Name = Field(description=f"The model's name, {NAME_SHAPE}. `llama3` is `llama3:latest`.", examples=["llama3"])
+    memory_management: MemoryManagement = Field(
+        MemoryManagement.AUTOMATIC,
+        description="Who releases the model's memory: `automatic` is Ollama, once `keep_alive` passed without a call; "
+        "`manual` is the operator, by an apply.",
+    )
+    keep_alive: Annotated[str, AfterValidator(_keep_alive)] | None = Field(
+        None,
+        description="With `automatic`: how long the model may stay in memory without a call, a finite Go duration. "
+        "Without it, release is left to the server's default and to every client.",
+        examples=["5m"],
+    )
+    resident: StrictBool | None = Field(
+        None,
+        description="With `manual`: true (the default there) loads the model and pins it, false unloads it.",
+    )
+    digest: Annotated[str, AfterValidator(_digest)] | None = Field(
+        None,
+        description="The manifest digest that the name must have. A pull that brings another one is an error, "
+        "and what was there stays.",
+    )
+    pull_policy: PullPolicy = Field(
+        PullPolicy.MISSING,
+        description="`missing` pulls what is not there, `always` asks the registry at every apply, `never` pulls not.",
+    )
+    insecure: StrictBool = Field(False, description="Whether to pull over plain HTTP or unverified TLS.")
+    base: Name | None = Field(
+        None, description="Derive the model from this one, which is pulled where it is missing.", examples=["llama3"]
+    )
+    gguf: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Make the model from this local GGUF file, which is uploaded once."
+    )
+    parameters: Annotated[dict[str, Any], AfterValidator(_parameters), WithJsonSchema(_PARAMETERS_SCHEMA)] | None = (
+        Field(
+            None,
+            description="With `base` or `gguf`: the model's own parameters, such as num_ctx, for every client.",
+        )
+    )
+    system: str | None = Field(None, description="With `base` or `gguf`: the model's system prompt.")
+    template: str | None = Field(None, description="With `base` or `gguf`: the model's prompt template.")
+    on_destroy: OnDestroy = Field(
+        OnDestroy.DELETE,
+        description="`delete` unloads the model and removes it, `unload` leaves its files, `keep` leaves everything.",
+    )
+    timeouts: Timeouts = Field(Timeouts(), description="How long an apply waits.")
+    host: Annotated[str, AfterValidator(_server)] | None = Field(
+        None,
+        description="The server, as in OLLAMA_HOST. Goes over the provider's own. Another host means another model.",
+    )
+
+    @property
+    def model_name(self) -> ModelName:
+        return ModelName.parse(self.name)
+
+    @property
+    def base_name(self) -> ModelName | None:
+        return ModelName.parse(self.base) if self.base else None
+
+    @property
+    def expected_digest(self) -> str | None:
+        return self.digest.removeprefix("sha256:") if self.digest else None
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether the model is derived or uploaded, not pulled."""
+        return self.base is not None or self.gguf is not None
+
+    @property
+    def must_be_resident(self) -> bool:
+        return self.memory_management is MemoryManagement.MANUAL and self.resident is not False
+
+    @property
+    def must_be_absent(self) -> bool:
+        return self.memory_management is MemoryManagement.MANUAL and self.resident is False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a declaration: at which property, what was found there, and what is accepted."""
+
+    path: tuple[str | int, ...]
+    found: str
+    expected: str
+
+    @property
+    def property(self) -> str:
+        return ".".join(str(part) for part in self.path)
+
+    def __str__(self) -> str:
+        return f"{self.property}: found {self.found}, expected {self.expected}"
+
+
+class InvalidDeclarationError(ValueError):
+    """A declaration that cannot be carried out; `problems` has each reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def declare(values: Mapping[str, Any]) -> ModelDeclaration:
+    """Reads known values. Raises InvalidDeclarationError with everything that is wrong with them at once."""
+    if problems := problems_of(values):
+        raise InvalidDeclarationError(problems)
+    return ModelDeclaration.model_validate(_given(values))
+
+
+def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Problem]:
+    """All that is wrong with values, of which some properties may not be known yet: those are taken as right."""
+    known = {name: value for name, value in _given(values).items() if name not in unknown}
+    problems = []
+    try:
+        ModelDeclaration.model_validate(known)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            if error["type"] != "missing" or error["loc"][0] not in unknown:
+                problems.append(_explained(error))
+    if not problems:
+        problems.extend(_contradictions(known, frozenset(unknown)))
+    return problems
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    # An engine hands over an unset optional as null; it is the same as leaving it out.
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Iterator[Problem]:
+    if "memory_management" not in unknown:
+        mode = values.get("memory_management", MemoryManagement.AUTOMATIC)
+        if mode == MemoryManagement.AUTOMATIC and "resident" in values:
+            expected = 'no resident where memory_management is "automatic"; its companion there is keep_alive'
+            yield Problem(("resident",), _shown(values["resident"]), expected)
+        if mode == MemoryManagement.MANUAL and "keep_alive" in values:
+            expected = 'no keep_alive where memory_management is "manual"; its companion there is resident'
+            yield Problem(("keep_alive",), _shown(values["keep_alive"]), expected)
+    if "base" in values and "gguf" in values:
+        yield Problem(("gguf",), _shown(values["gguf"]), "either base or gguf, and base is given too")
+    if not {"base", "gguf"} & (values.keys() | unknown):
+        for companion in ("parameters", "system", "template"):
+            if companion in values:
+                yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
+    if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
+        yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
+    if "gguf" in values and (why := why_no_gguf(Path(values["gguf"]))):
+        yield Problem(("gguf",), _shown(values["gguf"]), f"a GGUF file; {why}")
+
+
+def why_no_gguf(path: Path) -> str | None:
+    """Why a path is no GGUF file that can be read, or None where it is one (by its first four bytes)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        return error.strerror or str(error)
+    if not head:
+        return "the file is empty"
+    return None if head == GGUF_MAGIC else "the file does not begin with the letters GGUF"
+
+
+def _explained(error: ErrorDetails) -> Problem:
+    path = tuple(part for part in error["loc"] if isinstance(part, int) or not part.startswith("function-"))
+    found, kind, context = _shown(error["input"]), error["type"], error.get("ctx", {})
+    if kind == "refused":
+        return Problem(path, str(context["found"]), str(context["expected"]))
+    if kind == "missing":
+        return Problem(path, "nothing", "a value: it is required")
+    if kind == "extra_forbidden":
+        accepted = list((Timeouts if path[0] == "timeouts" else ModelDeclaration).model_fields)
+        return Problem(
+            path, "a property of that name", f"one of {', '.join(accepted)}" + _did_you_mean(path[-1], accepted)
+        )
+    if kind == "enum":
+        accepted = [text.strip().strip("'") for text in str(context["expected"]).replace(" or ", ", ").split(",")]
+        return Problem(path, found, " or ".join(map(_shown, accepted)) + _did_you_mean(error["input"], accepted))
+    if kind == "string_type":
+        return Problem(path, f"{found}, which is no text", "a text" + _quoted_hint(error["input"]))
+    return Problem(path, found, error["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+
+
+def _quoted_hint(value: object) -> str:
+    return f' such as "{value:g}s"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _did_you_mean(found: object, accepted: Collection[str]) -> str:
+    text = str(found).lower()
+    starts = [candidate for candidate in accepted if len(text) > 2 and candidate.startswith(text)]
+    close = starts or difflib.get_close_matches(text, accepted, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _shown(value: object) -> str:
+    """A value as data: quoted, control characters escaped, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
+    return text if len(text) <= 120 else text[:117] + "..."

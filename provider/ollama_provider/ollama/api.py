@@ -1,0 +1,463 @@
+"""Ollama's HTTP API: typed, with a deadline on every wait, and one exception a kind of failure.
+
+Every method raises an OllamaError; none retries. Field meanings: Ollama's docs/api.md and api/types.go.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.errors import (
+    NotFoundError,
+    NotOllamaError,
+    OllamaError,
+    RefusedError,
+    TransientError,
+    UnreachableError,
+)
+from ollama_provider.ollama.names import InvalidNameError, ModelName
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+STALL_SECONDS = 120.0
+LARGEST_ANSWER = 64 * 2**20
+LONGEST_LINE = 2**20
+FOR_EVER = -1
+_UPLOAD_CHUNK = 2**20
+_TRANSIENT_STATUS = {429, 502, 503, 504}
+_TRANSIENT_WORDS = (
+    "unexpected eof",
+    "connection reset",
+    "connection refused",
+    "broken pipe",
+    "i/o timeout",
+    "tls handshake timeout",
+    "max retries exceeded",
+    "http2: ",
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a server is reached. `token` is sent as a bearer token; it and the headers never appear in a text."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str | None = None
+
+    def redact(self, text: str) -> str:
+        """The text without any secret of this connection, for servers and proxies that repeat what they were sent."""
+        for secret in filter(None, (self.token, *self.headers.values())):
+            text = text.replace(secret, "***")
+        return text
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model on disk, from /api/tags. `digest` is its manifest's, in hex; `size` its bytes on disk."""
+
+    name: ModelName
+    digest: str
+    size: int
+    family: str
+    parameter_size: str
+    quantization_level: str
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """A model in memory, from /api/ps. `size` and `size_vram` are Ollama's own estimate in bytes."""
+
+    name: ModelName
+    digest: str
+    expires_at: datetime
+    size: int
+    size_vram: int
+    context_length: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """What /api/ps said, and the server's own clock at that moment: expiries are in the server's time."""
+
+    models: tuple[RunningModel, ...]
+    server_time: datetime
+
+    def is_pinned(self, model: RunningModel) -> bool:
+        return durations.is_for_ever(model.expires_at, self.server_time)
+
+
+@dataclass(frozen=True)
+class ModelDetails:
+    """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do."""
+
+    blob: str
+    context_length: int
+    capabilities: tuple[str, ...]
+
+    @property
+    def only_embeds(self) -> bool:
+        return "embedding" in self.capabilities and "completion" not in self.capabilities
+
+
+@dataclass(frozen=True)
+class TransferProgress:
+    """Where a pull, a creation or an upload is: its current status, and bytes over all layers seen so far."""
+
+    status: str
+    completed: int
+    total: int
+
+
+class Ollama:
+    """A client of one server, to be used as an async context manager or closed by `close`."""
+
+    def __init__(self, connection: Connection, stall_seconds: float = STALL_SECONDS) -> None:
+        self.connection = connection
+        self.url = connection.url
+        self._stall_seconds = stall_seconds
+        headers = dict(connection.headers)
+        if connection.token:
+            headers["Authorization"] = f"Bearer {connection.token}"
+        self._http = httpx.AsyncClient(
+            base_url=connection.url,
+            headers=headers,
+            verify=_tls(connection),
+            # A proxy for the outside world is not meant for this machine, and Ollama's own client skips it there too.
+            trust_env=not _is_loopback(connection.url),
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def version(self) -> str:
+        """The server's version, such as `0.17.4`. Raises NotOllamaError where something else answers."""
+        answer = await self._ask("GET", "/api/version", "the version")
+        return self._text_of(answer, "version", "the version")
+
+    async def installed(self) -> dict[ModelName, InstalledModel]:
+        """Every model on disk."""
+        entries = self._entries(await self._ask("GET", "/api/tags", "the list of models"), "the list of models")
+        models = {}
+        for entry in entries:
+            details = entry.get("details") or {}
+            name = self._name_of(entry)
+            models[name] = InstalledModel(
+                name=name,
+                digest=str(entry.get("digest", "")).removeprefix("sha256:"),
+                size=int(entry.get("size") or 0),
+                family=str(details.get("family") or ""),
+                parameter_size=str(details.get("parameter_size") or ""),
+                quantization_level=str(details.get("quantization_level") or ""),
+            )
+        return models
+
+    async def running(self) -> Running:
+        """Every model in memory."""
+        asked = "the list of running models"
+        async with self._answering("GET", "/api/ps", asked, deadline=ANSWER_SECONDS) as response:
+            entries = self._entries(await self._json(response, asked), asked)
+            server_time = _server_time(response)
+        models = []
+        for entry in entries:
+            try:
+                expires_at = durations.parse_time(str(entry.get("expires_at")))
+            except ValueError:
+                raise self._not_ollama(asked, f"an expires_at that is no time: {entry.get('expires_at')!r}") from None
+            models.append(
+                RunningModel(
+                    name=self._name_of(entry),
+                    digest=str(entry.get("digest", "")).removeprefix("sha256:"),
+                    expires_at=expires_at,
+                    size=int(entry.get("size") or 0),
+                    size_vram=int(entry.get("size_vram") or 0),
+                    context_length=int(entry.get("context_length") or 0),
+                )
+            )
+        return Running(tuple(models), server_time)
+
+    async def show(self, name: ModelName) -> ModelDetails:
+        """Details of a model on disk. Costs up to 50 ms on a server of a thousand models: never one a refresh."""
+        asked = f"the details of {name}"
+        answer = await self._ask("POST", "/api/show", asked, {"model": str(name)})
+        information = answer.get("model_info") or {}
+        architecture = information.get("general.architecture", "")
+        modelfile = str(answer.get("modelfile") or "")
+        blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
+        return ModelDetails(
+            blob=blobs[0] if blobs else "",
+            context_length=int(information.get(f"{architecture}.context_length") or 0),
+            capabilities=tuple(str(capability) for capability in answer.get("capabilities") or ()),
+        )
+
+    async def pull(
+        self, name: ModelName, *, insecure: bool = False, progress: Callable[[TransferProgress], None] | None = None
+    ) -> None:
+        """Downloads a model; returns when the server's last line was "success". The caller sets the total deadline."""
+        body = {"model": str(name), "insecure": insecure, "stream": True}
+        await self._follow("/api/pull", f"the pull of {name}", body, progress)
+
+    async def create(
+        self,
+        name: ModelName,
+        fields: Mapping[str, Any],
+        progress: Callable[[TransferProgress], None] | None = None,
+    ) -> None:
+        """Makes a model from another (`from`) or from uploaded `files`, with `parameters`, `system` and so on."""
+        body = {"model": str(name), "stream": True, **fields}
+        await self._follow("/api/create", f"the creation of {name}", body, progress)
+
+    async def has_blob(self, digest: str) -> bool:
+        """Whether the server holds a blob, by its `sha256:...`."""
+        try:
+            await self._ask("HEAD", f"/api/blobs/{digest}", f"blob {digest}")
+        except NotFoundError:
+            return False
+        return True
+
+    async def upload_blob(
+        self, digest: str, file: Path, progress: Callable[[TransferProgress], None] | None = None
+    ) -> None:
+        """Sends a file whose digest is known; the server verifies it."""
+        asked, total = f"the upload of {file.name}", file.stat().st_size
+
+        async def chunks() -> AsyncIterator[bytes]:
+            sent = 0
+            with await asyncio.to_thread(file.open, "rb") as stream:
+                while chunk := await asyncio.to_thread(stream.read, _UPLOAD_CHUNK):
+                    yield chunk
+                    sent += len(chunk)
+                    if progress:
+                        progress(TransferProgress("uploading", sent, total))
+
+        async with self._answering("POST", f"/api/blobs/{digest}", asked, content=chunks()):
+            pass
+
+    async def copy(self, source: ModelName, destination: ModelName) -> None:
+        """Gives a model a second name; an existing destination is overwritten."""
+        body = {"source": str(source), "destination": str(destination)}
+        await self._ask("POST", "/api/copy", f"the copy of {source} to {destination}", body)
+
+    async def delete(self, name: ModelName) -> None:
+        """Removes a name, and the blobs that no other name uses. Does not unload: a loaded model stays in memory."""
+        await self._ask("DELETE", "/api/delete", f"the deletion of {name}", {"model": str(name)})
+
+    async def load(
+        self,
+        name: ModelName,
+        keep_alive: str | int,
+        *,
+        only_embeds: bool = False,
+        context_length: int | None = None,
+    ) -> None:
+        """Loads a model, or re-arms one that is loaded, with a keep_alive: a Go duration, or FOR_EVER.
+
+        A client that gives up aborts the load, so the deadline is the caller's. A model that is loaded with another
+        context than `context_length` (the model's own, when None) is reloaded.
+        """
+        body: dict[str, Any] = {"model": str(name), "keep_alive": keep_alive, "stream": False}
+        if context_length:
+            body["options"] = {"num_ctx": context_length}
+        path = "/api/embed" if only_embeds else "/api/generate"
+        await self._ask("POST", path, f"the load of {name}", body, deadline=None)
+
+    async def unload(self, name: ModelName) -> None:
+        """Asks for a model's runner to go. The server answers at once and obeys when no request is in flight: poll."""
+        body = {"model": str(name), "keep_alive": 0, "stream": False}
+        await self._ask("POST", "/api/generate", f"the unload of {name}", body)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        body: Mapping[str, Any] | None = None,
+        deadline: float | None = ANSWER_SECONDS,
+    ) -> dict[str, Any]:
+        async with self._answering(method, path, asked, json=body, deadline=deadline) as response:
+            return await self._json(response, asked)
+
+    async def _follow(
+        self,
+        path: str,
+        asked: str,
+        body: Mapping[str, Any],
+        progress: Callable[[TransferProgress], None] | None,
+    ) -> None:
+        layers: dict[str, tuple[int, int]] = {}
+        status = ""
+        async with self._answering("POST", path, asked, json=body) as response:
+            try:
+                async with asyncio.timeout(self._stall_seconds) as stall:
+                    async for line in self._lines(response, asked):
+                        status = self._status_of(line, asked)
+                        layer = (int(line.get("completed") or 0), int(line.get("total") or 0))
+                        moved = layers.get(line.get("digest") or status) != layer
+                        layers[line.get("digest") or status] = layer
+                        if moved:
+                            stall.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
+                        if progress:
+                            completed, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                            progress(TransferProgress(status, completed, total))
+            except TimeoutError:
+                if not stall.expired():
+                    raise
+                words = f"nothing moved for {self._stall_seconds:g} s; its last word was {status!r}"
+                raise TransientError(asked, self.url, words) from None
+        if status != "success":
+            words = f"the answer ended without success; its last word was {status!r}"
+            raise TransientError(asked, self.url, words)
+
+    def _status_of(self, line: Mapping[str, Any], asked: str) -> str:
+        if "error" in line:
+            words = self.connection.redact(str(line["error"]))
+            kind = TransientError if any(word in words.lower() for word in _TRANSIENT_WORDS) else RefusedError
+            raise kind(asked, self.url, f"the server says: {words}")
+        return str(line.get("status") or "")
+
+    async def _lines(self, response: httpx.Response, asked: str) -> AsyncIterator[dict[str, Any]]:
+        async for text in response.aiter_lines():
+            if not text.strip():
+                continue
+            try:
+                line = json.loads(text) if len(text) <= LONGEST_LINE else None
+            except ValueError:
+                line = None
+            if not isinstance(line, dict):
+                raise self._not_ollama(asked, f"a line that is no JSON object: {_excerpt(text)}")
+            yield line
+
+    @asynccontextmanager
+    async def _answering(
+        self,
+        method: str,
+        path: str,
+        asked: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        content: AsyncIterator[bytes] | None = None,
+        deadline: float | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            async with (
+                asyncio.timeout(deadline) as waiting,
+                self._http.stream(method, path, json=json, content=content) as response,
+            ):
+                if not response.is_success:
+                    raise await self._failure(response, asked)
+                yield response
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            raise UnreachableError(asked, self.url, f"no answer within {deadline:g} s") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise UnreachableError(asked, self.url, f"no connection: {error or type(error).__name__}") from None
+        except httpx.HTTPError as error:
+            words = f"the connection broke off: {error or type(error).__name__}"
+            raise TransientError(asked, self.url, self.connection.redact(words)) from None
+
+    async def _failure(self, response: httpx.Response, asked: str) -> OllamaError:
+        text = (await self._body(response, asked)).decode("utf-8", "replace")
+        try:
+            words = json.loads(text)["error"]
+        except (ValueError, KeyError, TypeError):
+            words = _excerpt(text) if text.strip() else response.reason_phrase
+        words = self.connection.redact(f"HTTP {response.status_code}, {words}")
+        if response.status_code == 404:
+            return NotFoundError(asked, self.url, words)
+        if response.status_code in _TRANSIENT_STATUS:
+            return TransientError(asked, self.url, words)
+        return RefusedError(asked, self.url, words)
+
+    async def _body(self, response: httpx.Response, asked: str) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise self._not_ollama(asked, f"an answer of more than {LARGEST_ANSWER // 2**20} MiB")
+        return bytes(body)
+
+    async def _json(self, response: httpx.Response, asked: str) -> dict[str, Any]:
+        body = await self._body(response, asked)
+        try:
+            answer = json.loads(body or b"{}")  # a copy, a deletion and a HEAD are answered with nothing
+        except ValueError:
+            excerpt = _excerpt(body.decode("utf-8", "replace"))
+            raise self._not_ollama(asked, f"an answer that is no JSON: {excerpt}") from None
+        if not isinstance(answer, dict):
+            raise self._not_ollama(asked, "an answer that is no JSON object")
+        return answer
+
+    def _entries(self, answer: Mapping[str, Any], asked: str) -> list[dict[str, Any]]:
+        entries = answer.get("models")
+        if entries is None and "models" in answer:
+            return []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise self._not_ollama(asked, 'an answer without a list of "models"')
+        return entries
+
+    def _name_of(self, entry: Mapping[str, Any]) -> ModelName:
+        text = str(entry.get("model") or entry.get("name") or "")
+        try:
+            return ModelName.parse(text)
+        except InvalidNameError as error:
+            raise self._not_ollama("the list of models", f"a model name {text!r}: {error}") from None
+
+    def _text_of(self, answer: Mapping[str, Any], key: str, asked: str) -> str:
+        value = answer.get(key)
+        if not isinstance(value, str) or not value:
+            raise self._not_ollama(asked, f'an answer without a "{key}"')
+        return value
+
+    def _not_ollama(self, asked: str, found: str) -> NotOllamaError:
+        words = f"this does not look like Ollama, it sent {found}"
+        return NotOllamaError(asked, self.url, self.connection.redact(words))
+
+
+def _excerpt(text: str) -> str:
+    shortened = text.strip()[:200]
+    return repr(shortened) + ("..." if len(text.strip()) > 200 else "")
+
+
+def _server_time(response: httpx.Response) -> datetime:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(connection: Connection) -> ssl.SSLContext | bool:
+    if not connection.url.startswith("https:"):
+        return False  # nothing to verify, and loading the certificate store costs 50 ms and more
+    return ssl.create_default_context(cafile=connection.ca_file)

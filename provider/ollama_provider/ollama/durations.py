@@ -1,0 +1,80 @@
+"""Go durations, as Ollama's request fields read them (time.ParseDuration), and Ollama's way of saying "for ever"."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,  # U+00B5, micro sign
+    "μs": 1_000,  # U+03BC, Greek letter mu
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+LONGEST = 2**63 - 1
+_TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_HINTS = {
+    "d": "Go durations have no days: write hours, such as 24h",
+    "w": "Go durations have no weeks: write hours, such as 168h",
+}
+
+
+class InvalidDurationError(ValueError):
+    """The text is no Go duration; the message says why, and where it can, what to write instead."""
+
+
+def parse(text: str) -> int:
+    """Nanoseconds of a Go duration such as `5m`, `1h30m`, `1.5h`, `-1m` or `0`. Raises InvalidDurationError."""
+    sign, unsigned = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    if unsigned == "0":
+        return 0
+    total, position = 0, 0
+    while match := _TERM.match(unsigned, position):
+        number, unit = match.groups()
+        whole, _, fraction = number.partition(".")
+        scale = NANOSECONDS[unit]
+        total += int(whole or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+        position = match.end()
+    if not unsigned or position != len(unsigned):
+        raise InvalidDurationError(_why(unsigned))
+    if total > LONGEST:
+        raise InvalidDurationError("it is longer than the 292 years that Go can hold")
+    return sign * total
+
+
+def _why(unsigned: str) -> str:
+    if re.fullmatch(r"[0-9]+", unsigned):
+        return f"a unit is missing: write {unsigned}s for seconds"
+    last_unit = re.search(r"[0-9]\s*([A-Za-z]+)\s*$", unsigned)
+    hint = _HINTS.get(last_unit.group(1).lower()[:1]) if last_unit else None
+    return hint or "a Go duration is numbers with units and no spaces: 300s, 5m, 1h30m"
+
+
+def text(nanoseconds: int) -> str:
+    """The shortest exact text of whole hours, minutes, seconds and a rest: 90 minutes are `1h30m`, none is `0s`."""
+    if nanoseconds < 0:
+        return "-" + text(-nanoseconds)
+    parts = []
+    for unit in ("h", "m", "s", "ms", "us", "ns"):
+        count, nanoseconds = divmod(nanoseconds, NANOSECONDS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a Go duration. Raises InvalidDurationError."""
+    return parse(duration) / NANOSECONDS["s"]
+
+
+def is_for_ever(expires_at: datetime, now: datetime | None = None) -> bool:
+    """Whether an expiry of /api/ps means "never": Ollama shows a pinned model as expiring about 292 years ahead."""
+    return expires_at - (now or datetime.now(UTC)) > timedelta(days=100 * 365)
+
+
+def parse_time(text_of_time: str) -> datetime:
+    """An instant as Go writes it in JSON (RFC 3339 with up to nine digits of fraction). Raises ValueError."""
+    shortened = re.sub(r"(\.\d{6})\d+", r"\1", text_of_time)
+    return datetime.fromisoformat(shortened)

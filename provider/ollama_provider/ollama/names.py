@@ -1,0 +1,127 @@
+"""Model names and server addresses as Ollama reads them (its types/model/name.go and envconfig/config.go)."""
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+DEFAULT_REGISTRY = "registry.ollama.ai"
+DEFAULT_NAMESPACE = "library"
+DEFAULT_TAG = "latest"
+DEFAULT_SERVER = "http://127.0.0.1:11434"
+NAME_SHAPE = "[registry[:port]/][namespace/]model[:tag]"
+
+_PART = {
+    "registry": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}"),
+    "namespace": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"),
+    "model": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
+    "tag": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class InvalidNameError(ValueError):
+    """The text is no model name that Ollama accepts; the message says which part is wrong."""
+
+
+class InvalidServerError(ValueError):
+    """The text is no address of an Ollama server; the message says what is wrong and never repeats a password."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A full model name. Two names are equal as Ollama compares them: without regard to case."""
+
+    registry: str
+    namespace: str
+    model: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelName":
+        """Reads a name, filling in Ollama's defaults. Raises InvalidNameError."""
+        rest, tag = text, DEFAULT_TAG
+        if rest.rfind(":") > rest.rfind("/"):
+            rest, _, tag = rest.rpartition(":")
+        *prefix, model = rest.split("/")
+        if len(prefix) > 2:
+            raise InvalidNameError(f"it has {len(prefix) + 1} parts between slashes, and Ollama knows at most 3")
+        namespace = prefix.pop() if prefix else DEFAULT_NAMESPACE
+        registry = prefix.pop() if prefix else DEFAULT_REGISTRY
+        parts = {"registry": registry, "namespace": namespace, "model": model, "tag": tag}
+        for part, value in parts.items():
+            if not value:
+                raise InvalidNameError(f"its {part} is empty")
+            if not _PART[part].fullmatch(value):
+                raise InvalidNameError(f"its {part} {value!r} has a character, or a length, that Ollama refuses")
+        return cls(**parts)
+
+    def __str__(self) -> str:
+        """The shortest form with a tag, as /api/tags and /api/ps show it: `llama3:latest`."""
+        if self.registry.lower() != DEFAULT_REGISTRY:
+            return f"{self.registry}/{self.namespace}/{self.model}:{self.tag}"
+        if self.namespace.lower() != DEFAULT_NAMESPACE:
+            return f"{self.namespace}/{self.model}:{self.tag}"
+        return f"{self.model}:{self.tag}"
+
+    def _key(self) -> tuple[str, ...]:
+        return tuple(part.lower() for part in (self.registry, self.namespace, self.model, self.tag))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelName) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def beside(self, purpose: str) -> "ModelName":
+        """A second name in the same repository that nobody else would choose, always the same for this name."""
+        digest = hashlib.sha256("/".join(self._key()).encode()).hexdigest()[:12]
+        return ModelName(self.registry, self.namespace, self.model, f"{purpose}-{digest}")
+
+
+def server_url(text: str) -> str:
+    """The base URL that Ollama's own client would use for a value of OLLAMA_HOST, without a slash at the end.
+
+    `[scheme://]host[:port][/path]`; without a scheme the port defaults to 11434, `http://` means 80 and `https://` 443.
+    An address that means "every interface" is dialled as loopback. Raises InvalidServerError where Ollama would
+    fall back in silence (a bad port), and for anything that carries a password.
+    """
+    stripped = text.strip().strip("\"'")
+    if not stripped:
+        return DEFAULT_SERVER
+    if "@" in stripped.split("://", 1)[-1].split("/", 1)[0]:
+        raise InvalidServerError(
+            "a URL with a user or password in it would end up in states and logs; "
+            "give the secret as a token or a header instead"
+        )
+    scheme, separator, rest = stripped.partition("://")
+    if not separator:
+        scheme, rest = "http", stripped
+    scheme = scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise InvalidServerError(f"its scheme is {scheme!r}, expected http or https")
+    authority, _, path = rest.partition("/")
+    if any(character in rest for character in "?#") or any(character.isspace() for character in rest):
+        raise InvalidServerError("expected [scheme://]host[:port][/path], without spaces, query or fragment")
+    if authority.count(":") > 1 and not authority.startswith("["):
+        authority = f"[{authority}]"
+    try:
+        split = urlsplit(f"{scheme}://{authority}")
+        host, port = split.hostname or "127.0.0.1", split.port
+    except ValueError as error:
+        raise InvalidServerError(f"{error}; expected [scheme://]host[:port][/path]") from None
+    if port is None:
+        port = _DEFAULT_PORTS[scheme] if separator else 11434
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+            raise InvalidServerError(f"its host {host!r} is no name and no address") from None
+    else:
+        if address.is_unspecified:
+            address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
+        host = f"[{address}]" if address.version == 6 else str(address)
+    base = f"{scheme}://{host}:{port}"
+    path = path.strip("/")
+    return f"{base}/{path}" if path else base

@@ -1,0 +1,84 @@
+"""One server as the lifecycle sees it: shared by all resources of a process, looked at once for all of them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from ollama_provider.ollama.api import Connection, InstalledModel, Ollama, Running
+from ollama_provider.ollama.errors import NotOllamaError
+from ollama_provider.ollama.names import ModelName
+
+OLDEST_VERSION = (0, 6, 4)  # the first whose /api/show tells a model's capabilities
+VIEW_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class View:
+    """What a server has on disk and in memory at one moment."""
+
+    installed: dict[ModelName, InstalledModel]
+    running: Running
+
+
+class Server:
+    """A client, the moment's view of the server, and the turn-taking of those who change its memory.
+
+    `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
+    """
+
+    def __init__(self, client: Ollama) -> None:
+        self.client = client
+        self.placing = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        self._view: View | None = None
+        self._viewed_at = 0.0
+        self._changes = 0
+        self._is_fit = False
+
+    async def view(self) -> View:
+        """Two requests for everybody who asks within a moment; never a view from before a change of ours."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if self._view is None or now - self._viewed_at > VIEW_SECONDS:
+                changes = self._changes
+                view = View(await self.client.installed(), await self.client.running())
+                if changes != self._changes:
+                    return view
+                self._view, self._viewed_at = view, now
+            return self._view
+
+    def changed(self) -> None:
+        """To be called before and after each change: what was seen until then is no longer so."""
+        self._changes += 1
+        self._view = None
+
+    async def be_fit(self) -> None:
+        """Asks once for the version. Raises NotOllamaError for a server that is too old, or no Ollama at all."""
+        if self._is_fit:
+            return
+        version = await self.client.version()
+        numbers = version.split("-")[0].split("+")[0].split(".")
+        if not all(number.isdigit() for number in numbers):
+            raise NotOllamaError("the version", self.client.url, f"this is no version of Ollama: {version!r}")
+        # 0.0.0 is what a development build says of itself.
+        if (0, 0, 0) < tuple(map(int, numbers)) < OLDEST_VERSION:
+            oldest = ".".join(map(str, OLDEST_VERSION))
+            words = f"Ollama {version} is too old, {oldest} or newer is needed: update the server"
+            raise NotOllamaError("the version", self.client.url, words)
+        self._is_fit = True
+
+
+class Servers:
+    """The servers of one process, one object a connection. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._servers: dict[tuple[str, str | None, frozenset[tuple[str, str]], str | None], Server] = {}
+
+    def at(self, connection: Connection) -> Server:
+        key = (connection.url, connection.token, frozenset(connection.headers.items()), connection.ca_file)
+        if key not in self._servers:
+            self._servers[key] = Server(Ollama(connection))
+        return self._servers[key]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(server.client.close() for server in self._servers.values()))
+        self._servers.clear()
