@@ -230,11 +230,11 @@ class Problem:
     expected: str
 
     @property
-    def property(self) -> str:
-        return ".".join(str(part) for part in self.path)
+    def reason(self) -> str:
+        return f"found {self.found}, expected {self.expected}"
 
     def __str__(self) -> str:
-        return f"{self.property}: found {self.found}, expected {self.expected}"
+        return f"{'.'.join(map(str, self.path))}: {self.reason}"
 
 
 class InvalidDeclarationError(ValueError):
