@@ -16,7 +16,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.names import NAME_SHAPE, InvalidNameError, InvalidServerError, ModelName, server_url
+from ollama_provider.ollama.names import (
+    NAME_PATTERN,
+    NAME_SHAPE,
+    InvalidNameError,
+    InvalidServerError,
+    ModelName,
+    server_url,
+)
 
 GGUF_MAGIC = b"GGUF"
 # The parameters of a Modelfile that Ollama 0.17 knows (its api/types.go, Options and Runner).
@@ -52,6 +59,11 @@ class OnDestroy(StrEnum):
     DELETE = "delete"
     UNLOAD = "unload"
     KEEP = "keep"
+
+
+def _pattern(pattern: str) -> WithJsonSchema:
+    # What a pattern can say is for editors; what is wrong, and what to do, only the validators can say.
+    return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
 def _refuse(found: str, expected: str) -> PydanticCustomError:
@@ -121,8 +133,10 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Name = Annotated[str, AfterValidator(_model_name)]
-Deadline = Annotated[str, AfterValidator(_deadline)]
+Name = Annotated[str, AfterValidator(_model_name), _pattern(NAME_PATTERN)]
+Digest = Annotated[str, AfterValidator(_digest), _pattern("^(sha256:)?[0-9a-f]{64}$")]
+Deadline = Annotated[str, AfterValidator(_deadline), _pattern(durations.PATTERN)]
+KeepAlive = Annotated[str, AfterValidator(_keep_alive), _pattern(durations.PATTERN)]
 
 
 class _Declared(BaseModel):
@@ -151,7 +165,7 @@ class ModelDeclaration(_Declared):
         description="Who releases the model's memory: `automatic` is Ollama, once `keep_alive` passed without a call; "
         "`manual` is the operator, by an apply.",
     )
-    keep_alive: Annotated[str, AfterValidator(_keep_alive)] | None = Field(
+    keep_alive: KeepAlive | None = Field(
         None,
         description="With `automatic`: how long the model may stay in memory without a call, a finite Go duration. "
         "Without it, release is left to the server's default and to every client.",
@@ -161,7 +175,7 @@ class ModelDeclaration(_Declared):
         None,
         description="With `manual`: true (the default there) loads the model and pins it, false unloads it.",
     )
-    digest: Annotated[str, AfterValidator(_digest)] | None = Field(
+    digest: Digest | None = Field(
         None,
         description="The manifest digest that the name must have. A pull that brings another one is an error, "
         "and what was there stays.",

@@ -15,6 +15,7 @@ NANOSECONDS = {
 }
 LONGEST = 2**63 - 1
 _TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+PATTERN = rf"^\+?(0|({_TERM.pattern})+)$"  # of durations that are not negative
 _HINTS = {
     "d": "Go durations have no days: write hours, such as 24h",
     "w": "Go durations have no weeks: write hours, such as 168h",

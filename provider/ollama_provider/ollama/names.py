@@ -18,6 +18,7 @@ _PART = {
     "model": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
     "tag": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
 }
+NAME_PATTERN = rf"^(({_PART['registry'].pattern}/)?{_PART['namespace'].pattern}/)?{_PART['model'].pattern}(:{_PART['tag'].pattern})?$"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
