@@ -1,5 +1,6 @@
 """How the provider reaches servers: from an engine's configuration, else from the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +31,13 @@ class ProviderSettings:
         """
         headers = configuration.get("headers") or {}
         ca_file = configuration.get("ca_file") or None
+        token = configuration.get("token") or environment.get(TOKEN_VARIABLE) or None
         problems = []
+        if token is not None and not _is_header(("Authorization", token)):
+            source = "token" if configuration.get("token") else TOKEN_VARIABLE
+            problems.append(Problem((source,), "something else", "a one-line text of ASCII characters"))
         if not isinstance(headers, Mapping) or not all(_is_header(item) for item in headers.items()):
-            problems.append(Problem(("headers",), "something else", "a map of header names to one-line texts"))
+            problems.append(Problem(("headers",), "something else", "a map of header names to one-line ASCII texts"))
         if ca_file and not Path(ca_file).is_file():
             problems.append(Problem(("ca_file",), f"{ca_file!r}", "a file with the certificates of an authority"))
         host = configuration.get("host") or environment.get(HOST_VARIABLE, "")
@@ -40,10 +45,10 @@ class ProviderSettings:
             server_url(host)
         except InvalidServerError as error:
             source = "host" if configuration.get("host") else HOST_VARIABLE
-            problems.append(Problem((source,), "an address that cannot be used", str(error)))
+            expected = f"an address as in OLLAMA_HOST; {error}"
+            problems.append(Problem((source,), "an address that cannot be used", expected))
         if problems:
             raise InvalidDeclarationError(problems)
-        token = configuration.get("token") or environment.get(TOKEN_VARIABLE) or None
         return cls(host=host, token=token, headers=dict(headers), ca_file=ca_file)
 
     def connection(self, resource_host: str | None) -> Connection:
@@ -52,4 +57,7 @@ class ProviderSettings:
 
 
 def _is_header(item: tuple[object, object]) -> bool:
-    return all(isinstance(part, str) and part.isprintable() for part in item)
+    # Whatever else httpx refuses, and repeats as it does so.
+    name, value = item
+    is_name = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
+    return is_name and isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()

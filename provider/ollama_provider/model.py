@@ -5,6 +5,7 @@ Schemas, documentation and every engine's adapter are generated from, or checked
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ollama_provider.ollama import durations
@@ -82,7 +83,8 @@ def _server(text: str) -> str:
     try:
         server_url(text)
     except InvalidServerError as error:
-        found = "an address with a user or password" if "@" in text else _shown(text)
+        has_secret = any(character in text for character in "@?")
+        found = "an address with a user, a password or a query" if has_secret else _shown(text)
         raise _refuse(found, f"an address as in OLLAMA_HOST; {error}") from None
     return text
 
@@ -121,6 +123,8 @@ def _parameters(values: dict[str, Any]) -> dict[str, Any]:
         if close := difflib.get_close_matches(name, KNOWN_PARAMETERS, 1):
             raise _refuse(_shown(name), f"a parameter that Ollama knows: did you mean {close[0]!r}?")
     for name, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _refuse(f"{value} for {name!r}", "a finite number")
         if not isinstance(value, bool | int | float | str) and not (
             isinstance(value, list) and all(isinstance(item, str) for item in value)
         ):
@@ -151,6 +155,11 @@ class Timeouts(_Declared):
     unload: Deadline = Field(
         default="1m", description="For a model to be gone from memory, requests in flight included."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, values: object) -> object:
+        return _given(values) if isinstance(values, Mapping) else values
 
     def in_seconds(self) -> dict[str, float]:
         return {name: durations.seconds(getattr(self, name)) for name in type(self).model_fields}
@@ -248,7 +257,7 @@ class Problem:
         return f"found {self.found}, expected {self.expected}"
 
     def __str__(self) -> str:
-        return f"{'.'.join(map(str, self.path))}: {self.reason}"
+        return f"{_escaped('.'.join(map(str, self.path)))}: {self.reason}"
 
 
 class InvalidDeclarationError(ValueError):
@@ -314,6 +323,8 @@ def why_no_gguf(path: Path) -> str | None:
             head = file.read(len(GGUF_MAGIC))
     except OSError as error:
         return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)  # a NUL character
     if not head:
         return "the file is empty"
     return None if head == GGUF_MAGIC else "the file does not begin with the letters GGUF"
@@ -335,7 +346,9 @@ def _explained(error: ErrorDetails) -> Problem:
         accepted = [text.strip().strip("'") for text in str(context["expected"]).replace(" or ", ", ").split(",")]
         return Problem(path, found, " or ".join(map(_shown, accepted)) + _did_you_mean(error["input"], accepted))
     if kind == "string_type":
-        return Problem(path, f"{found}, which is no text", "a text" + _quoted_hint(error["input"]))
+        is_duration = path[0] in ("keep_alive", "timeouts")
+        hint = _quoted_hint(error["input"]) if is_duration else ""
+        return Problem(path, f"{found}, which is no text", "a text" + hint)
     return Problem(path, found, error["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
 
@@ -352,6 +365,9 @@ def _did_you_mean(found: object, accepted: Collection[str]) -> str:
 
 def _shown(value: object) -> str:
     """A value as data: quoted, control characters escaped, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
+    text = _escaped(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _escaped(text: str) -> str:
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)

@@ -169,12 +169,12 @@ def _unknown(properties: Mapping[str, Any]) -> set[str]:
 
 
 def _holds_unknown(value: Any) -> bool:
-    # In a preview an unknown value is a text that stands for it.
+    # In a preview an unknown value is an object of its own, or, inside of others, a text that stands for it.
     if isinstance(value, Mapping):
         return any(map(_holds_unknown, value.values()))
     if isinstance(value, list):
         return any(map(_holds_unknown, value))
-    return bool(value == rpc.UNKNOWN)
+    return isinstance(value, pulumi.output.Unknown) or value == rpc.UNKNOWN
 
 
 def _read_json(text: str) -> Any:

@@ -57,8 +57,9 @@ class Server:
             return
         version = await self.client.version()
         numbers = version.split("-")[0].split("+")[0].split(".")
-        if not all(number.isdigit() for number in numbers):
-            raise NotOllamaError("the version", self.client.url, f"this is no version of Ollama: {version!r}")
+        if not all(number.isdecimal() for number in numbers):
+            words = f"this is no version of Ollama: {self.client.connection.redact(version)!r}"
+            raise NotOllamaError("the version", self.client.url, words)
         # 0.0.0 is what a development build says of itself.
         if (0, 0, 0) < tuple(map(int, numbers)) < OLDEST_VERSION:
             oldest = ".".join(map(str, OLDEST_VERSION))

@@ -35,14 +35,24 @@ def parse(text: str) -> int:
     while match := _TERM.match(unsigned, position):
         number, unit = match.groups()
         whole, _, fraction = number.partition(".")
-        scale = NANOSECONDS[unit]
-        total += int(whole or 0) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
+        total += _whole(whole) * NANOSECONDS[unit] + _part(fraction, NANOSECONDS[unit])
         position = match.end()
     if not unsigned or position != len(unsigned):
         raise InvalidDurationError(_why(unsigned))
     if total > LONGEST:
         raise InvalidDurationError("it is longer than the 292 years that Go can hold")
     return sign * total
+
+
+def _whole(digits: str) -> int:
+    significant = digits.lstrip("0")
+    return LONGEST + 1 if len(significant) > len(str(LONGEST)) else int(significant or 0)
+
+
+def _part(digits: str, scale: int) -> int:
+    # As Go does it, in floating point and with no more digits than an int64 holds: 0.3333333333333333333h are 20m.
+    digits = digits[:18]
+    return int(int(digits or 0) * (scale / 10 ** len(digits)))
 
 
 def _why(unsigned: str) -> str:
@@ -78,4 +88,7 @@ def is_for_ever(expires_at: datetime, now: datetime | None = None) -> bool:
 def parse_time(text_of_time: str) -> datetime:
     """An instant as Go writes it in JSON (RFC 3339 with up to nine digits of fraction). Raises ValueError."""
     shortened = re.sub(r"(\.\d{6})\d+", r"\1", text_of_time)
-    return datetime.fromisoformat(shortened)
+    time = datetime.fromisoformat(shortened)
+    if time.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text_of_time!r}")
+    return time

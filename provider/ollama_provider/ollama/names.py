@@ -18,7 +18,8 @@ _PART = {
     "model": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
     "tag": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"),
 }
-NAME_PATTERN = rf"^(({_PART['registry'].pattern}/)?{_PART['namespace'].pattern}/)?{_PART['model'].pattern}(:{_PART['tag'].pattern})?$"
+_PREFIX_PATTERN = rf"({_PART['registry'].pattern}/)?{_PART['namespace'].pattern}/"
+NAME_PATTERN = rf"^({_PREFIX_PATTERN})?{_PART['model'].pattern}(:{_PART['tag'].pattern})?$"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -91,7 +92,7 @@ def server_url(text: str) -> str:
     stripped = text.strip().strip("\"'")
     if not stripped:
         return DEFAULT_SERVER
-    if "@" in stripped.split("://", 1)[-1].split("/", 1)[0]:
+    if "@" in stripped:  # anywhere: a password with a slash in it must not be taken for a path and repeated
         raise InvalidServerError(
             "a URL with a user or password in it would end up in states and logs; "
             "give the secret as a token or a header instead"

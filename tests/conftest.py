@@ -1,0 +1,91 @@
+"""What tests share: the real engines once a session, a server and a registry that each test finds empty."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.pulumi_stack import PulumiStack
+from tests.engines.registry import Registry
+from tests.engines.tiny_models import write_llama
+from tests.engines.toolchain import Engines, find_or_build
+
+StackMaker = Callable[[str | Path], PulumiStack]
+
+
+@pytest.fixture(scope="session")
+def engines() -> Engines:
+    return find_or_build(lambda line: print(line, file=sys.__stderr__, flush=True))
+
+
+@pytest.fixture(scope="session")
+def session_server(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
+    with OllamaServer(engines.ollama, tmp_path_factory.mktemp("ollama")) as server:
+        yield server
+
+
+@pytest.fixture
+def ollama(session_server: OllamaServer) -> OllamaServer:
+    """The session's real Ollama, with nothing on disk and nothing in memory."""
+    for model in session_server.ps():
+        session_server.call("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
+    for model in session_server.tags():
+        session_server.call("DELETE", "/api/delete", {"model": model["name"]})
+    deadline = time.monotonic() + 2
+    while session_server.ps() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if session_server.ps():
+        session_server.restart()  # a runner that no name reaches any more
+    return session_server
+
+
+@pytest.fixture(scope="session")
+def session_registry() -> Iterator[Registry]:
+    with Registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def registry(session_registry: Registry, tiny: Path) -> Registry:
+    """A real registry to pull from that holds `tiny:latest`, unthrottled."""
+    session_registry.bytes_per_second = None
+    session_registry.requests.clear()
+    session_registry.push("tiny:latest", tiny)
+    return session_registry
+
+
+@pytest.fixture(scope="session")
+def ggufs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes GGUF files by seed (and width, layers): each is written once a session."""
+    folder = tmp_path_factory.mktemp("gguf")
+
+    def make(seed: int = 0, **shape: int) -> Path:
+        file = folder / ("-".join(map(str, (seed, *shape.values()))) + ".gguf")
+        if not file.exists():
+            write_llama(file, seed=seed, **shape)
+        return file
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(ggufs: Callable[..., Path]) -> Path:
+    return ggufs(0)
+
+
+@pytest.fixture
+def stack_of(engines: Engines, ollama: OllamaServer, tmp_path: Path) -> Iterator[StackMaker]:
+    """Makes stacks of real Pulumi whose OLLAMA_HOST is the test's server."""
+    with ExitStack() as stacks:
+
+        def make(program: str | Path, **environment: str) -> PulumiStack:
+            folder = tmp_path / f"stack-{len(list(tmp_path.glob('stack-*')))}"
+            return stacks.enter_context(
+                PulumiStack(engines, folder, program, {"OLLAMA_HOST": ollama.url, **environment})
+            )
+
+        yield make

@@ -1,0 +1,62 @@
+"""Child processes that leave nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1
+
+
+def child_setup() -> Callable[[], None]:
+    """A `preexec_fn`: Ctrl-C works in the child, and on Linux it is killed when its parent is gone, however it went.
+
+    The latter not in a thread: the kernel counts the end of the *thread* that started the child as the parent's end.
+    """
+    dies_with_parent = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
+    libc = ctypes.CDLL(None) if dies_with_parent else None
+
+    def setup() -> None:
+        # A shell's background job ignores SIGINT, and a child would inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if libc:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return setup
+
+
+def stop_group(process: subprocess.Popen[bytes], grace: float = 0.5) -> None:
+    """End a process that leads its own group and everything in that group: SIGINT, then SIGKILL after `grace` s."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+
+
+def kill_all(processes: Iterable[psutil.Process], timeout: float = 5) -> None:
+    """SIGKILL and wait at most `timeout` s until they are gone; those that are gone already are fine."""
+    chosen = list(processes)
+    for process in chosen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    give_up = time.monotonic() + timeout
+    while any(map(lives, chosen)) and time.monotonic() < give_up:
+        time.sleep(0.01)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it still runs; a zombie, which only waits for a slow init to collect it, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,110 @@
+"""Where the real tools come from: Go modules, as data. Each recipe was run as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GoBuild:
+    """One binary: `go get PACKAGE@VERSION`, then `go build PACKAGE`."""
+
+    binary: str
+    package: str
+    version: str
+    ldflags: str = "-s -w"
+
+
+@dataclass(frozen=True)
+class ModuleFile:
+    """A file that is taken out of a Go module as it is; `to` is relative to the folder it is meant for."""
+
+    module: str
+    version: str
+    path: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Headers:
+    """C and C++ headers that Go module archives drop: from Debian packages, and from Go modules.
+
+    `debian` maps a package to the folder below `usr/include` that it brings.
+    """
+
+    debian: dict[str, str]
+    modules: tuple[ModuleFile, ...]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What one cache folder NAME-VERSION holds, and the oldest Go that builds it."""
+
+    name: str
+    version: str
+    go: str
+    builds: tuple[GoBuild, ...]
+    scripts: tuple[ModuleFile, ...] = ()
+    headers: Headers | None = None
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.version}"
+
+
+OLLAMA_MINIMUM = (0, 10)
+PULUMI_MINIMUM = (3, 200)
+PULUMI_COMPANIONS = ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python")
+
+OLLAMA = Engine(
+    name="ollama",
+    version="0.17.4",
+    go="1.24.1",
+    builds=(
+        GoBuild(
+            binary="ollama",
+            package="github.com/ollama/ollama",
+            version="v0.17.4",
+            ldflags="-s -w -X github.com/ollama/ollama/version.Version=0.17.4",
+        ),
+    ),
+    headers=Headers(
+        debian={"nlohmann-json3-dev": "nlohmann", "libstb-dev": "stb"},
+        modules=(ModuleFile("github.com/gen2brain/malgo", "v0.11.23", "miniaudio.h", "miniaudio/miniaudio.h"),),
+    ),
+)
+
+# Without the version stamp the Automation API refuses the CLI. v3.74.0 is the last language host that is a package
+# of the SDK's module; it works with newer CLIs, its two scripts are taken from the CLI's own version.
+PULUMI = Engine(
+    name="pulumi",
+    version="3.259.0",
+    go="1.25.11",
+    builds=(
+        GoBuild(
+            binary="pulumi-language-python",
+            package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            version="v3.74.0",
+        ),
+        GoBuild(
+            binary="pulumi",
+            package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            version="v3.259.0",
+            ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0",
+        ),
+    ),
+    scripts=(
+        ModuleFile(
+            "github.com/pulumi/pulumi/sdk/v3",
+            "v3.259.0",
+            "python/cmd/pulumi-language-python-exec",
+            "pulumi-language-python-exec",
+        ),
+        ModuleFile(
+            "github.com/pulumi/pulumi/sdk/v3",
+            "v3.259.0",
+            "python/dist/pulumi-resource-pulumi-python",
+            "pulumi-resource-pulumi-python",
+        ),
+    ),
+)
