@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -14,7 +15,9 @@ from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines, find_or_build
 
-StackMaker = Callable[[str | Path], PulumiStack]
+
+class StackMaker(Protocol):
+    def __call__(self, program: str | Path, **environment: str) -> PulumiStack: ...
 
 
 @pytest.fixture(scope="session")

@@ -24,11 +24,26 @@ class BackgroundLoop:
         threading.Thread(target=self._loop.run_forever, name="ollama", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work, or its exception. Raises InterruptedWorkError within a second of `must_stop`."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """The result of the work, or its exception. Raises InterruptedWorkError within a second of `must_stop`.
+
+        Work that tidies up after itself gets a few seconds more for that.
+        """
+        begun: list[asyncio.Task[Any]] = []
+
+        async def noted() -> T:
+            task = asyncio.current_task()
+            assert task is not None
+            begun.append(task)
+            return await work
+
+        future = asyncio.run_coroutine_threadsafe(noted(), self._loop)
         while not wait([future], _LOOK_SECONDS).done:
             if self._must_stop():
-                future.cancel()
+                # A cancelled future is done at once, and the process may be gone before the work has tidied up.
+                if begun:
+                    self._loop.call_soon_threadsafe(begun[0].cancel)
+                else:
+                    future.cancel()
                 break
         try:
             return future.result(_TIDY_SECONDS)

@@ -1,9 +1,9 @@
 """How the provider reaches servers: from an engine's configuration, else from the environment."""
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
@@ -38,7 +38,7 @@ class ProviderSettings:
             problems.append(Problem((source,), "something else", "a one-line text of ASCII characters"))
         if not isinstance(headers, Mapping) or not all(_is_header(item) for item in headers.items()):
             problems.append(Problem(("headers",), "something else", "a map of header names to one-line ASCII texts"))
-        if ca_file and not Path(ca_file).is_file():
+        if ca_file and not _holds_certificates(ca_file):
             problems.append(Problem(("ca_file",), f"{ca_file!r}", "a file with the certificates of an authority"))
         host = configuration.get("host") or environment.get(HOST_VARIABLE, "")
         try:
@@ -54,6 +54,14 @@ class ProviderSettings:
     def connection(self, resource_host: str | None) -> Connection:
         """The connection to a resource's own host, or to the provider's."""
         return Connection(server_url(resource_host or self.host), self.token, self.headers, self.ca_file)
+
+
+def _holds_certificates(ca_file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except (OSError, ValueError):  # among them ssl.SSLError
+        return False
+    return True
 
 
 def _is_header(item: tuple[object, object]) -> bool:

@@ -288,18 +288,33 @@ class Residents:
         server = server_url(declared.host) if declared.host else ""
         own = str(declared.model_name).lower()
         source = str(declared.base_name).lower() if declared.base else declared.gguf or own
+        before = self._residents(server)
         self._sources[server, own] = (source, declared.must_be_resident)
-        if not declared.must_be_resident:
+        residents = self._residents(server)
+        weights = self._weights(server, own)
+        sharing = [name for name, its_weights in residents.items() if its_weights == weights]
+        if own in sharing:
+            sharing.remove(own)
+            second = own
+        elif len({before.get(name) for name in sharing}) > 1:
+            second = sharing.pop()  # not resident itself, and yet what shows that two others are on the same weights
+        else:
             return None
-        for (elsewhere, other), (_, is_resident) in self._sources.items():
-            same_weights = self._weights(server, other) == self._weights(server, own)
-            if is_resident and elsewhere == server and other != own and same_weights:
-                expected = (
-                    f"one resident model a weights file, and {other} is declared resident on the same: each would "
-                    'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
-                )
-                return Problem(("memory_management",), f"a second resident model ({own})", expected)
-        return None
+        if not sharing:
+            return None
+        expected = (
+            f"one resident model a weights file, and {sharing[0]} is declared resident on the same: each would "
+            'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
+        )
+        return Problem(("memory_management",), f"a second resident model ({second})", expected)
+
+    def _residents(self, server: str) -> dict[str, str]:
+        """Each model that is declared resident on a server, and what its weights come from."""
+        return {
+            name: self._weights(server, name)
+            for (where, name), (_, is_resident) in self._sources.items()
+            if where == server and is_resident
+        }
 
     def _weights(self, server: str, name: str) -> str:
         seen = set()

@@ -13,7 +13,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ollama_provider.ollama import durations
@@ -141,6 +150,11 @@ Name = Annotated[str, AfterValidator(_model_name), _pattern(NAME_PATTERN)]
 Digest = Annotated[str, AfterValidator(_digest), _pattern("^(sha256:)?[0-9a-f]{64}$")]
 Deadline = Annotated[str, AfterValidator(_deadline), _pattern(durations.PATTERN)]
 KeepAlive = Annotated[str, AfterValidator(_keep_alive), _pattern(durations.PATTERN)]
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    # An engine hands over an unset optional as null; it is the same as leaving it out.
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Declared(BaseModel):
@@ -288,11 +302,6 @@ def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> lis
     if not problems:
         problems.extend(_contradictions(known, frozenset(unknown)))
     return problems
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    # An engine hands over an unset optional as null; it is the same as leaving it out.
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Iterator[Problem]:

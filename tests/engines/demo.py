@@ -103,14 +103,20 @@ class Story:
         entries = self.server.ps()
         rss = mebibytes(self.server.runner_resident_bytes())
         found = [until_of(entry["expires_at"]) for entry in entries]
-        rows = [(entry["name"], mebibytes(entry["size"]), rss, time) for entry, time in zip(entries, found, strict=True)]
-        self.screen.table([("NAME", "SIZE", "RSS", "UNTIL"), *(rows or [("(nothing in memory)", "-", "-", "-")])], style)
+        rows = [
+            (entry["name"], mebibytes(entry["size"]), rss, time) for entry, time in zip(entries, found, strict=True)
+        ]
+        self.screen.table(
+            [("NAME", "SIZE", "RSS", "UNTIL"), *(rows or [("(nothing in memory)", "-", "-", "-")])], style
+        )
         if until == "nothing":
             self.claim(not entries, f"expected nothing in memory, found {found}")
         else:
             self.claim(len(entries) == 1, f"expected one model in memory, found {len(entries)}")
             # The call that armed the timer has ended a moment ago.
-            self.claim(found[0] in (until, *(["in 4m 59s"] if until == "in 5m 0s" else [])), f"expected {until}: {found}")
+            self.claim(
+                found[0] in (until, *(["in 4m 59s"] if until == "in 5m 0s" else [])), f"expected {until}: {found}"
+            )
 
     def claim(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
@@ -163,7 +169,9 @@ def steady(story: Story) -> None:
     header = tuple(f"CALL {number}" for number in calls)
     story.screen.table([("", *header), ("RSS", *(mebibytes(resident[number], 2) for number in calls))])
     growth = total / resident[0]
-    story.note(f"M = sum(m_i - r_i) = {total / 1024:+.0f} KiB over {CALLS} calls, {growth:+.1%} of what it holds.", "good")
+    story.note(
+        f"M = sum(m_i - r_i) = {total / 1024:+.0f} KiB over {CALLS} calls, {growth:+.1%} of what it holds.", "good"
+    )
     story.claim(growth <= MOST_GROWTH, f"expected the runner to grow by at most {MOST_GROWTH:.0%}: {growth:.1%}")
     story.memory_is("forever", "good")
 
@@ -205,7 +213,9 @@ class Step:
 
 
 STEPS = (
-    Step('The document\'s block: memory_management = "automatic". Whoever calls decides when memory returns', automatic),
+    Step(
+        'The document\'s block: memory_management = "automatic". Whoever calls decides when memory returns', automatic
+    ),
     Step("A client pins the model with keep_alive -1: the memory is not released, for ever", never_released),
     Step("The document's own diff: from now on the operator holds the memory, by declaration", the_documents_diff),
     Step(f"Steady over {CALLS} calls: the document's M, of the runner process's own memory", steady),
@@ -282,7 +292,9 @@ def tell(screen: Screen) -> int:
                 explain(story, number, step, error)
                 return 1
     seconds = time.monotonic() - began
-    screen.line(f"\nAll {len(STEPS)} steps were as shown, in {seconds:.0f} s; nothing is left in memory or on disk.", "good")
+    screen.line(
+        f"\nAll {len(STEPS)} steps were as shown, in {seconds:.0f} s; nothing is left in memory or on disk.", "good"
+    )
     return 0
 
 

@@ -61,7 +61,10 @@ class Connection:
 
     def redact(self, text: str) -> str:
         """The text without any secret of this connection, for servers and proxies that repeat what they were sent."""
-        for secret in filter(None, (self.token, *self.headers.values())):
+        values = [value for value in (self.token, *self.headers.values()) if value]
+        # A server may repeat what follows the scheme: of `Bearer abc` the `abc`. The longest first, so none is cut.
+        secrets = {*values, *(value.rpartition(" ")[2] for value in values)}
+        for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
@@ -163,12 +166,12 @@ class Ollama:
         entries = self._entries(await self._ask("GET", "/api/tags", "the list of models"), "the list of models")
         models = {}
         for entry in entries:
-            details = entry.get("details") or {}
+            details = self._object(entry, "details", "the list of models")
             name = self._name_of(entry)
             models[name] = InstalledModel(
                 name=name,
                 digest=str(entry.get("digest", "")).removeprefix("sha256:"),
-                size=int(entry.get("size") or 0),
+                size=self._number(entry, "size", "the list of models"),
                 family=str(details.get("family") or ""),
                 parameter_size=str(details.get("parameter_size") or ""),
                 quantization_level=str(details.get("quantization_level") or ""),
@@ -192,9 +195,9 @@ class Ollama:
                     name=self._name_of(entry),
                     digest=str(entry.get("digest", "")).removeprefix("sha256:"),
                     expires_at=expires_at,
-                    size=int(entry.get("size") or 0),
-                    size_vram=int(entry.get("size_vram") or 0),
-                    context_length=int(entry.get("context_length") or 0),
+                    size=self._number(entry, "size", asked),
+                    size_vram=self._number(entry, "size_vram", asked),
+                    context_length=self._number(entry, "context_length", asked),
                 )
             )
         return Running(tuple(models), server_time)
@@ -203,14 +206,15 @@ class Ollama:
         """Details of a model on disk. Costs up to 50 ms on a server of a thousand models: never one a refresh."""
         asked = f"the details of {name}"
         answer = await self._ask("POST", "/api/show", asked, {"model": str(name)})
-        information = answer.get("model_info") or {}
+        information = self._object(answer, "model_info", asked)
         architecture = information.get("general.architecture", "")
+        capabilities = answer.get("capabilities")
         modelfile = str(answer.get("modelfile") or "")
         blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
         return ModelDetails(
             blob=blobs[0] if blobs else "",
-            context_length=int(information.get(f"{architecture}.context_length") or 0),
-            capabilities=tuple(str(capability) for capability in answer.get("capabilities") or ()),
+            context_length=self._number(information, f"{architecture}.context_length", asked),
+            capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
         )
 
     async def pull(
@@ -309,26 +313,28 @@ class Ollama:
     ) -> None:
         layers: dict[str, tuple[int, int]] = {}
         status = ""
-        async with self._answering("POST", path, asked, json=body) as response:
-            try:
-                async with asyncio.timeout(self._stall_seconds) as stall:
-                    async for line in self._lines(response, asked):
-                        status = self._status_of(line, asked)
-                        layer = (int(line.get("completed") or 0), int(line.get("total") or 0))
-                        moved = layers.get(line.get("digest") or status) != layer
-                        layers[line.get("digest") or status] = layer
-                        if moved:
-                            stall.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
-                        if progress:
-                            completed, total = (sum(column) for column in zip(*layers.values(), strict=True))
-                            progress(TransferProgress(status, completed, total))
-            except TimeoutError:
-                if not stall.expired():
-                    raise
-                words = f"nothing moved for {self._stall_seconds:g} s; its last word was {status!r}"
-                raise TransientError(asked, self.url, words) from None
+        try:
+            async with (
+                asyncio.timeout(self._stall_seconds) as stall,
+                self._answering("POST", path, asked, json=body) as response,
+            ):
+                async for line in self._lines(response, asked):
+                    status = self._status_of(line, asked)
+                    layer = (self._number(line, "completed", asked), self._number(line, "total", asked))
+                    part = str(line.get("digest") or status)
+                    if layers.get(part) != layer:
+                        stall.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
+                    layers[part] = layer
+                    if progress:
+                        completed, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                        progress(TransferProgress(status, completed, total))
+        except TimeoutError:
+            if not stall.expired():
+                raise
+            words = f"nothing moved for {self._stall_seconds:g} s; its last word was {self._excerpt(status)}"
+            raise TransientError(asked, self.url, words) from None
         if status != "success":
-            words = f"the answer ended without success; its last word was {status!r}"
+            words = f"the answer ended without success; its last word was {self._excerpt(status)}"
             raise TransientError(asked, self.url, words)
 
     def _status_of(self, line: Mapping[str, Any], asked: str) -> str:
@@ -339,16 +345,15 @@ class Ollama:
         return str(line.get("status") or "")
 
     async def _lines(self, response: httpx.Response, asked: str) -> AsyncIterator[dict[str, Any]]:
-        async for text in response.aiter_lines():
-            if not text.strip():
-                continue
-            try:
-                line = json.loads(text) if len(text) <= LONGEST_LINE else None
-            except ValueError:
-                line = None
-            if not isinstance(line, dict):
-                raise self._not_ollama(asked, f"a line that is no JSON object: {_excerpt(text)}")
-            yield line
+        rest = b""
+        async for chunk in response.aiter_bytes():
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                raise self._not_ollama(asked, f"a line of more than {LONGEST_LINE // 2**20} MiB")
+            for line in filter(bytes.strip, lines):
+                yield self._object_in(line, "a line", asked)
+        if rest.strip():
+            yield self._object_in(rest, "a line", asked)
 
     @asynccontextmanager
     async def _answering(
@@ -383,9 +388,12 @@ class Ollama:
         text = (await self._body(response, asked)).decode("utf-8", "replace")
         try:
             words = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            words = _excerpt(text) if text.strip() else response.reason_phrase
+        except (ValueError, KeyError, TypeError, RecursionError):
+            words = self._excerpt(text) if text.strip() else response.reason_phrase
         words = self.connection.redact(f"HTTP {response.status_code}, {words}")
+        if response.status_code == 404 and response.request.method == "GET":
+            # What is asked by GET is there on every Ollama: this is no word about a model.
+            return NotOllamaError(asked, self.url, f"this does not look like Ollama: {words}")
         if response.status_code == 404:
             return NotFoundError(asked, self.url, words)
         if response.status_code in _TRANSIENT_STATUS:
@@ -402,14 +410,29 @@ class Ollama:
 
     async def _json(self, response: httpx.Response, asked: str) -> dict[str, Any]:
         body = await self._body(response, asked)
+        return self._object_in(body or b"{}", "an answer", asked)  # a copy and a deletion are answered with nothing
+
+    def _object_in(self, content: bytes, what: str, asked: str) -> dict[str, Any]:
         try:
-            answer = json.loads(body or b"{}")  # a copy, a deletion and a HEAD are answered with nothing
-        except ValueError:
-            excerpt = _excerpt(body.decode("utf-8", "replace"))
-            raise self._not_ollama(asked, f"an answer that is no JSON: {excerpt}") from None
-        if not isinstance(answer, dict):
-            raise self._not_ollama(asked, "an answer that is no JSON object")
-        return answer
+            found = json.loads(content)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            excerpt = self._excerpt(content.decode("utf-8", "replace"))
+            raise self._not_ollama(asked, f"{what} that is no JSON object: {excerpt}")
+        return found
+
+    def _object(self, answer: Mapping[str, Any], key: str, asked: str) -> dict[str, Any]:
+        value = answer.get(key) or {}
+        if not isinstance(value, dict):
+            raise self._not_ollama(asked, f'a "{key}" that is no JSON object')
+        return value
+
+    def _number(self, answer: Mapping[str, Any], key: str, asked: str) -> int:
+        value = answer.get(key) or 0
+        if not isinstance(value, int) and not (isinstance(value, float) and value.is_integer()):
+            raise self._not_ollama(asked, f'a "{key}" that is no whole number: {self._excerpt(str(value))}')
+        return int(value)
 
     def _entries(self, answer: Mapping[str, Any], asked: str) -> list[dict[str, Any]]:
         entries = answer.get("models")
@@ -432,14 +455,14 @@ class Ollama:
             raise self._not_ollama(asked, f'an answer without a "{key}"')
         return value
 
+    def _excerpt(self, text: str) -> str:
+        # Redacted first: a secret that is cut, or escaped, would not be found any more.
+        redacted = self.connection.redact(text).strip()
+        return repr(redacted[:200]) + ("..." if len(redacted) > 200 else "")
+
     def _not_ollama(self, asked: str, found: str) -> NotOllamaError:
         words = f"this does not look like Ollama, it sent {found}"
         return NotOllamaError(asked, self.url, self.connection.redact(words))
-
-
-def _excerpt(text: str) -> str:
-    shortened = text.strip()[:200]
-    return repr(shortened) + ("..." if len(text.strip()) > 200 else "")
 
 
 def _server_time(response: httpx.Response) -> datetime:

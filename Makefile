@@ -1,0 +1,37 @@
+# Every command that the README and CONTRIBUTING name. The engines are found on PATH, or built into the user's cache.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint test-fast engines schemas bench clean
+
+demo: .venv/installed
+	$(BIN)/python -m tests.engines.demo
+
+test: lint engines
+	$(BIN)/python -m pytest
+
+test-fast: lint
+	$(BIN)/python -m pytest -m "not engines"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+engines: .venv/installed
+	$(BIN)/python -m tests.engines
+
+schemas: .venv/installed
+	$(BIN)/python -m ollama_provider.schemas schemas
+
+bench: engines
+	$(BIN)/python -m benchmarks
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[pulumi,report]' --group dev
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist
