@@ -42,7 +42,8 @@ def test_a_fleet_of_two_servers(
     chat, rare = registry.reference("tiny:latest"), registry.reference("rare:latest")
     with OllamaServer(engines.ollama, tmp_path / "second") as second:
         stack = stack_of(EXAMPLES / "fleet", OLLAMA_HOST="127.0.0.1:1")
-        stack.config("hosts", f'["{ollama.url}", "{second.url}"]')
+        for number, server in enumerate((ollama, second)):
+            stack.run("config", "set", "--path", f"hosts[{number}]", server.url)
         stack.config("chat_model", chat)
         stack.config("rare_model", rare)
         stack.config("insecure", "true")
