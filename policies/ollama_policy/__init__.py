@@ -1,0 +1,1 @@
+"""The policy checker: finds Ollama memory settings that will not release. Imports nothing heavy."""

@@ -1,0 +1,107 @@
+"""What every rule is: facts about itself as class attributes, and a judgement of one subject, or of all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from ollama_policy.settings import Edit, Kind, Setting, SourceFile, Span, Subject
+
+
+class Severity(StrEnum):
+    """error: Ollama refuses it, ignores it silently, or memory will not come back; warning: likely so; info."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A whole file by name and text. In a bad one the finding's exact range stands between `«` and `»`."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A way out: what it does, in a few words, and the edits that do it. Safe: it cannot change what else works."""
+
+    title: str
+    edits: tuple[Edit, ...]
+    is_safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, at its place. `label` is said under the excerpt; `advice` where no edit can be made."""
+
+    rule: type["Rule"]
+    message: str
+    file: SourceFile
+    span: Span
+    address: str
+    label: str = ""
+    fixes: tuple[Fix, ...] = ()
+    advice: str = ""
+    value: str = ""  # what was found, as text: part of what a baseline knows a finding by
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the checked configuration is meant for, where the user says so. None: not said."""
+
+    version: tuple[int, int, int] | None = None
+    memory_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_count: int | None = None
+
+
+class Rule:
+    """A rule. Subclasses set every attribute and override `judge`, or `judge_all` where one subject is not enough.
+
+    A setting whose value is Unknown is not to be judged: the pipeline reports those of `keys` as undecided.
+    """
+
+    id: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    kind: ClassVar[Kind]
+    keys: ClassVar[frozenset[str]]
+    summary: ClassVar[str]  # one line
+    why: ClassVar[str]  # what happens in Ollama, a short paragraph
+    fix: ClassVar[str]  # what to do
+    bad: ClassVar[tuple[Example, ...]]
+    good: ClassVar[tuple[Example, ...]]
+    source: ClassVar[str]  # where the fact is from
+    since: ClassVar[str] = "0.1.0"  # of this package
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        """The findings in one subject of `kind`."""
+        return iter(())
+
+    def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
+        """The findings that only the whole tree shows; `subjects` are of every kind."""
+        return iter(())
+
+    def at(
+        self,
+        setting: Setting,
+        subject: Subject,
+        message: str,
+        *,
+        label: str = "",
+        fixes: tuple[Fix, ...] = (),
+        advice: str = "",
+    ) -> Finding:
+        """A finding at a setting's value."""
+        return Finding(
+            type(self), message, setting.file, setting.span, subject.address, label, fixes, advice, str(setting.value)
+        )
+
+    def about(
+        self, subject: Subject, message: str, *, label: str = "", fixes: tuple[Fix, ...] = (), advice: str = ""
+    ) -> Finding:
+        """A finding about a whole subject: something that is not there."""
+        return Finding(type(self), message, subject.file, subject.span, subject.address, label, fixes, advice)

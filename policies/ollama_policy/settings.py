@@ -1,0 +1,229 @@
+"""What sources yield and rules judge: settings with their exact place, grouped by what they configure.
+
+Offsets are bytes into the file as it is on disk. Lines and columns (1-based; columns in code points) are made from them
+only for what is shown.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of bytes of one file."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place as people count: both from 1, the column in code points."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that cannot be decided by reading, and why: `var.mode has no default`. Never guessed, never dropped."""
+
+    reason: str
+
+
+class SourceFile:
+    """A file of the checked tree. `path` is POSIX, relative to what was given, and is data: show it escaped."""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self.path = path
+        self.data = data
+
+    @cached_property
+    def text(self) -> str:
+        """The text without a byte order mark. Raises UnicodeDecodeError where the file is not UTF-8."""
+        return self.data.decode("utf-8-sig")
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts, at = [0], self.data.find(b"\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.data.find(b"\n", at + 1)
+        return starts
+
+    def position(self, offset: int) -> Position:
+        line = bisect_right(self._line_starts, offset)
+        head = self.data[self._line_starts[line - 1] : offset]
+        return Position(line, len(head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) + 1)
+
+    def line(self, number: int) -> str:
+        """The text of a line (from 1), without its end."""
+        start = self._line_starts[number - 1]
+        end = self._line_starts[number] if number < len(self._line_starts) else len(self.data)
+        return self.data[start:end].decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n")
+
+    def offset(self, line: int, column: int) -> int:
+        """The byte offset of a place that a parser gives in code points, both from 1."""
+        start = self._line_starts[line - 1]
+        end = self._line_starts[line] if line < len(self._line_starts) else len(self.data)
+        mark = 3 if self.data.startswith(b"\xef\xbb\xbf") and line == 1 else 0
+        text = self.data[start + mark : end].decode("utf-8", "replace")
+        return start + mark + len(text[: column - 1].encode("utf-8"))
+
+
+class Style(StrEnum):
+    """How a format writes a text value, for fixes that add or rewrite one."""
+
+    HCL = "hcl"
+    YAML = "yaml"
+    JSON = "json"
+    TOML = "toml"
+    PYTHON = "python"
+    NIX = "nix"
+    BARE = "bare"  # env files, units, Dockerfiles, shells: as it stands, quoted only where it has to be
+
+
+@dataclass(slots=True)
+class Setting:
+    """One key with its value as far as it can be known.
+
+    `span` covers the value as written, quotes included, in `file`: that may be another file than the subject's, when
+    the value comes from a variable's default. `origin` then says how it came here. `is_literal` says that the value is
+    written at `span` itself, for this setting alone, so that a fix may rewrite it.
+    """
+
+    key: str
+    value: Any
+    span: Span
+    file: SourceFile
+    origin: str = ""
+    is_literal: bool = True
+
+    @property
+    def is_known(self) -> bool:
+        return not isinstance(self.value, Unknown)
+
+    @property
+    def written(self) -> str:
+        """The value's text in the file."""
+        return self.file.data[self.span.start : self.span.end].decode("utf-8", "replace")
+
+
+class Kind(StrEnum):
+    """What a group of settings configures."""
+
+    MODEL = "model"  # a declaration of `ollama_model`; keys are those of ollama_provider.model.ModelDeclaration
+    SERVER = "server"  # a process that runs Ollama; keys are its variables, and IMAGE, MEMORY_LIMIT, VERSION
+    REQUEST = "request"  # a call of Ollama's API in a script; keys are ENDPOINT and the body's fields, MODEL among them
+
+
+# Keys of a server beside its variables.
+IMAGE = "image"  # text: the image's reference as written
+VERSION = (
+    "version"  # text: the version of Ollama where it is known otherwise than by IMAGE (a package, a build argument)
+)
+MEMORY_LIMIT = "memory_limit"  # int: bytes that the container or unit may use
+GPU_COUNT = "gpu_count"  # int: GPUs given to it
+# Keys of a request beside its body's fields. Options are flattened: `options.num_ctx`.
+ENDPOINT = "endpoint"  # text: the path, such as /api/generate or /v1/chat/completions
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """Where and how a setting that is not there can be added: `before` + key + `between` + value + `after` at `at`."""
+
+    at: int
+    before: str
+    between: str
+    after: str
+
+
+@dataclass(slots=True)
+class Subject:
+    """A group of settings: one declaration, one server, one request.
+
+    `span` is what stands for the whole of it where a finding has no setting to point at (a block's header, a service's
+    name). `unknown` says why there may be settings that were not seen (an env_file that is not in the tree).
+    """
+
+    kind: Kind
+    address: str
+    file: SourceFile
+    span: Span
+    style: Style
+    settings: dict[str, Setting] = field(default_factory=dict)
+    repeated: list[Setting] = field(default_factory=list)
+    insertion: Insertion | None = None
+    unknown: Unknown | None = None
+
+    def add(self, setting: Setting) -> None:
+        """Adds a setting; a key that is there already is kept as `repeated` and the later one counts."""
+        if setting.key in self.settings:
+            self.repeated.append(self.settings[setting.key])
+        self.settings[setting.key] = setting
+
+    def known(self, key: str) -> Setting | None:
+        """The setting, where it is there and decided."""
+        setting = self.settings.get(key)
+        return setting if setting is not None and setting.is_known else None
+
+    def value(self, key: str) -> Any:
+        """The decided value, or None where it is absent or undecided; see `decides` to tell these apart."""
+        setting = self.known(key)
+        return None if setting is None else setting.value
+
+    def decides(self, *keys: str) -> bool:
+        """Whether the presence and the value of all these keys are certain."""
+        return self.unknown is None and all(key not in self.settings or self.settings[key].is_known for key in keys)
+
+
+class UnreadableError(Exception):
+    """A file that a source should read and cannot: `what` was found, `expected` was meant, at a byte offset."""
+
+    def __init__(self, offset: int, what: str, expected: str = "") -> None:
+        super().__init__(f"{what}, expected {expected}" if expected else what)
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement of bytes; an empty span inserts. All that is outside stays as it was."""
+
+    file: SourceFile
+    span: Span
+    text: str
+
+
+def quoted(style: Style, value: str) -> str:
+    """A text as the format writes it."""
+    if style in (Style.HCL, Style.JSON, Style.TOML, Style.PYTHON, Style.YAML, Style.NIX):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return value
+
+
+def rewrite(setting: Setting, value: str) -> Edit | None:
+    """The edit that gives a literal text setting another value, in the quotes that it has; None where there is none."""
+    if not setting.is_literal:
+        return None
+    quote = setting.written[:1] if setting.written[:1] in ('"', "'") else ""
+    return Edit(setting.file, setting.span, f"{quote}{value}{quote}")
+
+
+def insert(subject: Subject, key: str, value: str) -> Edit | None:
+    """The edit that adds a text setting; None where the source does not know a place."""
+    place = subject.insertion
+    if place is None:
+        return None
+    text = f"{place.before}{key}{place.between}{quoted(subject.style, value)}{place.after}"
+    return Edit(subject.file, Span(place.at, place.at), text)
+
+
+def apply(edits: Iterable[Edit], data: bytes) -> bytes:
+    """The bytes of a file after edits that do not overlap."""
+    for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
+        data = data[: edit.span.start] + edit.text.encode("utf-8") + data[edit.span.end :]
+    return data

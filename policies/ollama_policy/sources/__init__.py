@@ -1,0 +1,1 @@
+"""A reader a format: text in, subjects out."""
