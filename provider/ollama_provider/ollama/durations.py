@@ -51,7 +51,7 @@ def _whole(digits: str) -> int:
 
 def _part(digits: str, scale: int) -> int:
     # As Go does it, in floating point and with no more digits than an int64 holds: 0.3333333333333333333h are 20m.
-    digits = digits[:18]
+    digits = digits[:19] if int(digits[:19] or 0) <= LONGEST else digits[:18]
     return int(int(digits or 0) * (scale / 10 ** len(digits)))
 
 

@@ -5,6 +5,8 @@ class OllamaError(Exception):
     """A request that did not do what was asked. The text says what was asked of which server, and its own words."""
 
     def __init__(self, asked: str, server: str, words: str) -> None:
+        # A server's words are data: nothing in them may act on a terminal.
+        words = "".join(character if character.isprintable() else repr(character)[1:-1] for character in words)
         super().__init__(f"{asked} at {server}: {words}")
         self.asked = asked
         self.server = server
