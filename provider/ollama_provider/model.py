@@ -328,6 +328,8 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
 def why_no_gguf(path: Path) -> str | None:
     """Why a path is no GGUF file that can be read, or None where it is one (by its first four bytes)."""
     try:
+        if path.exists() and not path.is_file():
+            return "it is no regular file"
         with path.open("rb") as file:
             head = file.read(len(GGUF_MAGIC))
     except OSError as error:

@@ -154,7 +154,7 @@ def test_a_gguf_must_be_one(tmp_path: Path, content: bytes | None, why: str) -> 
 
 
 def test_a_gguf_may_not_be_a_folder_or_nonsense(tmp_path: Path) -> None:
-    assert "Is a directory" in only_problem(named(gguf=str(tmp_path)))
+    assert "it is no regular file" in only_problem(named(gguf=str(tmp_path)))
     assert "gguf:" in only_problem(named(gguf="a\0b"))
     assert "gguf:" in only_problem(named(gguf=""))
 

@@ -1,0 +1,79 @@
+"""Every command in the README runs: in a fresh clone, with a fresh environment, as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StackMaker
+from tests.engines.observing import pinned
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.pulumi_stack import PulumiStack
+from tests.engines.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+# What the tests themselves are run by, or run elsewhere: the demo in test_demo.py.
+RUN_ELSEWHERE = {"make demo", "make test"}
+NEEDS_A_YES = ("pulumi up", "pulumi refresh", "pulumi destroy")
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for file in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"(?<=[`\n$] )?\bmake ([a-z-]+)", (ROOT / file).read_text(encoding="utf-8")))
+        assert named - targets <= {"this", "it"}, file
+
+
+def test_every_link_leads_somewhere() -> None:
+    for file in ("README.md", "CONTRIBUTING.md"):
+        links = re.findall(r"\]\(([^)#]+)\)", (ROOT / file).read_text(encoding="utf-8"))
+        missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+        assert missing == [], file
+
+
+@pytest.mark.engines
+@pytest.mark.timeout(600)
+def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
+    stack_of: StackMaker, ollama: OllamaServer, registry: Registry, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True, timeout=60)
+    stack: PulumiStack = stack_of("")  # a Pulumi home and backend of its own
+    bin_folder = tmp_path / "venv" / "bin"
+    environment = stack.environment | {
+        "PATH": f"{bin_folder}{os.pathsep}{stack.environment['PATH']}",
+        "VIRTUAL_ENV": str(bin_folder.parent),
+    }
+    folder = clone
+    seen = []
+    for command in commands():
+        if command in RUN_ELSEWHERE:
+            continue
+        if command.startswith("cd "):
+            folder = clone / command.removeprefix("cd ")
+            continue
+        command = command.replace("llama3.2", registry.reference("tiny:latest"))
+        if command.startswith("pulumi stack init"):
+            command += " && pulumi config set insecure true"  # the tests' registry is plain HTTP
+        if command.startswith(NEEDS_A_YES):
+            command += " --yes --skip-preview"
+        ran = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"
+        seen.append(command.split()[0])
+        if command.startswith("pulumi up"):
+            assert pinned(ollama) == [registry.reference("tiny:latest")]
+    assert {"pip", "pulumi"} <= set(seen)
+    assert (ollama.tags(), ollama.runners()) == ([], [])
+    shutil.rmtree(tmp_path / "venv")
