@@ -1,0 +1,191 @@
+"""The lifecycle without an engine, on a real Ollama: what a table of Pulumi runs would be too slow to show."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
+from ollama_provider.server import Servers
+from tests.engines.observing import call, count, installed, pinned, resident, seconds_left
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.registry import Registry
+from tests.engines.tiny_models import write_embedding_only
+
+pytestmark = pytest.mark.engines
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def reports() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run(ollama: OllamaServer, reports: list[str]) -> Run:
+    """Runs what is asked of a lifecycle to its end: `run(lambda lifecycle: lifecycle.create({...}))`."""
+
+    def run(*work: Callable[[Lifecycle], Awaitable[Any]]) -> Any:
+        async def all_of_it() -> Any:
+            servers = Servers()
+            lifecycle = Lifecycle(ProviderSettings(host=ollama.url), servers, reports.append)
+            try:
+                return await asyncio.gather(*(one(lifecycle) for one in work), return_exceptions=len(work) > 1)
+            finally:
+                await servers.close()
+
+        results = asyncio.run(all_of_it())
+        return results if len(work) > 1 else results[0]
+
+    return run
+
+
+@pytest.fixture
+def name(registry: Registry) -> str:
+    return registry.reference("tiny:latest")
+
+
+def test_a_model_that_only_embeds_is_pinned_bounded_and_released(
+    run: Run, ollama: OllamaServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "embedding.gguf"
+    write_embedding_only(file)
+    values = {"name": "embedder", "gguf": str(file), "memory_management": "manual"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    assert state["capabilities"] == ["embedding"]
+    assert pinned(ollama) == ["embedder:latest"]
+    automatic = {"name": "embedder", "gguf": str(file), "keep_alive": "2m"}
+    state = run(lambda lifecycle: lifecycle.update(state, automatic))
+    assert 60 < seconds_left(ollama, "embedder:latest") <= 120
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert (ollama.ps(), ollama.tags(), ollama.runners()) == ([], [], [])
+
+
+def test_what_is_there_is_taken_over_by_create_and_by_import(run: Run, ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("there", tiny)
+    since = ollama.mark()
+    created: State = run(lambda lifecycle: lifecycle.create({"name": "there"}))
+    assert count(ollama, since, "/api/pull") == 0
+    imported: State = run(lambda lifecycle: lifecycle.adopt("there"))
+    assert imported == created
+    assert imported["id"] == "there:latest"
+    call(ollama, "there", keep_alive=-1)
+    assert run(lambda lifecycle: lifecycle.adopt("there"))["memory_management"] == "manual"
+    at_host: State = run(lambda lifecycle: lifecycle.adopt(f"there@{ollama.url}"))
+    assert (at_host["host"], at_host["id"]) == (ollama.url, f"there:latest@{ollama.url}")
+    with pytest.raises(NotFoundError, match="there is no model of that name"):
+        run(lambda lifecycle: lifecycle.adopt("nowhere"))
+
+
+def test_pull_policy_never_gets_nothing(run: Run, ollama: OllamaServer, name: str) -> None:
+    since = ollama.mark()
+    with pytest.raises(RefusedError, match="forbids to get it"):
+        run(lambda lifecycle: lifecycle.create({"name": name, "pull_policy": "never"}))
+    with pytest.raises(RefusedError, match=r"base .* forbids to get it"):
+        run(lambda lifecycle: lifecycle.create({"name": "v", "base": name, "pull_policy": "never"}))
+    assert count(ollama, since, "/api/pull") == 0
+    assert installed(ollama) == {}
+
+
+def test_of_a_base_and_a_variant_placed_at_once_one_is_refused(run: Run, ollama: OllamaServer, name: str) -> None:
+    base = {"name": name, "insecure": True, "memory_management": "manual"}
+    variant = {"name": "v", "base": name, "insecure": True, "memory_management": "manual"}
+    results = run(lambda lifecycle: lifecycle.create(base), lambda lifecycle: lifecycle.create(variant))
+    refusals = [result for result in results if isinstance(result, RefusedError)]
+    assert len(refusals) == 1
+    assert "is pinned on the same weights" in str(refusals[0])
+    assert len(pinned(ollama)) == 1
+    assert len(ollama.runners()) == 1
+
+
+def test_a_runner_of_the_same_weights_that_nobody_pinned_makes_room(run: Run, ollama: OllamaServer, name: str) -> None:
+    ollama.call("POST", "/api/pull", {"model": name, "insecure": True, "stream": False})
+    call(ollama, name)
+    assert resident(ollama) == [name]
+    values = {"name": "v", "base": name, "parameters": {"num_ctx": 512}, "memory_management": "manual"}
+    run(lambda lifecycle: lifecycle.create(values))
+    assert pinned(ollama) == resident(ollama) == ["v:latest"]
+
+
+def test_an_unload_waits_for_a_request_in_flight_and_says_so_when_it_is_too_long(
+    run: Run, ollama: OllamaServer, registry: Registry, ggufs: Callable[..., Path]
+) -> None:
+    registry.push("big:latest", ggufs(7, layers=8, width=512))
+    name = registry.reference("big:latest")
+    values: dict[str, Any] = {"name": name, "insecure": True, "memory_management": "manual"}
+    values["timeouts"] = {"unload": "500ms"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    # The likeliest token again and again: a random one would soon be the end of the text.
+    options = {"num_predict": 100_000, "temperature": 0, "repeat_penalty": 1}
+    body = {"model": name, "prompt": "hello", "options": options}
+    with httpx.stream("POST", f"{ollama.url}/api/generate", json=body, timeout=30) as answer:
+        next(answer.iter_lines())
+        with pytest.raises(UnreachableError, match=r"still in memory after 500ms.* a request is in flight"):
+            run(lambda lifecycle: lifecycle.delete(state))
+        assert name in installed(ollama), "never deleted while it is in memory"
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert (ollama.tags(), ollama.runners()) == ([], [])
+
+
+def test_a_model_with_a_digest_is_pulled_where_another_content_is_there(
+    run: Run, ollama: OllamaServer, registry: Registry, ggufs: Callable[..., Path]
+) -> None:
+    name = registry.reference("tiny:latest")
+    wanted = registry.push("tiny:latest", ggufs(1))
+    registry.push("tiny:latest", ggufs(2))
+    ollama.call("POST", "/api/pull", {"model": name, "insecure": True, "stream": False})
+    registry.push("tiny:latest", ggufs(1))
+    run(lambda lifecycle: lifecycle.create({"name": name, "insecure": True, "digest": wanted}))
+    assert installed(ollama) == {name: wanted}
+
+
+def test_a_wrong_digest_of_a_model_that_was_not_there_leaves_nothing(run: Run, ollama: OllamaServer, name: str) -> None:
+    with pytest.raises(RefusedError, match=f"expected digest {'0' * 64}, and "):
+        run(lambda lifecycle: lifecycle.create({"name": name, "insecure": True, "digest": "0" * 64}))
+    assert installed(ollama) == {}
+
+
+def test_a_rename_that_does_not_load_leaves_the_old_one_pinned(
+    run: Run, ollama: OllamaServer, registry: Registry, name: str, tiny: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(tiny.read_bytes().replace(b"llama", b"lemma"))
+    registry.push("broken:latest", broken)
+    values = {"name": name, "insecure": True, "memory_management": "manual"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    with pytest.raises(OllamaError, match="the load of"):
+        run(lambda lifecycle: lifecycle.update(state, values | {"name": registry.reference("broken:latest")}))
+    assert pinned(ollama) == [name]
+
+
+def test_a_variant_that_somebody_made_anew_is_drift_and_is_made_as_declared_again(
+    run: Run, ollama: OllamaServer, name: str
+) -> None:
+    values = {"name": "v", "base": name, "insecure": True, "parameters": {"num_ctx": 512}}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    body = {"model": "v", "from": name, "parameters": {"num_ctx": 1024}, "stream": False}
+    ollama.call("POST", "/api/create", body).raise_for_status()
+    seen: State = run(lambda lifecycle: lifecycle.read(state))
+    assert seen["drift"].startswith("its content was replaced")
+    assert run(lambda lifecycle: lifecycle.read(seen))["drift"] == seen["drift"], "a second look does not forget it"
+    mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
+    assert (mended["drift"], mended["digest"]) == ("", state["digest"])
+
+
+def test_a_long_pull_reports_bytes_rate_and_time_left(
+    run: Run, registry: Registry, reports: list[str], ggufs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ollama_provider.content.REPORT_SECONDS", 0.5)
+    registry.push("big:latest", ggufs(7, layers=8, width=512))
+    registry.bytes_per_second = 10_000_000
+    name = registry.reference("big:latest")
+    run(lambda lifecycle: lifecycle.create({"name": name, "insecure": True}))
+    progress = [line for line in reports if "% of" in line]
+    assert progress, reports
+    assert "MiB/s, " in progress[-1]
+    assert progress[-1].endswith("left")
