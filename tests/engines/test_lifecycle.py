@@ -118,14 +118,15 @@ def test_an_unload_waits_for_a_request_in_flight_and_says_so_when_it_is_too_long
     registry.push("big:latest", ggufs(7, layers=8, width=512))
     name = registry.reference("big:latest")
     values: dict[str, Any] = {"name": name, "insecure": True, "memory_management": "manual"}
-    values["timeouts"] = {"unload": "500ms"}
+    values["timeouts"] = {"unload": "300ms"}
     state: State = run(lambda lifecycle: lifecycle.create(values))
-    # The likeliest token again and again: a random one would soon be the end of the text.
-    options = {"num_predict": 100_000, "temperature": 0, "repeat_penalty": 1}
-    body = {"model": name, "prompt": "hello", "options": options}
+    # A random model soon ends its text; this form does not let it.
+    long_list = {"type": "array", "items": {"type": "integer"}, "minItems": 300}
+    body = {"model": name, "prompt": "hello", "format": long_list, "options": {"num_predict": 100_000}}
     with httpx.stream("POST", f"{ollama.url}/api/generate", json=body, timeout=30) as answer:
-        next(answer.iter_lines())
-        with pytest.raises(UnreachableError, match=r"still in memory after 500ms.* a request is in flight"):
+        tokens = answer.iter_lines()
+        next(tokens)
+        with pytest.raises(UnreachableError, match=r"still in memory after 300ms.* a request is in flight"):
             run(lambda lifecycle: lifecycle.delete(state))
         assert name in installed(ollama), "never deleted while it is in memory"
     run(lambda lifecycle: lifecycle.delete(state))
