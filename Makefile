@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint test-fast engines schemas bench clean
+.PHONY: demo test lint test-fast engines generated bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
@@ -21,8 +21,9 @@ lint: .venv/installed
 engines: .venv/installed
 	$(BIN)/python -m tests.engines
 
-schemas: .venv/installed
+generated: .venv/installed
 	$(BIN)/python -m ollama_provider.schemas schemas
+	$(BIN)/python -m ollama_provider.reference docs/ollama_model.md
 
 bench: engines
 	$(BIN)/python -m benchmarks

@@ -182,7 +182,9 @@ class Timeouts(_Declared):
 class ModelDeclaration(_Declared):
     """One declared model, valid in itself. Make it with `declare`."""
 
-    name: Name = Field(description=f"The model's name, {NAME_SHAPE}. `llama3` is `llama3:latest`.", examples=["llama3"])
+    name: Name = Field(
+        description=f"The model's name, `{NAME_SHAPE}`. `llama3` is `llama3:latest`.", examples=["llama3"]
+    )
     memory_management: MemoryManagement = Field(
         MemoryManagement.AUTOMATIC,
         description="Who releases the model's memory: `automatic` is Ollama, once `keep_alive` passed without a call; "

@@ -15,6 +15,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.programs import program, steps
 from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
+from tests.engines.toolchain import Engines
 
 pytestmark = pytest.mark.engines
 
@@ -314,3 +315,20 @@ def test_a_new_content_that_was_cut_off_is_gone_on_with(
     assert [(entry["name"], entry["digest"]) for entry in ollama.ps()] == [(name, new)]
     assert installed(ollama) == {name: new}
     assert json.dumps(stack.export()).count(second) == 0
+
+
+def test_another_host_means_another_model_and_the_old_one_goes_when_the_new_one_is_there(
+    stack_of: StackMaker, ollama: OllamaServer, engines: Engines, model: dict[str, Any], tmp_path: Path
+) -> None:
+    with OllamaServer(engines.ollama, tmp_path / "second") as second:
+        stack = stack_of(program(m=model | {"memory_management": "manual", "host": ollama.url}))
+        stack.up()
+        assert stack.up().changes == {"same": 2}
+        stack.set_program(program(m=model | {"memory_management": "manual", "host": second.url}))
+        assert [step.op for step in stack.up().steps if ":Model::" in step.urn] == [
+            "create-replacement",
+            "replace",
+            "delete-replaced",
+        ]
+        assert pinned(second) == [model["name"]]
+        assert (ollama.tags(), ollama.runners()) == ([], [])

@@ -1,4 +1,4 @@
-"""The schemas say what model.py says."""
+"""What is generated says what model.py says."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ollama_provider.model import problems_of
+from ollama_provider.reference import page
 from ollama_provider.schemas import files, plain_schema, resource_schema
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -14,7 +15,11 @@ SCHEMAS = Path(__file__).parent.parent / "schemas"
 
 def test_the_committed_schemas_are_those_that_model_py_gives() -> None:
     committed = {file.name: file.read_text(encoding="utf-8") for file in SCHEMAS.glob("ollama_model*.json")}
-    assert committed == files(), "run: make schemas"
+    assert committed == files(), "run: make generated"
+
+
+def test_the_committed_reference_is_the_one_that_model_py_gives() -> None:
+    assert (SCHEMAS.parent / "docs" / "ollama_model.md").read_text(encoding="utf-8") == page(), "run: make generated"
 
 
 @pytest.mark.parametrize(
