@@ -163,7 +163,7 @@ class Lifecycle:
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         installed = await server.client.installed()
         if before.on_destroy is not OnDestroy.KEEP and before.model_name in installed:
-            await memory.unload(server, before.model_name, before.timeouts.unload, self._report)
+            await memory.unload(server, installed[before.model_name], before.timeouts.unload, self._report)
         try:
             await self._settle(server, declared, presence, was_pinned)
         except OllamaError as error:
@@ -181,14 +181,7 @@ class Lifecycle:
         name, previous = declared.model_name, presence.previous
         try:
             if previous:
-                await memory.unload(
-                    server,
-                    previous.name,
-                    declared.timeouts.unload,
-                    self._report,
-                    shown_as=name,
-                    digest=previous.digest,
-                )
+                await memory.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
             await memory.place(server, declared, presence.model.digest, self._report)
         except OllamaError as error:
             if previous and was_pinned:
@@ -225,7 +218,7 @@ class Lifecycle:
             return
         installed = await server.client.installed()
         if name in installed:
-            await memory.unload(server, name, declared.timeouts.unload, self._report)
+            await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
         if declared.on_destroy is OnDestroy.UNLOAD:
             return
         for there in {content.second_name(name), name} & installed.keys():
@@ -242,7 +235,7 @@ class Lifecycle:
     ) -> State:
         """`found` with its outputs as the view shows them; details are asked only where the content is not `known`."""
         model = view.installed[declared.model_name]
-        if known and known.get("digest") == model.digest and "capabilities" in known:
+        if known and _same_digest(known.get("digest"), model.digest) and "capabilities" in known:
             context_length, capabilities = known["context_length"], known["capabilities"]
         else:
             details = await server.client.show(model.name)

@@ -5,12 +5,13 @@ its GGUF blob, so two names of one blob share one runner, and /api/ps shows it u
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from ollama_provider.model import ModelDeclaration
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.api import FOR_EVER, Running, RunningModel
+from ollama_provider.ollama.api import FOR_EVER, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.errors import NotFoundError, RefusedError, UnreachableError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.server import Server
@@ -59,11 +60,11 @@ async def place(server: Server, declared: ModelDeclaration, digest: str, report:
             return
         server.changed()
         try:
-            await _free_older_contents(server, declared, digest, running, report)
+            await _free_older_contents(server, name, digest, declared.timeouts.unload, report)
             if declared.must_be_resident:
                 await _pin(server, declared, digest, running, report)
             elif declared.must_be_absent:
-                await _unload(server, name, _named(name), declared.timeouts.unload, report)
+                await _unload(server, name, _of_content(name, digest), declared.timeouts.unload, report)
             elif declared.keep_alive is not None:
                 await _bound(server, declared, digest, running, report)
         finally:
@@ -86,24 +87,20 @@ async def refuse_second_resident(server: Server, declared: ModelDeclaration, own
 
 
 async def unload(
-    server: Server,
-    through: ModelName,
-    timeout: str,
-    report: Report,
-    *,
-    shown_as: ModelName | None = None,
-    digest: str = "",
+    server: Server, model: InstalledModel, timeout: str, report: Report, *, shown_as: ModelName | None = None
 ) -> None:
-    """Unloads and waits until /api/ps shows it no more. A runner under another name of the same blob is left alone.
+    """Unloads a content and waits until /api/ps shows it no more. A runner that it shows under another name is left.
 
-    Where a name has moved to other content, its old runner is `shown_as` that name with the old `digest`, and goes
-    `through` any name that still has the old content.
+    Where a name has moved to other content, the runner of the old one is `shown_as` that name, and goes through any
+    `model` that still has the old content.
     """
+    name = shown_as or model.name
     async with server.placing:
         server.changed()
         try:
-            is_meant = _of_content(shown_as, digest) if shown_as else _named(through)
-            await _unload(server, through, is_meant, timeout, report)
+            await _unload(server, model.name, _of_content(name, model.digest), timeout, report)
+            if shown_as is None:
+                await _free_older_contents(server, name, model.digest, timeout, report)
         finally:
             server.changed()
 
@@ -126,20 +123,11 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
     details = await server.client.show(name)
     report(f"{name}: loading, to stay in memory")
     drift = NOT_IN_MEMORY
-    try:
-        async with asyncio.timeout(durations.seconds(declared.timeouts.load)) as waiting:
-            await server.client.load(name, FOR_EVER, only_embeds=details.only_embeds)
-            while True:
-                running = await server.client.running()
-                drift = drift_of(declared, digest, running)
-                if drift in (AS_DECLARED, OLD_CONTENT):
-                    break
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        if not waiting.expired():
-            raise
-        words = f"not so within {declared.timeouts.load}: {drift}"
-        raise UnreachableError(f"the load of {name}", server.client.url, words) from None
+    async with _within(declared.timeouts.load, f"the load of {name}", server, lambda: drift):
+        await server.client.load(name, FOR_EVER, only_embeds=details.only_embeds)
+        while (drift := drift_of(declared, digest, running)) not in (AS_DECLARED, OLD_CONTENT):
+            await asyncio.sleep(_POLL_SECONDS)
+            running = await server.client.running()
     held = sum(model.size for model in running.models if model.name == name and model.digest == digest)
     report(f"{name}: pinned in memory, {held / 2**20:.0f} MiB by Ollama's count")
 
@@ -148,60 +136,60 @@ async def _bound(server: Server, declared: ModelDeclaration, digest: str, runnin
     """Re-arms the timer of a model that sits in memory for longer than its keep_alive, without a reload."""
     assert declared.keep_alive is not None
     name = declared.model_name
-    for model in running.models:
-        if model.name == name and model.digest == digest:
-            details = await server.client.show(name)
-            async with asyncio.timeout(durations.seconds(declared.timeouts.load)):
-                await server.client.load(
-                    name,
-                    declared.keep_alive,
-                    only_embeds=details.only_embeds,
-                    context_length=model.context_length,
-                )
-            report(f"{name}: will be released {declared.keep_alive} after its last call")
+    for model in filter(_of_content(name, digest), running.models):
+        details = await server.client.show(name)
+        async with _within(declared.timeouts.load, f"the new timer of {name}", server, lambda: "no answer"):
+            await server.client.load(
+                name, declared.keep_alive, only_embeds=details.only_embeds, context_length=model.context_length
+            )
+        report(f"{name}: will be released {declared.keep_alive} after its last call")
 
 
-async def _free_older_contents(
-    server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report
-) -> None:
+async def _free_older_contents(server: Server, name: ModelName, digest: str, timeout: str, report: Report) -> None:
     """Unloads runners of a content that the name had before, where another name still has it; else says so."""
-    name = declared.model_name
+    running = await server.client.running()
     old_digests = {model.digest for model in running.models if model.name == name and model.digest != digest}
-    if not old_digests:
-        return
-    installed = await server.client.installed()
+    installed = await server.client.installed() if old_digests else {}
     for old in old_digests:
         through = next((model.name for model in installed.values() if model.digest == old), None)
         if through is None:
             report(f"{name}: warning: an older content ({old[:12]}) stays in memory, only a restart of Ollama frees it")
         else:
-            await _unload(server, through, _of_content(name, old), declared.timeouts.unload, report)
+            await _unload(server, through, _of_content(name, old), timeout, report)
 
 
 async def _unload(
     server: Server, through: ModelName, is_meant: Callable[[RunningModel], bool], timeout: str, report: Report
 ) -> None:
     left: list[RunningModel] = []
+
+    def who_holds_it() -> str:
+        until = f"{left[0].expires_at:%Y-%m-%d %H:%M:%S %Z}" if left else "unknown"
+        return f"still in memory, until {until}: a request is in flight, or a client calls it again and again"
+
     asked = False
+    async with _within(timeout, f"the unload of {through}", server, who_holds_it):
+        while left := list(filter(is_meant, (await server.client.running()).models)):
+            if not asked:
+                report(f"{left[0].name}: unloading")
+            # Asked again at every look: a client's call with a keep_alive of its own cancels an unload.
+            await server.client.unload(through)
+            asked = True
+            await asyncio.sleep(_POLL_SECONDS)
+    if asked:
+        report(f"{through}: out of memory")
+
+
+@asynccontextmanager
+async def _within(duration: str, asked: str, server: Server, what_is_so: Callable[[], str]) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(durations.seconds(timeout)) as waiting:
-            while left := [model for model in (await server.client.running()).models if is_meant(model)]:
-                if not asked:
-                    report(f"{left[0].name}: unloading")
-                # Asked again at every look: a client's call with a keep_alive of its own cancels an unload.
-                await server.client.unload(through)
-                asked = True
-                await asyncio.sleep(_POLL_SECONDS)
+        async with asyncio.timeout(durations.seconds(duration)) as waiting:
+            yield
     except TimeoutError:
         if not waiting.expired():
             raise
-        words = (
-            f"still in memory after {timeout}, until {left[0].expires_at:%Y-%m-%d %H:%M:%S %Z}: "
-            "a request is in flight, or a client calls it again and again"
-        )
-        raise UnreachableError(f"the unload of {through}", server.client.url, words) from None
-    if asked:
-        report(f"{through}: out of memory")
+        words = f"not done within {duration}: {what_is_so()}"
+        raise UnreachableError(asked, server.client.url, words) from None
 
 
 async def _sharing(server: Server, name: ModelName, models: list[RunningModel]) -> list[RunningModel]:

@@ -290,7 +290,8 @@ def test_a_refresh_of_fifty_models_asks_the_server_at_most_four_times(
     ollama.create_from_gguf("model-0", tiny)
     for number in range(1, 50):
         ollama.call("POST", "/api/copy", {"source": "model-0", "destination": f"model-{number}"}).raise_for_status()
-    models: dict[str, Any] = {f"m{number}": {"name": f"model-{number}", "keep_alive": "5m"} for number in range(50)}
+    digest = installed(ollama)["model-0:latest"]
+    models: dict[str, Any] = {f"m{number}": {"name": f"model-{number}", "digest": f"sha256:{digest}"} for number in range(50)}
     stack = stack_of(program(**models))
     assert stack.up().changes == {"create": 51}
     since = ollama.mark()
