@@ -148,6 +148,8 @@ class Subject:
 
     `span` is what stands for the whole of it where a finding has no setting to point at (a block's header, a service's
     name). `unknown` says why there may be settings that were not seen (an env_file that is not in the tree).
+    `is_fragment` says that it is a part of a declaration on purpose: its name need not be there.
+    `unit` is what is applied together (a root module's folder): only declarations of one unit can contradict each other.
     """
 
     kind: Kind
@@ -159,6 +161,8 @@ class Subject:
     repeated: list[Setting] = field(default_factory=list)
     insertion: Insertion | None = None
     unknown: Unknown | None = None
+    is_fragment: bool = False
+    unit: str = ""
 
     def add(self, setting: Setting) -> None:
         """Adds a setting; a key that is there already is kept as `repeated` and the later one counts."""

@@ -291,7 +291,7 @@ def test_a_refresh_of_fifty_models_asks_the_server_at_most_four_times(
     for number in range(1, 50):
         ollama.call("POST", "/api/copy", {"source": "model-0", "destination": f"model-{number}"}).raise_for_status()
     digest = installed(ollama)["model-0:latest"]
-    models: dict[str, Any] = {f"m{number}": {"name": f"model-{number}", "digest": f"sha256:{digest}"} for number in range(50)}
+    models = {f"m{number}": {"name": f"model-{number}", "digest": f"sha256:{digest}"} for number in range(50)}
     stack = stack_of(program(**models))
     assert stack.up().changes == {"create": 51}
     since = ollama.mark()
