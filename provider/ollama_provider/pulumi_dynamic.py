@@ -1,94 +1,57 @@
 """The adapter to Pulumi: `OllamaModel`, a dynamic resource over the lifecycle.
 
-Pulumi pickles the provider object into its state, so it is a bare class: what it needs at work lives in its process.
+A program imports this module only to declare, and pays for no more: all work is in `pulumi_worker`, which only the
+provider's process imports. Pulumi pickles the provider object into its state, so it is a bare class.
 """
 
-import json
-import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi import dynamic
-from pulumi.runtime import rpc
 
-from ollama_provider import pulumi_host
-from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
-from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import INPUTS, NO_DRIFT, OUTPUTS, Lifecycle, Residents, difference
-from ollama_provider.model import InvalidDeclarationError, problems_of
-from ollama_provider.ollama.errors import OllamaError
-from ollama_provider.server import Servers
+if TYPE_CHECKING:
+    from ollama_provider.pulumi_worker import Worker
 
-T = TypeVar("T")
 Properties = dict[str, Any]
 
-_loop = BackgroundLoop(pulumi_host.must_stop)
-_servers = Servers()
-_residents = Residents()
-# A state's `digest` is what is there; whether one was asked for is not to be seen in it.
-_EXPECTED_DIGEST = "expected_digest"
+# lifecycle.OUTPUTS without the id; a test compares them.
+OUTPUTS = (
+    "digest size family parameter_size quantization_level context_length capabilities pinned drift gguf_file"
+).split()
 
 
 class OllamaModelProvider(dynamic.ResourceProvider):
-    """Translates Pulumi's calls. Its settings, secrets included, exist only in the provider's own process."""
+    """Hands Pulumi's calls to the worker, which exists only in the provider's own process."""
 
     # There is nothing secret in a class's name, and a secret would make every preview ask for the passphrase.
     serialize_as_secret_always = False
-    _settings: ProviderSettings
+    _worker: "Worker"
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
-        pulumi_host.adapt()
-        names = {"host": "host", "token": "token", "headers": "headers", "ca_file": "caFile"}
-        configuration = {name: req.config.get(f"ollama:{key}") for name, key in names.items()}
-        with _plain_errors():
-            if isinstance(configuration["headers"], str):
-                configuration["headers"] = _read_json(configuration["headers"])
-            self._settings = ProviderSettings.read(configuration, os.environ)
+        from ollama_provider.pulumi_worker import Worker  # noqa: PLC0415 - costs 0.1 s to a program that only declares
+
+        self._worker = Worker()
+        self._worker.configure(req)
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
-        values, unknown = _given(news), _unknown(news)
-        problems = problems_of(values, unknown)
-        if not problems and not unknown and (problem := _residents.problem_with(values)):
-            problems = [problem]
-        failures = [dynamic.CheckFailure(".".join(map(str, problem.path)), problem.reason) for problem in problems]
-        # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be mended.
-        return dynamic.CheckResult({**values, "drift": NO_DRIFT}, failures)
+        return self._worker.check(_olds, news)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
-        found = difference(_olds, _given(_news), _unknown(_news))
-        return dynamic.DiffResult(
-            changes=bool(found.changed), replaces=list(found.replaces), delete_before_replace=False
-        )
+        return self._worker.diff(_id, _olds, _news)
 
     def create(self, props: Properties) -> dynamic.CreateResult:
-        values = _given(props)
-        state = self._run(lambda lifecycle: lifecycle.create(values))
-        return dynamic.CreateResult(state["id"], _outputs(state, values))
+        return self._worker.create(props)
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
-        values = _given(_news)
-        state = self._run(lambda lifecycle: lifecycle.update({**_olds, "id": _id}, values))
-        return dynamic.UpdateResult(_outputs(state, values))
+        return self._worker.update(_id, _olds, _news)
 
     def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
-        state = self._run(lambda lifecycle: lifecycle.read({**props, "id": id_}))
-        if state is None:
-            return dynamic.ReadResult("", {})
-        inputs = _given(state)
-        inputs.pop("digest", None)
-        if expected := state.get(_EXPECTED_DIGEST):
-            inputs["digest"] = expected
-        return dynamic.ReadResult(id_, _outputs(state, inputs), {**inputs, "drift": state["drift"]})
+        return self._worker.read(id_, props)
 
     def delete(self, _id: str, _props: Properties) -> None:
-        self._run(lambda lifecycle: lifecycle.delete({**_props, "id": _id}))
-
-    def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:
-        lifecycle = Lifecycle(self._settings, _servers, _show)
-        with _plain_errors():
-            return _loop.run(work(lifecycle))
+        self._worker.delete(_id, _props)
 
 
 class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
@@ -135,50 +98,9 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         arguments = locals()
+        given = {name: arguments[name] for name in INPUTS}
         # A dynamic resource has the outputs that its properties name from the start.
-        outputs = dict.fromkeys(name for name in OUTPUTS if name != "id")
-        properties = outputs | {name: arguments[name] for name in INPUTS}
-        super().__init__(OllamaModelProvider(), resource_name, properties, opts)
+        super().__init__(OllamaModelProvider(), resource_name, dict.fromkeys(OUTPUTS) | given, opts)
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turns the failures that a user can mend into errors of text alone."""
-    try:
-        yield
-    except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:
-        raise pulumi_host.PlainError(str(error)) from None
-
-
-def _show(line: str) -> None:
-    # What a provider prints is shown live, under the stack.
-    print(line, flush=True)
-
-
-def _given(properties: Mapping[str, Any]) -> Properties:
-    return {name: properties[name] for name in INPUTS if properties.get(name) is not None}
-
-
-def _outputs(state: Mapping[str, Any], values: Mapping[str, Any]) -> Properties:
-    outputs = {name: value for name, value in state.items() if name != "id"}
-    return outputs | ({_EXPECTED_DIGEST: values["digest"]} if "digest" in values else {})
-
-
-def _unknown(properties: Mapping[str, Any]) -> set[str]:
-    return {name for name, value in properties.items() if _holds_unknown(value)}
-
-
-def _holds_unknown(value: Any) -> bool:
-    # In a preview an unknown value is an object of its own, or, inside of others, a text that stands for it.
-    if isinstance(value, Mapping):
-        return any(map(_holds_unknown, value.values()))
-    if isinstance(value, list):
-        return any(map(_holds_unknown, value))
-    return isinstance(value, pulumi.output.Unknown) or value == rpc.UNKNOWN
-
-
-def _read_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text  # it is then refused as no map, without being repeated
+INPUTS = tuple(inspect.signature(OllamaModel).parameters)[1:-1]  # model.ModelDeclaration's fields; a test compares

@@ -271,7 +271,8 @@ def prepare(screen: Screen, engines: Engines, cleanup: ExitStack) -> Story:
     cleanup.push(registry)
     registry.__enter__()
     write_llama(folder / "model.gguf", layers=8, width=512, heads=8)
-    registry.push("example-model", folder / "model.gguf", params={"num_predict": 4})
+    # One thread: on a busy machine several wait for each other longer than they compute.
+    registry.push("example-model", folder / "model.gguf", params={"num_predict": 4, "num_thread": 1})
     stack = PulumiStack(engines, folder / "pulumi", PROGRAM, {"OLLAMA_HOST": server.url, **place})
     cleanup.callback(stack.close)
     stack.run("stack", "init", "dev")

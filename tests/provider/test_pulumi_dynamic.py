@@ -1,0 +1,18 @@
+"""The thin module that programs import says the same as the core that it does not import."""
+
+import subprocess
+import sys
+
+from ollama_provider import lifecycle, pulumi_dynamic
+
+
+def test_the_arguments_and_outputs_are_those_of_the_core() -> None:
+    assert pulumi_dynamic.INPUTS == lifecycle.INPUTS
+    assert pulumi_dynamic.OUTPUTS == [name for name in lifecycle.OUTPUTS if name != "id"]
+    assert set(pulumi_dynamic.OUTPUTS) - {"gguf_file"} <= pulumi_dynamic.OllamaModel.__annotations__.keys()
+
+
+def test_a_program_that_declares_imports_neither_pydantic_nor_httpx() -> None:
+    code = "import sys; from ollama_provider import OllamaModel; print({'pydantic', 'httpx'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "set()"
