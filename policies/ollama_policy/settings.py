@@ -134,12 +134,18 @@ ENDPOINT = "endpoint"  # text: the path, such as /api/generate or /v1/chat/compl
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """Where and how a setting that is not there can be added: `before` + key + `between` + value + `after` at `at`."""
+    """Where and how a setting that is not there can be added: `before` + key + `between` + value + `after` at `at`.
+
+    `style` is how the value is written there, where that is not the subject's. `is_camel_case`: the format writes
+    `keepAlive` for `keep_alive`.
+    """
 
     at: int
     before: str
     between: str
     after: str
+    style: Style | None = None
+    is_camel_case: bool = False
 
 
 @dataclass(slots=True)
@@ -222,7 +228,10 @@ def insert(subject: Subject, key: str, value: str) -> Edit | None:
     place = subject.insertion
     if place is None:
         return None
-    text = f"{place.before}{key}{place.between}{quoted(subject.style, value)}{place.after}"
+    if place.is_camel_case:
+        first, *others = key.split("_")
+        key = first + "".join(map(str.capitalize, others))
+    text = f"{place.before}{key}{place.between}{quoted(place.style or subject.style, value)}{place.after}"
     return Edit(subject.file, Span(place.at, place.at), text)
 
 

@@ -8,7 +8,7 @@ from ollama_provider import lifecycle, pulumi_dynamic
 
 def test_the_arguments_and_outputs_are_those_of_the_core() -> None:
     assert pulumi_dynamic.INPUTS == lifecycle.INPUTS
-    assert pulumi_dynamic.OUTPUTS == [name for name in lifecycle.OUTPUTS if name != "id"]
+    assert [name for name in lifecycle.OUTPUTS if name != "id"] == pulumi_dynamic.OUTPUTS
     assert set(pulumi_dynamic.OUTPUTS) - {"gguf_file"} <= pulumi_dynamic.OllamaModel.__annotations__.keys()
 
 

@@ -58,6 +58,10 @@ class Target:
     gpu_count: int | None = None
 
 
+def _shown(setting: Setting) -> str:
+    return str(setting.value) if setting.is_known else setting.written
+
+
 class Rule:
     """A rule. Subclasses set every attribute and override `judge`, or `judge_all` where one subject is not enough.
 
@@ -97,7 +101,7 @@ class Rule:
     ) -> Finding:
         """A finding at a setting's value."""
         return Finding(
-            type(self), message, setting.file, setting.span, subject.address, label, fixes, advice, str(setting.value)
+            type(self), message, setting.file, setting.span, subject.address, label, fixes, advice, _shown(setting)
         )
 
     def about(

@@ -39,14 +39,13 @@ _TEMPLATE = r"(?:\.(?:j2|jinja2?|tpl|tmpl|tftpl|template|in|erb|example|sample|d
 
 # The more a format says about itself, the earlier it is asked; the plain form, which says least, comes last.
 SOURCES: tuple[Registered, ...] = (
-    Registered("terraform.hcl:TerraformSource", suffixes=".tf .tofu"),
-    Registered("terraform.terraform_json:TerraformJsonSource", names=r".*\.(?:tf|tofu)\.json"),
-    Registered("terraform.plan:PlanSource", suffixes=".json", words=(b"terraform_version",)),
-    Registered("pulumi_json:PulumiJson", suffixes=".json", words=(b"urn:pulumi",)),
+    Registered("terraform.hcl:TerraformSource", suffixes=".tf .tofu", names=r".*\.(?:tf|tofu)\.json"),
+    Registered("terraform.plan:TerraformPlanSource", suffixes=".json", words=(b'"planned_values"',)),
+    Registered("pulumi_json:PulumiJson", suffixes=".json", words=(b'"newstate"', b'"deployment"')),
     Registered("pulumi_python:PulumiPython", suffixes=".py", words=(b"ollama_provider",)),
-    Registered("pulumi_yaml:PulumiYaml", suffixes=_YAML, words=(b"resources:", b'"resources"')),
+    Registered("pulumi_yaml:PulumiYaml", suffixes=_YAML, words=(b"resources",)),
     Registered("compose:Compose", suffixes=_YAML, words=(b"services",)),
-    Registered("kubernetes:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion",)),
+    Registered("kubernetes:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion", b"helmcharts")),
     Registered("helm:Helm", suffixes=_YAML + " .tpl"),
     Registered("ansible:Ansible", suffixes=_YAML + " .j2"),
     Registered("nix:Nix", suffixes=".nix"),
@@ -59,7 +58,7 @@ SOURCES: tuple[Registered, ...] = (
     ),
     Registered("env_files:EnvFiles", names=rf"\.env.*|.*\.env{_TEMPLATE}?|[^.]*ollama[^.]*(?:\.conf)?{_TEMPLATE}?"),
     Registered(
-        "shell:Shell", suffixes=".sh .bash .zsh .ksh", names=r"\.?(?:(?:bash|zsh)rc|(?:bash_|z)?profile|zshenv|[^.]+)"
+        "shell:Shell", suffixes=".sh .bash .zsh .ksh", names=r"\.?(?:(?:bash|zsh)rc|(?:bash_|z)?profile|zshenv)|[^.]+"
     ),
     Registered("plain:Plain", suffixes=_YAML + " .json .toml"),
 )
@@ -71,13 +70,13 @@ OWN_NAME = re.compile(
     r"|(?:docker|container|model)file(?:\..*)?|pulumi\.ya?ml"
 )
 
-_MENTIONS = (b"ollama", b"keep_alive", b"memory_management", b"llama_arg_")
+_MENTIONS = (b"ollama", b"llama_arg_", b"keep_alive", b"memory_management")
 
 
-def lowered_if_mentioned(data: bytes, path: str = "") -> bytes | None:
-    """The content in lower case where it can be about Ollama at all, by itself or by the file's or folder's name."""
+def lowered_if_mentioned(data: bytes) -> bytes | None:
+    """The content in lower case where it can be about Ollama at all."""
     lowered = data.lower()
     for word in _MENTIONS:
         if word in lowered:
             return lowered
-    return lowered if "ollama" in "/".join(path.lower().rsplit("/", 2)[-2:]) else None
+    return None
