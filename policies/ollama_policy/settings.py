@@ -58,7 +58,9 @@ class SourceFile:
     def position(self, offset: int) -> Position:
         line = bisect_right(self._line_starts, offset)
         head = self.data[self._line_starts[line - 1] : offset]
-        return Position(line, len(head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")) + 1)
+        if line == 1:
+            head = head.removeprefix(b"\xef\xbb\xbf")
+        return Position(line, len(head.decode("utf-8", "replace")) + 1)
 
     def line(self, number: int) -> str:
         """The text of a line (from 1), without its end."""
@@ -152,10 +154,13 @@ class Insertion:
 class Subject:
     """A group of settings: one declaration, one server, one request.
 
+    `is_open` says that others may add settings where it is used, as those do who run an image: what is absent is not
+    certain then, and no one's fault.
+
     `span` is what stands for the whole of it where a finding has no setting to point at (a block's header, a service's
     name). `unknown` says why there may be settings that were not seen (an env_file that is not in the tree).
     `is_fragment` says that it is a part of a declaration on purpose: its name need not be there.
-    `unit` is what is applied together (a root module's folder): only declarations of one unit can contradict each other.
+    `unit` is what is applied together (a root module's folder): only what is of one unit can contradict itself.
     """
 
     kind: Kind
@@ -169,6 +174,12 @@ class Subject:
     unknown: Unknown | None = None
     is_fragment: bool = False
     unit: str = ""
+    is_open: bool = False
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether what is absent here is absent."""
+        return self.unknown is None and not self.is_open
 
     def add(self, setting: Setting) -> None:
         """Adds a setting; a key that is there already is kept as `repeated` and the later one counts."""
@@ -188,7 +199,7 @@ class Subject:
 
     def decides(self, *keys: str) -> bool:
         """Whether the presence and the value of all these keys are certain."""
-        return self.unknown is None and all(key not in self.settings or self.settings[key].is_known for key in keys)
+        return all(self.settings[key].is_known if key in self.settings else self.shows_all for key in keys)
 
 
 class UnreadableError(Exception):

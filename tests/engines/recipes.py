@@ -108,3 +108,11 @@ PULUMI = Engine(
         ),
     ),
 )
+
+# A peer of the checker, for benchmarks.
+CONFTEST = Engine(
+    name="conftest",
+    version="0.71.1",
+    go="1.26.8",
+    builds=(GoBuild(binary="conftest", package="github.com/open-policy-agent/conftest", version="v0.71.1"),),
+)

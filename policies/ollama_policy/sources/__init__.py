@@ -70,13 +70,10 @@ OWN_NAME = re.compile(
     r"|(?:docker|container|model)file(?:\..*)?|pulumi\.ya?ml"
 )
 
-_MENTIONS = (b"ollama", b"llama_arg_", b"keep_alive", b"memory_management")
-
 
 def lowered_if_mentioned(data: bytes) -> bytes | None:
     """The content in lower case where it can be about Ollama at all."""
     lowered = data.lower()
-    for word in _MENTIONS:
-        if word in lowered:
-            return lowered
-    return None
+    if b"llama" in lowered and (b"ollama" in lowered or b"llama_arg_" in lowered):
+        return lowered
+    return lowered if b"keep_alive" in lowered or b"memory_management" in lowered else None

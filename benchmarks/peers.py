@@ -1,0 +1,103 @@
+"""The checkers that ours is measured beside: conftest, built as a Go module, and checkov, in an environment of its own.
+
+Both are looked for on PATH, then in the user's cache, and brought there where they are missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measuring import Report
+from tests.engines.build import build
+from tests.engines.recipes import CONFTEST
+from tests.engines.toolchain import cache
+
+CHECKOV = "3.3.30"
+
+# One rule, the same as OLL001's, for both. Rego's `not` is also true of what is not there.
+REGO = """\
+package main
+
+deny contains message if {
+  some name, blocks in input.resource.ollama_model
+  some block in blocks
+  block.memory_management == "automatic"
+  not block.keep_alive
+  message := sprintf("nothing bounds how long %s stays in memory", [name])
+}
+"""
+PYTHON = """\
+from checkov.common.models.enums import CheckCategories, CheckResult
+from checkov.terraform.checks.resource.base_resource_check import BaseResourceCheck
+
+
+class AutomaticWithoutBound(BaseResourceCheck):
+    def __init__(self):
+        what = "nothing bounds how long it stays in memory"
+        super().__init__(what, "CKV_OLLAMA_1", [CheckCategories.GENERAL_SECURITY], ["ollama_model"])
+
+    def scan_resource_conf(self, conf):
+        is_bad = conf.get("memory_management") == ["automatic"] and "keep_alive" not in conf
+        return CheckResult.FAILED if is_bad else CheckResult.PASSED
+
+
+check = AutomaticWithoutBound()
+"""
+
+
+def conftest(report: Report) -> Path:
+    """The binary. Raises ToolchainError."""
+    if found := shutil.which("conftest"):
+        return Path(found)
+    folder = _folder() / CONFTEST.folder
+    if not folder.is_dir():
+        build(CONFTEST, folder, report)
+    return folder / "conftest"
+
+
+def checkov(report: Report) -> list[str]:
+    """The beginning of its command line. Raises CalledProcessError where it cannot be installed."""
+    if found := shutil.which("checkov"):
+        return [found]
+    folder = _folder() / f"checkov-{CHECKOV}"
+    if not folder.is_dir():
+        report(f"installing checkov {CHECKOV}, which takes some minutes")
+        work = folder.with_name(f"{folder.name}.building")
+        shutil.rmtree(work, ignore_errors=True)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", work], check=True)
+        python = str(work / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", f"checkov=={CHECKOV}"], check=True)
+        work.rename(folder)
+    # By the interpreter: the script's first line names the folder that it was installed in.
+    return [str(folder / "bin" / "python"), str(folder / "bin" / "checkov")]
+
+
+def conftest_command(binary: Path, rules: Path, what: Path) -> list[str | Path]:
+    """The command that checks a folder or a file with the one rule, which is written to `rules`."""
+    rules.mkdir(exist_ok=True)
+    (rules / "automatic.rego").write_text(REGO)
+    return [binary, "test", what, "--parser", "hcl2", "--policy", rules]
+
+
+def checkov_command(checkov: list[str], rules: Path, what: Path) -> list[str | Path]:
+    """As above. It asks no server, and runs no check but this one."""
+    rules.mkdir(exist_ok=True)
+    (rules / "__init__.py").touch()
+    (rules / "automatic.py").write_text(PYTHON)
+    options = ["--framework", "terraform", "--check", "CKV_OLLAMA_1", "--compact", "--quiet", "--skip-download"]
+    return [*checkov, "--file" if what.is_file() else "--directory", what, "--external-checks-dir", rules, *options]
+
+
+def environment() -> dict[str, str]:
+    """Of all of them: without logs, and with Python's compiled files, as an installation has them."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, "LOG_LEVEL": "ERROR", "NO_COLOR": "1"}
+
+
+def _folder() -> Path:
+    return cache().parent / "peers"

@@ -1,0 +1,45 @@
+"""The console script: `ollama-policy`, and `python -m ollama_policy`.
+
+`ollama-policy check PATHS` needs no parser of options, and starts in three quarters of the time without one.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+_INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Runs the command that the process was given, and ends it."""
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the report has seen enough; the interpreter must not complain about it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    if (
+        arguments[:1] != ["check"]
+        or any(one.startswith("-") for one in arguments)
+        or "_OLLAMA_POLICY_COMPLETE" in os.environ
+    ):
+        from ollama_policy.cli import run_click  # noqa: PLC0415 - see above
+
+        return run_click()
+    from ollama_policy.checking import CannotLookError, Request, run  # noqa: PLC0415
+
+    try:
+        return run(Request(arguments[1:]))
+    except CannotLookError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    main()

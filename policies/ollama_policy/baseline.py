@@ -1,0 +1,108 @@
+"""A file of the findings that were there when the checker came: they are accepted, new ones are not.
+
+An entry is known by rule, file, address and value, and how often it occurs: edits that move lines leave it as it is.
+Files are relative to the baseline's folder. One entry stands on a line, so that merges stay readable.
+"""
+
+# ruff: noqa: PTH120
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ollama_policy.gitignore import relative_to
+from ollama_policy.housekeeping import StaleBaselineEntry
+from ollama_policy.rules.rule import Finding
+from ollama_policy.settings import SourceFile, Span, UnreadableError
+
+_VERSION = 1
+_FIELDS = ("rule", "file", "address", "value")
+Key = tuple[str, str, str, str]
+
+
+def key_of(finding: Finding, relative: Callable[[str], str] = str) -> Key:
+    return finding.rule.id, relative(finding.file.path), finding.address, finding.value
+
+
+def written(findings: Iterable[Finding], path: str) -> str:
+    """The text of a baseline at this path that accepts these findings."""
+    relative = relative_to(os.path.dirname(path) or os.curdir)
+    counts = Counter(key_of(finding, relative) for finding in findings)
+    entries = [
+        json.dumps(dict(zip(_FIELDS, key, strict=True)) | {"count": count}) for key, count in sorted(counts.items())
+    ]
+    lines = ",\n".join(f"    {entry}" for entry in entries)
+    body = f"[\n{lines}\n  ]" if entries else "[]"
+    return f'{{\n  "version": {_VERSION},\n  "findings": {body}\n}}\n'
+
+
+class Baseline:
+    """The entries of a baseline file, each to be used up by the findings that it accepts."""
+
+    def __init__(self, file: SourceFile) -> None:
+        """Raises UnreadableError for a file that is no baseline."""
+        self._file = file
+        self._relative = relative_to(os.path.dirname(file.path) or os.curdir)
+        self._left: Counter[Key] = Counter()
+        try:
+            document = json.loads(file.text)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableError(getattr(error, "pos", 0), f"no JSON ({error})", "a baseline") from None
+        if not isinstance(document, dict) or document.get("version") != _VERSION:
+            raise UnreadableError(0, "no baseline", f'an object with "version": {_VERSION}')
+        entries = document.get("findings")
+        for entry in entries if isinstance(entries, list) else [None]:
+            if not isinstance(entry, dict) or (key := _key(entry)) is None:
+                raise UnreadableError(
+                    0, "an entry that is none", 'each with "rule", "file", "address", "value", "count"'
+                )
+            self._left[key] += entry["count"]
+
+    def accepts(self, finding: Finding) -> bool:
+        """Whether the finding was there before; each entry accepts as many as it counts."""
+        key = key_of(finding, self._relative)
+        if self._left[key] <= 0:
+            return False
+        self._left[key] -= 1
+        return True
+
+    def stale(self, looked_at: Sequence[str] | None = None) -> list[Finding]:
+        """The entries that no finding used; of these files only, where not the whole tree was looked at."""
+        files = None if looked_at is None else {self._relative(path) for path in looked_at}
+        return [
+            Finding(
+                StaleBaselineEntry,
+                f"{rule} in {path} no longer occurs" if left == 1 else f"{rule} in {path} occurs {left} times less",
+                self._file,
+                self._span(rule, path, address, value),
+                address,
+                value=value,
+            )
+            for (rule, path, address, value), left in sorted(self._left.items())
+            if left > 0 and (files is None or path in files)
+        ]
+
+    def _span(self, *key: str) -> Span:
+        """The line of an entry, where the file is as we write it; its first line otherwise."""
+        start = 0
+        for line in self._file.data.split(b"\n"):
+            try:
+                if _key(json.loads(line.strip().rstrip(b","))) == key:
+                    indent = len(line) - len(line.lstrip())
+                    return Span(start + indent, start + len(line.rstrip(b"\r,")))
+            except ValueError:
+                pass
+            start += len(line) + 1
+        return Span(0, 1)
+
+
+def _key(entry: Any) -> Key | None:
+    if not isinstance(entry, dict):
+        return None
+    rule, path, address, value = (entry.get(name) for name in _FIELDS)
+    count = entry.get("count")
+    if not all(isinstance(part, str) for part in (rule, path, address, value)) or not isinstance(count, int):
+        return None
+    return str(rule), str(path), str(address), str(value)

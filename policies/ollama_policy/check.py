@@ -1,0 +1,278 @@
+"""The pipeline: discover, read, judge, accept, report. Every step's defect costs its file, never the run."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ollama_policy.configuration import Configuration
+from ollama_policy.discover import Candidate, Entry, Workspace
+from ollama_policy.gitignore import IgnoreFile, relative_to
+from ollama_policy.housekeeping import HOUSEKEEPING
+from ollama_policy.result import Reported, Result, Undecided, Unreadable
+from ollama_policy.rules.rule import Finding, Rule, Target
+from ollama_policy.settings import Kind, SourceFile, Subject, UnreadableError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from ollama_policy.baseline import Baseline
+    from ollama_policy.suppressions import Suppression
+
+Progress = Callable[[int, int], None]
+_MARKER = b"ollama-policy:"  # of a suppression
+_EVERY = 64  # files between two reports of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked for. `overlay` holds contents that count in place of what is on the disk."""
+
+    rules: Sequence[type[Rule]]
+    configuration: Configuration = field(default_factory=Configuration)
+    baseline: SourceFile | None = None
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
+    today: "date | None" = None
+    progress: Progress = lambda done, total: None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one file came to."""
+
+    file: SourceFile
+    subjects: list[Subject] = field(default_factory=list)
+    problem: Unreadable | None = None
+    is_read: bool = False
+
+
+def check(paths: Sequence[str], options: Options) -> Result:
+    """Checks files and folders. Raises UnreadableError only for a baseline that is none."""
+    configuration = options.configuration
+    baseline = None if options.baseline is None else _baseline(options.baseline)
+    relative = relative_to(configuration.folder)
+    exclude = [IgnoreFile(configuration.exclude, relative)] if configuration.exclude else []
+    workspace = Workspace(paths, exclude=exclude, overlay=options.overlay)
+    readings = _read_all(workspace, options.progress)
+    chosen = tuple(rule for rule in (*options.rules, *HOUSEKEEPING) if configuration.selects(rule.id))
+    result = Result(rules=(*options.rules, *HOUSEKEEPING), notes=workspace.notes, searched=workspace.searched)
+    result.unreadable = workspace.problems + [reading.problem for reading in readings if reading.problem]
+    result.read = sum(reading.is_read for reading in readings)
+    subjects = [subject for reading in readings for subject in reading.subjects]
+    findings = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
+    report = _Report(result, options, baseline)
+    report.load_suppressions([reading.file for reading in readings], findings)
+    report.add_undecided(_undecided(chosen, subjects))
+    report.add(findings)
+    report.add_housekeeping(chosen, None if not any(e.is_given for e in workspace.entries) else workspace.entries)
+    _sort(result)
+    return result
+
+
+def _baseline(file: SourceFile) -> "Baseline":
+    from ollama_policy.baseline import Baseline  # noqa: PLC0415 - most runs have none
+
+    return Baseline(file)
+
+
+# Reading.
+
+
+def _read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
+    readings = []
+    total = len(workspace.entries)
+    for index, entry in enumerate(workspace.entries):
+        if index % _EVERY == 0:
+            progress(index, total)
+        candidate = workspace.candidate(entry)
+        if candidate is not None:
+            readings.append(_read(candidate, workspace))
+    progress(total, total)
+    return readings
+
+
+def _read(candidate: Candidate, workspace: Workspace) -> Reading:
+    reading = Reading(candidate.file)
+    path = candidate.file.path
+    for registered in candidate.sources:
+        try:
+            source = registered.source
+            if not source.accepts(candidate.file):
+                continue
+            reading.is_read = True
+            for subject in source.read(candidate.file, workspace):
+                reading.subjects.append(subject)
+        except UnreadableError as error:
+            reading.problem = Unreadable(path, str(error), candidate.file.position(error.offset))
+        except UnicodeDecodeError as error:
+            reading.problem = Unreadable(
+                path, "not UTF-8, expected text in UTF-8", candidate.file.position(error.start)
+            )
+        except Exception as error:  # noqa: BLE001 - a source's defect must not end the run, nor pass for a clean file
+            reading.problem = _internal(path, registered.module, error)
+        break
+    return reading
+
+
+def _internal(path: str, where: str, error: Exception) -> Unreadable:
+    return Unreadable(path, f"internal error in {where}: {type(error).__name__}: {error}"[:500], is_internal=True)
+
+
+# Judging.
+
+
+def _judge_all(
+    rules: Iterable[Rule], subjects: Sequence[Subject], target: Target, problems: list[Unreadable]
+) -> Iterator[Finding]:
+    """The findings of all rules, each place once a rule: what is counted out twice is still written once."""
+    by_kind: dict[Kind, list[Subject]] = {kind: [] for kind in Kind}
+    for subject in subjects:
+        by_kind[subject.kind].append(subject)
+    for rule in rules:
+        seen: set[tuple[str, int, int]] = set()
+        for finding in _judge(rule, by_kind, subjects, target, problems):
+            place = finding.file.path, finding.span.start, finding.span.end
+            if place not in seen:
+                seen.add(place)
+                yield finding
+
+
+def _judge(
+    rule: Rule,
+    by_kind: Mapping[Kind, Sequence[Subject]],
+    subjects: Sequence[Subject],
+    target: Target,
+    problems: list[Unreadable],
+) -> Iterator[Finding]:
+    if type(rule).judge is not Rule.judge:
+        for subject in by_kind[rule.kind]:
+            try:
+                yield from rule.judge(subject, target)
+            except Exception as error:  # noqa: BLE001 - a rule's defect must not end the run
+                problems.append(_internal(subject.file.path, rule.id, error))
+    if type(rule).judge_all is not Rule.judge_all:
+        try:
+            yield from rule.judge_all(subjects, target)
+        except Exception as error:  # noqa: BLE001
+            problems.append(_internal(os.curdir, rule.id, error))
+
+
+def _undecided(rules: Iterable[type[Rule]], subjects: Iterable[Subject]) -> Iterator[tuple[Undecided, set[str]]]:
+    """What the rules are about and cannot be known, each with the ids of these rules."""
+    by_key: dict[tuple[Kind, str], set[str]] = {}
+    by_kind: dict[Kind, set[str]] = {}
+    for rule in rules:
+        for key in rule.keys:
+            by_key.setdefault((rule.kind, key), set()).add(rule.id)
+            by_kind.setdefault(rule.kind, set()).add(rule.id)
+    seen: set[tuple[str, int, str]] = set()
+    for subject in subjects:
+        found = []
+        if subject.unknown is not None and subject.kind in by_kind:
+            whole = Undecided("", subject.address, subject.file, subject.span, subject.unknown.reason)
+            found.append((whole, by_kind[subject.kind]))
+        for setting in subject.settings.values():
+            if not setting.is_known and (ids := by_key.get((subject.kind, setting.key))):
+                reason = setting.value.reason
+                found.append((Undecided(setting.key, subject.address, setting.file, setting.span, reason), ids))
+        for one, ids in found:
+            place = one.file.path, one.span.start, one.reason
+            if place not in seen:
+                seen.add(place)
+                yield one, ids
+
+
+# Reporting.
+
+
+def _matches(file: IgnoreFile, path: str) -> bool:
+    """Whether the path, or a folder that it is in, is mentioned."""
+    parts = path.split("/")
+    return any(file.verdict("/".join(parts[: end + 1]), parts[end], end < len(parts) - 1) for end in range(len(parts)))
+
+
+class _Report:
+    """Sorts findings into those that count and those that somebody accepted."""
+
+    def __init__(self, result: Result, options: Options, baseline: "Baseline | None") -> None:
+        self._result = result
+        self._configuration = options.configuration
+        self._baseline = baseline
+        relative = relative_to(options.configuration.folder)
+        self._ignores = [
+            (IgnoreFile([pattern], relative), prefixes)
+            for pattern, prefixes in options.configuration.per_path_ignores.items()
+        ]
+        self._today = options.today
+        self._suppressions: dict[str, list[Suppression]] = {}
+
+    def load_suppressions(self, files: Iterable[SourceFile], findings: Iterable[Finding]) -> None:
+        known = {rule.id for rule in self._result.rules}
+        every = {file.path: file for file in files} | {finding.file.path: finding.file for finding in findings}
+        marked = {path: file for path, file in every.items() if _MARKER in file.data}
+        if marked:
+            from datetime import date  # noqa: PLC0415 - most runs have no suppressions
+
+            from ollama_policy.suppressions import suppressions_in  # noqa: PLC0415
+
+            self._today = self._today or date.today()
+            self._suppressions = {path: suppressions_in(file, known) for path, file in marked.items()}
+
+    def add_undecided(self, undecided: Iterable[tuple[Undecided, set[str]]]) -> None:
+        for one, ids in undecided:
+            if not self._accepting(one.file, one.span.start, ids):
+                self._result.undecided.append(one)
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            rule = finding.rule
+            path = finding.file.path
+            if any(rule.id.startswith(prefixes) and _matches(file, path) for file, prefixes in self._ignores):
+                continue
+            severity = self._configuration.severity_of(rule.id, rule.severity)
+            suppression = self._accepting(finding.file, finding.span.start, {rule.id})
+            if suppression is not None:
+                self._result.accepted.append(Reported(finding, severity, suppression.reason))
+            elif self._baseline is not None and self._baseline.accepts(finding):
+                self._result.accepted.append(Reported(finding, severity, "in the baseline", is_in_source=False))
+            else:
+                self._result.findings.append(Reported(finding, severity))
+
+    def _accepting(self, file: SourceFile, offset: int, ids: set[str]) -> "Suppression | None":
+        suppressions = self._suppressions.get(file.path)
+        if not suppressions:
+            return None
+        line = file.position(offset).line
+        assert self._today is not None
+        for suppression in suppressions:
+            if suppression.covers(ids, line):
+                suppression.is_used = True
+                if not suppression.is_expired(self._today):
+                    return suppression
+        return None
+
+    def add_housekeeping(self, chosen: Collection[type[Rule]], given: Sequence[Entry] | None) -> None:
+        """What is wrong with suppressions and baseline. `given`: the files, where not a whole tree was looked at."""
+        broken = {problem.path for problem in self._result.unreadable}
+        # What only a whole tree shows may be missing because the rest of it was not given.
+        certain = {rule.id for rule in chosen if given is None or rule.judge_all is Rule.judge_all}
+        found = []
+        for path, suppressions in self._suppressions.items():
+            assert self._today is not None
+            for suppression in suppressions:
+                could_be_used = path not in broken and certain.issuperset(suppression.ids)
+                if suppression.problem or suppression.is_expired(self._today) or could_be_used:
+                    found.append(suppression.finding(self._today))
+        if self._baseline is not None:
+            found += self._baseline.stale(None if given is None else [entry.path for entry in given])
+        self.add(one for one in found if one is not None and one.rule in chosen)
+
+
+def _sort(result: Result) -> None:
+    def place(finding: Finding) -> tuple[str, int, int, str]:
+        return finding.file.path, finding.span.start, finding.span.end, finding.rule.id
+
+    result.findings.sort(key=lambda reported: place(reported.finding))
+    result.accepted.sort(key=lambda reported: place(reported.finding))
+    result.undecided.sort(key=lambda one: (one.file.path, one.span.start, one.key))
+    result.unreadable.sort(key=lambda one: (one.path, one.place is not None, one.place or (0, 0)))

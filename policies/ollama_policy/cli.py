@@ -1,0 +1,157 @@
+"""The command line: `ollama-policy`. Each command imports what it needs, for most runs need little."""
+
+# ruff: noqa: PLC0415
+
+import os
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ollama_policy.checking import CannotLookError, Request, all_rules, deliver, options_of, run
+from ollama_policy.formats import Format
+
+COMPLETION_VARIABLE = "_OLLAMA_POLICY_COMPLETE"
+_PATHS = click.argument("paths", nargs=-1, type=click.Path())
+_CONFIG = click.option("--config", metavar="FILE", type=click.Path(), help="Use this configuration, and no other.")
+_SEVERITIES = click.Choice(["error", "warning", "info"])
+
+
+class _Failure(click.ClickException):
+    exit_code = 2
+
+
+class _Group(click.Group):
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except CannotLookError as error:
+            raise _Failure(str(error)) from None
+
+
+def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from ollama_policy.formats.writing import tool_version
+
+        click.echo(f"ollama-policy {tool_version()}")
+        context.exit()
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+def cli() -> None:
+    """Finds Ollama memory settings that will not release.
+
+    Exit codes: 0 clean, 1 findings, 2 something could not be looked at, 3 there was nothing to look at.
+    """
+
+
+@cli.command()
+@_PATHS
+@click.option("--format", "form", type=click.Choice([one.value for one in Format]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option("--select", metavar="IDS", multiple=True, help="Only these rules: ids or their beginnings, by comma.")
+@click.option("--ignore", metavar="IDS", multiple=True, help="Not these rules: ids or their beginnings, by comma.")
+@click.option("--strict", "is_strict", is_flag=True, help="Fail on what cannot be decided, too.")
+@click.option("--fail-on", type=_SEVERITIES, help="The lowest severity that fails. [default: warning]")
+@click.option("--fix", "does_fix", is_flag=True, help="Apply the safe fixes.")
+@click.option("--diff", "shows_diff", is_flag=True, help="Show what --fix would change, as a unified diff.")
+@click.option("--unsafe-fixes", "with_unsafe_fixes", is_flag=True, help="With --fix or --diff: all other fixes, too.")
+@click.option("--baseline", metavar="FILE", type=click.Path(), help="Accept the findings that this file lists.")
+@_CONFIG
+@click.option("--stdin-filename", metavar="NAME", help="The name of what comes on standard input, with the path `-`.")
+@click.option("--target-version", metavar="VERSION", help="The version of Ollama that this is meant for.")
+@click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Say each undecided value, each link not followed.")
+@click.pass_context
+def check(context: click.Context, /, **request: object) -> NoReturn:
+    """Check files and folders, the working folder by default; `-` is standard input."""
+    context.exit(run(Request(**request)))  # type: ignore[arg-type]
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@_PATHS
+@_CONFIG
+def baseline(file: str, paths: Sequence[str], config: str | None) -> None:
+    """Write to FILE the findings that are there now, for `check --baseline FILE` to accept."""
+    from ollama_policy.baseline import written
+    from ollama_policy.check import check as check_paths
+
+    paths = paths or (os.curdir,)
+    result = check_paths(paths, options_of(Request(paths, config=config), {}, with_baseline=False))
+    deliver(written((reported.finding for reported in result.findings), file), file)
+    click.echo(f"{len(result.findings)} findings accepted in {file}")
+    if result.unreadable:
+        raise CannotLookError(f"{len(result.unreadable)} files could not be read: see `ollama-policy check`")
+
+
+@cli.command()
+def rules() -> None:
+    """List all rules."""
+    every = all_rules()
+    width = max(len(rule.name) for rule in every)
+    for rule in every:
+        click.echo(f"{rule.id}  {rule.severity.value:7}  {rule.name:{width}}  {rule.summary}")
+
+
+@cli.command()
+@click.argument("rule_id", metavar="ID")
+def explain(rule_id: str) -> None:
+    """Explain a rule: what happens in Ollama, and what to write instead."""
+    from ollama_policy.explaining import explanation
+    from ollama_policy.spelling import suggestion
+
+    every = all_rules()
+    found = [rule for rule in every if rule_id.upper() == rule.id or rule_id.lower() == rule.name]
+    if not found:
+        wanted = rule_id.upper() if rule_id[:3].upper() == "OLL" else rule_id.lower()
+        hint = suggestion(wanted, [name for rule in every for name in (rule.id, rule.name)])
+        raise CannotLookError(f"there is no rule {rule_id}" + (f"; {hint}" if hint else ""))
+    click.echo(explanation(found[0]), nl=False)
+
+
+@cli.command()
+def init() -> None:
+    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Overwrites nothing."""
+    from ollama_policy.starter import write_starter
+
+    for line in write_starter():
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion of a shell: `eval "$(ollama-policy completion bash)"`."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    try:
+        source = found(cli, {}, "ollama-policy", COMPLETION_VARIABLE).source()
+    except RuntimeError as error:  # a bash that is too old for it
+        raise CannotLookError(str(error)) from None
+    click.echo(source)
+
+
+def run_click() -> int:
+    """The exit code of the command that the process was given."""
+    try:
+        code = cli.main(prog_name="ollama-policy", complete_var=COMPLETION_VARIABLE, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return code if isinstance(code, int) else 0
+
+
+def main() -> NoReturn:
+    """The console script."""
+    from ollama_policy.__main__ import main as start
+
+    start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Names and contents are data: what would move a cursor, hide text or end a line is shown by its escape."""
+
+import os
+import re
+from urllib.parse import quote
+
+# Controls of ASCII and Latin-1, what turns the direction of text, line and paragraph separators, bytes that are no
+# UTF-8 (surrogates), marks without width that hide in names, and the tags block.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\x1b"}
+
+
+def shown(text: str) -> str:
+    """The text on one line, harmless in a terminal."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if character in _SHORT:
+        return _SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shown_path(path: str) -> str:
+    """A path that begins a line: what starts with `::` or `##[` would be a command to some CI."""
+    return shown("./" + path if path.startswith((":", "#")) else path)
+
+
+def valid_unicode(text: str) -> str:
+    """The text as it is, but for bytes that are no UTF-8: for formats that escape all else by themselves."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def file_uri(path: str) -> str:
+    """The `file:` address of an absolute path."""
+    path = path.replace(os.sep, "/")
+    return "file://" + ("" if path.startswith("/") else "/") + quote(os.fsencode(path), safe="/:").removesuffix("/")

@@ -1,0 +1,23 @@
+"""What every writer may know beside the result."""
+
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    """How a report is to look. Colour and links are for terminals only."""
+
+    has_colour: bool = False
+    has_links: bool = False
+    is_verbose: bool = False
+
+
+def tool_version() -> str:
+    """The version of this package."""
+    from importlib.metadata import version  # noqa: PLC0415 - costs 20 ms to those who do not ask
+
+    return version("ollama-iac")
+
+
+def many(count: int, noun: str) -> str:
+    """A count with its noun: `1 error`, `2 errors`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,88 @@
+"""What a check comes to. Formats write it; the command line makes an exit code of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ollama_policy.rules.rule import Finding, Rule, Severity
+from ollama_policy.settings import Position, SourceFile, Span
+
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
+
+CLEAN, FINDINGS, COULD_NOT_LOOK, NOTHING_TO_LOOK_AT = range(4)
+
+
+class Reported(NamedTuple):
+    """A finding as it is reported: with the severity that the configuration gives it.
+
+    `accepted` says why it does not count: a suppression's reason, or the baseline. Empty where it counts.
+    """
+
+    finding: Finding
+    severity: Severity
+    accepted: str = ""
+    is_in_source: bool = True  # accepted by a comment in the file, not by a baseline
+
+    @property
+    def start(self) -> Position:
+        return self.finding.file.position(self.finding.span.start)
+
+    @property
+    def end(self) -> Position:
+        """The place after the range; never the start, for a range must not be empty."""
+        start = self.start
+        end = self.finding.file.position(self.finding.span.end)
+        return end if end > start else Position(start.line, start.column + 1)
+
+
+class Undecided(NamedTuple):
+    """A value that a selected rule is about and that cannot be known by reading."""
+
+    key: str
+    address: str
+    file: SourceFile
+    span: Span
+    reason: str
+
+    @property
+    def start(self) -> Position:
+        return self.file.position(self.span.start)
+
+
+class Unreadable(NamedTuple):
+    """A file or folder that should have been looked at and could not be. `place` is None where there is none."""
+
+    path: str
+    message: str
+    place: Position | None = None
+    is_internal: bool = False  # our own defect, not the file's
+
+
+@dataclass(slots=True)
+class Result:
+    """Everything that one run found, in order of file and place."""
+
+    findings: list[Reported] = field(default_factory=list)
+    accepted: list[Reported] = field(default_factory=list)
+    undecided: list[Undecided] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rules: tuple[type[Rule], ...] = ()
+    searched: int = 0  # files whose name may hold settings
+    read: int = 0  # files that a source read
+
+    def count(self, severity: Severity) -> int:
+        return sum(reported.severity is severity for reported in self.findings)
+
+    def by_rule(self) -> Counter[tuple[str, Severity]]:
+        return Counter((reported.finding.rule.id, reported.severity) for reported in self.findings)
+
+    def exit_code(self, fail_on: Severity = Severity.WARNING, is_strict: bool = False) -> int:
+        """0 clean, 1 findings, 2 something could not be looked at, 3 there was nothing to look at."""
+        if self.unreadable:
+            return COULD_NOT_LOOK
+        if not self.searched:
+            return NOTHING_TO_LOOK_AT
+        if any(_RANK[reported.severity] >= _RANK[fail_on] for reported in self.findings):
+            return FINDINGS
+        return FINDINGS if is_strict and self.undecided else CLEAN

@@ -1,0 +1,76 @@
+"""The documentation of every rule, made of its class: `python -m ollama_policy.rule_pages docs/rules`."""
+
+import sys
+from pathlib import Path
+
+from ollama_policy.housekeeping import HOUSEKEEPING
+from ollama_policy.rules import RULES
+from ollama_policy.rules.rule import Example, Rule
+
+ALL: tuple[type[Rule], ...] = (*RULES, *HOUSEKEEPING)
+_FAMILIES = {
+    "OLL0": "Declarations of `ollama_model`",
+    "OLL1": "A server's variables",
+    "OLL2": "Sums of memory",
+    "OLL3": "Versions",
+    "OLL4": "Requests in scripts",
+    "OLL9": "The checker's own comments and files",
+}
+_LANGUAGES = {".tf": "hcl", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".json": "json", ".env": "sh"}
+
+
+def file_name(rule: type[Rule]) -> str:
+    return f"{rule.id}-{rule.name}.md"
+
+
+def page(rule: type[Rule]) -> str:
+    """A rule's page, in Markdown."""
+    return (
+        "\n\n".join(
+            [
+                f"# {rule.id} {rule.name}",
+                f"*{rule.severity.value}*: {rule.summary}.",
+                rule.why,
+                "## What to do",
+                rule.fix,
+                "## Reported",
+                *map(_block, rule.bad),
+                "## Not reported",
+                *map(_block, rule.good),
+                f"## Source\n\n{rule.source}.\n\nSince {rule.since}. Generated from the rule's class.",
+            ]
+        )
+        + "\n"
+    )
+
+
+def index() -> str:
+    """The table of all rules, in Markdown."""
+    lines = ["# Rules", "", "Generated from the rules' classes by `python -m ollama_policy.rule_pages docs/rules`."]
+    family = ""
+    for rule in ALL:
+        if family != rule.id[:4]:
+            family = rule.id[:4]
+            lines += ["", f"## {_FAMILIES[family]}", "", "| rule | severity | what it finds |", "|---|---|---|"]
+        lines.append(f"| [{rule.id} {rule.name}]({file_name(rule)}) | {rule.severity.value} | {rule.summary} |")
+    return "\n".join(lines) + "\n"
+
+
+def files() -> dict[str, str]:
+    """Every generated file's name and text."""
+    return {"README.md": index()} | {file_name(rule): page(rule) for rule in ALL}
+
+
+def _block(example: Example) -> str:
+    text = example.text.replace("«", "").replace("»", "").rstrip("\n")
+    language = _LANGUAGES.get(Path(example.path).suffix, "")
+    return f"`{example.path}`:\n\n```{language}\n{text}\n```"
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("OLL[0-9][0-9][0-9]-*.md"):
+        old.unlink()
+    for name, text in files().items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,74 @@
+"""OLL001: release is nobody's: neither the operator's nor bound to a time."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.declarations import AUTOMATIC, MANUAL, mode_of, shown_name
+from ollama_policy.rules.edits import put
+from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import decided
+from ollama_policy.settings import Edit, Kind, Setting, Subject, insert, rewrite
+
+BOUND = "5m"  # Ollama's own default
+
+
+class AutomaticWithoutBound(Rule):
+    id = "OLL001"
+    name = "automatic-without-bound"
+    severity = Severity.ERROR
+    kind = Kind.MODEL
+    keys: ClassVar[frozenset[str]] = frozenset(("memory_management", "keep_alive"))
+    summary = "nothing bounds how long a model stays in memory"
+    why = (
+        'With `memory_management = "automatic"`, which is also the default, Ollama releases a model after its '
+        "keep_alive. Where the declaration has none, the server's OLLAMA_KEEP_ALIVE decides, and after it every "
+        "client: one request with `keep_alive: -1` holds the model until the server ends. Ollama has no cap for that."
+    )
+    fix = (
+        'Release it yourself with `memory_management = "manual"`, or give a bound with `keep_alive`, which the '
+        "resource restores where a client took it away."
+    )
+    bad = (
+        Example("models.yaml", 'memory_management: «"automatic"»\n'),
+        Example(
+            "models.tf",
+            'resource "ollama_model" "my_model" {\n  name = "example-model"\n  memory_management = «"automatic"»\n}\n',
+        ),
+    )
+    good = (
+        Example("models.yaml", 'memory_management: "manual"\n'),
+        Example(
+            "models.tf",
+            'resource "ollama_model" "my_model" {\n  name              = "example-model"\n'
+            '  memory_management = "automatic"\n  keep_alive        = "5m"\n}\n',
+        ),
+    )
+    source = "server/sched.go: the environment's keep-alive counts only until a request brings its own; issue 8049"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        is_bound = subject.value("keep_alive") is not None or not decided(subject, "keep_alive")
+        if mode_of(subject) != AUTOMATIC or is_bound:
+            return
+        message = f"nothing bounds how long {shown_name(subject)} stays in memory"
+        label = "release is left to the server's default and to every client"
+        written = subject.settings.get("memory_management")
+        fixes = tuple(_fixes(subject, written))
+        if written is None:
+            yield self.about(subject, message, label=label, fixes=fixes)
+        else:
+            yield self.at(written, subject, message, label=label, fixes=fixes)
+
+
+def _fixes(subject: Subject, written: Setting | None) -> Iterator[Fix]:
+    manual = _manual(subject, written)
+    if manual is not None:
+        yield Fix('release it yourself: memory_management = "manual"', (manual,), is_safe=True)
+    bound = put(subject, "keep_alive", BOUND)
+    if bound is not None:
+        yield Fix(f'bound it: keep_alive = "{BOUND}"', (bound,), is_safe=manual is None)
+
+
+def _manual(subject: Subject, written: Setting | None) -> Edit | None:
+    if written is None:
+        return insert(subject, "memory_management", MANUAL)
+    return rewrite(written, MANUAL) if isinstance(written.value, str) else put(subject, "memory_management", MANUAL)

@@ -1,0 +1,166 @@
+"""OLL006: two declarations of one module that cannot both be true."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ollama_policy.declarations import AUTOMATIC, contains_unknown, is_pinned, mode_of, model_name, shown_name
+from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.servers import decided
+from ollama_policy.settings import Kind, Setting, Span, Subject
+from ollama_provider.ollama import durations
+
+if TYPE_CHECKING:
+    from ollama_provider.ollama.names import ModelName
+
+_MEMORY = ("memory_management", "keep_alive", "resident")
+_BASE = 'resource "ollama_model" "base" {{\n  name              = "llama3"\n  {}\n}}\n\n'
+_VARIANT = (
+    'resource "ollama_model" "variant" {{\n  name              = "llama3-long"\n  base              = {}\n'
+    '  memory_management = "manual"\n  parameters        = {{ num_ctx = 8192 }}\n}}\n'
+)
+
+
+class ConflictingDeclarations(Rule):
+    id = "OLL006"
+    name = "conflicting-declarations"
+    severity = Severity.ERROR
+    kind = Kind.MODEL
+    keys: ClassVar[frozenset[str]] = frozenset(("name", "host", "base", "gguf", *_MEMORY))
+    summary = "two declarations that cannot both be true"
+    why = (
+        "A server knows a runner by its GGUF file, not by its name, and a file has one runner. Two resident models on "
+        "one file, a base and its variant or two variants, evict each other, and each eviction loses a pin. One name "
+        "that is declared twice with other memory settings is changed back and forth by every apply."
+    )
+    fix = "Declare a model once, and let only one of the names that share a file be resident."
+    bad = (
+        Example(
+            "models.tf",
+            _BASE.format('memory_management = "manual"') + _VARIANT.format('«"llama3"»'),
+        ),
+        Example(
+            "models.yaml",
+            "- name: phi3\n  memory_management: manual\n- name: «phi3:latest»\n  keep_alive: 5m\n",
+        ),
+    )
+    good = (
+        Example(
+            "models.tf",
+            _BASE.format('keep_alive        = "5m"') + _VARIANT.format('"llama3"'),
+        ),
+        Example(
+            "models.yaml",
+            "- name: phi3\n  memory_management: manual\n- name: phi3:mini\n  keep_alive: 5m\n",
+        ),
+    )
+    source = "server/sched.go: runners are found by their model's path; issues 10948 and 10605"
+
+    def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
+        for declarations in _groups(subjects):
+            if _may_repeat(declarations):
+                yield from self._twice(declarations)
+            if any("base" in subject.settings or "gguf" in subject.settings for subject in declarations):
+                yield from self._one_file(declarations)
+
+    def _twice(self, declarations: list[Subject]) -> Iterator[Finding]:
+        by_name: dict[ModelName, Subject] = {}
+        for subject in declarations:
+            name = model_name(subject.value("name"))
+            if name is None:
+                continue
+            first = by_name.setdefault(name, subject)
+            if first is not subject and not _is_same_place(first, subject) and _differ(first, subject):
+                yield self.at(
+                    subject.settings["name"],
+                    subject,
+                    f"{shown_name(subject)} is declared twice, with other memory settings",
+                    label=f"{first.address} says otherwise",
+                )
+
+    def _one_file(self, declarations: list[Subject]) -> Iterator[Finding]:
+        by_file: dict[Hashable, list[tuple[Subject, Setting]]] = defaultdict(list)
+        for subject in declarations:
+            if is_pinned(subject) and (found := _file_of(subject)) is not None:
+                by_file[found[0]].append((subject, found[1]))
+        for sharing in by_file.values():
+            sharing.sort(key=lambda pair: pair[1].key == "name")  # a finding stands at a variant, not at its base
+            for (subject, setting), (other, _) in combinations(sharing, 2):
+                names = {model_name(subject.value("name")), model_name(other.value("name"))}
+                if len(names) == 2 and None not in names and not _is_same_place(subject, other):
+                    yield self.at(
+                        setting,
+                        subject,
+                        f"{shown_name(subject)} and {shown_name(other)} cannot both stay in memory",
+                        label="both are one file, and that has one runner: they evict each other",
+                    )
+                    break
+
+
+def _groups(subjects: Sequence[Subject]) -> Iterator[list[Subject]]:
+    """The declarations that surely go to one server: of what is applied together, with the same host."""
+    groups: dict[Hashable, list[Subject]] = defaultdict(list)
+    for subject in subjects:
+        if subject.kind is not Kind.MODEL or not decided(subject, "host"):
+            continue
+        groups[_applied_with(subject), str(subject.value("host")), _provider(subject)].append(subject)
+    return (group for group in groups.values() if len(group) > 1)
+
+
+def _applied_with(subject: Subject) -> str:
+    path = subject.file.path
+    if path.endswith(".json") and not path.endswith(".tf.json"):
+        return path  # a plan or an export: of each stack there may be one, in one folder
+    if path.endswith((".tf", ".tf.json", ".tofu")):
+        return f"{subject.unit or path.rpartition('/')[0]}/*.tf"
+    return subject.unit or path
+
+
+def _may_repeat(declarations: list[Subject]) -> bool:
+    """Whether two names may be one: the last parts of equal names are equal, and to compare these is cheap."""
+    names = [str(subject.value("name")).rpartition("/")[2].lower().removesuffix(":latest") for subject in declarations]
+    return len(set(names)) < len(names)
+
+
+def _provider(subject: Subject) -> str:
+    setting = subject.settings.get("provider")
+    return "" if setting is None else setting.written
+
+
+def _file_of(subject: Subject) -> tuple[Hashable, Setting] | None:
+    """What says which GGUF file the model is, and the setting that says it."""
+    if not decided(subject, "base") or not decided(subject, "gguf"):
+        return None
+    for key in ("base", "gguf", "name"):
+        value = subject.value(key)
+        if value is not None:
+            known = value if key == "gguf" else model_name(value)
+            return None if known is None or not isinstance(known, Hashable) else (known, subject.settings[key])
+    return None
+
+
+def _is_same_place(one: Subject, other: Subject) -> bool:
+    """Whether both are instances of one block: of a count, a for_each or a module that is used twice."""
+    return (one.file.path, one.span) == (other.file.path, other.span) and one.span != Span(0, 0)
+
+
+def _differ(one: Subject, other: Subject) -> bool:
+    pairs = [(_memory(one, key), _memory(other, key)) for key in _MEMORY]
+    return not contains_unknown(pairs) and all(map(_decided, (one, other))) and any(a != b for a, b in pairs)
+
+
+def _decided(subject: Subject) -> bool:
+    return all(decided(subject, key) for key in _MEMORY)
+
+
+def _memory(subject: Subject, key: str) -> Any:
+    if key == "memory_management":
+        return mode_of(subject)
+    if key == "resident" and mode_of(subject) != AUTOMATIC:
+        return is_pinned(subject)
+    value = subject.value(key)
+    try:
+        return durations.parse(value) if key == "keep_alive" and isinstance(value, str) else value
+    except durations.InvalidDurationError:
+        return value

@@ -1,0 +1,13 @@
+"""The file that most examples of rules about a server are."""
+
+from ollama_policy.rules.rule import Example
+
+
+def compose(*environment: str, image: str = "ollama/ollama:0.17.4", limit: str = "16g") -> Example:
+    """A compose file with one Ollama; each line of `environment` is `NAME: value`."""
+    lines = ["services:", "  ollama:", f"    image: {image}"]
+    if limit:
+        lines.append(f"    mem_limit: {limit}")
+    if environment:
+        lines += ["    environment:", *(f"      {line}" for line in environment)]
+    return Example("compose.yaml", "\n".join(lines) + "\n")

@@ -1,0 +1,92 @@
+"""OLL002: a declaration that the resource refuses. Model.py is the judge; it is imported only where there is doubt."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from ollama_policy.declaration_table import PROPERTIES
+from ollama_policy.declarations import certainly_valid, split
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.settings import Kind, Subject
+
+if TYPE_CHECKING:
+    from ollama_provider.model import Problem  # imports pydantic, 0.1 s
+
+REFUSED = "an apply refuses this"
+_SUGGESTION = r" \(did you mean '([^']*)'\?\)$"
+
+
+class InvalidDeclaration(Rule):
+    id = "OLL002"
+    name = "invalid-declaration"
+    severity = Severity.ERROR
+    kind = Kind.MODEL
+    keys: ClassVar[frozenset[str]] = PROPERTIES - {"keep_alive"}
+    summary = "a declaration that the resource refuses"
+    why = (
+        "An apply refuses it before it does anything: a property that does not exist, a value that is not accepted, or "
+        'two properties that exclude each other, such as `resident` beside `"automatic"`.'
+    )
+    fix = "Write what is expected there; the schema in `schemas/` gives editors the same list."
+    bad = (
+        Example(
+            "models.tf",
+            'resource "ollama_model" "chat" {\n  name              = "llama3"\n  memory_management = «"manuel"»\n}\n',
+        ),
+        Example(
+            "models.yaml",
+            "models:\n  - name: llama3\n    memory_management: manual\n    pull_policy: «sometimes»\n",
+        ),
+    )
+    good = (
+        Example(
+            "models.tf",
+            'resource "ollama_model" "chat" {\n  name              = "llama3"\n  memory_management = "manual"\n}\n',
+        ),
+        Example(
+            "models.yaml",
+            "models:\n  - name: llama3\n    memory_management: manual\n    pull_policy: always\n",
+        ),
+    )
+    source = "ollama_provider/model.py, the one source of a declaration's fields"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        by_key: dict[str, list[Problem]] = {}
+        for problem in problems_in(subject):
+            key = str(problem.path[0])
+            is_left_out = subject.is_fragment and key == "name" and key not in subject.settings
+            if key != "keep_alive" and not is_left_out:
+                by_key.setdefault(key, []).append(problem)
+        for key, problems in by_key.items():
+            message = "; ".join(map(str, problems))
+            suggestion = suggested(problems[0])
+            label = f'did you mean "{suggestion}"?' if suggestion else REFUSED
+            setting = subject.settings.get(key)
+            if setting is None:
+                yield self.about(subject, message, label=label)
+                continue
+            is_value = suggestion and key in PROPERTIES and isinstance(setting.value, str)
+            edit = replace(setting, subject, suggestion) if is_value else None
+            fixes = (Fix(f'write "{suggestion}"', (edit,), is_safe=True),) if edit else ()
+            yield self.at(setting, subject, message, label=label, fixes=fixes)
+
+
+def suggested(problem: "Problem") -> str:
+    """What the problem's text says was probably meant."""
+    match = re.search(_SUGGESTION, problem.expected)
+    return match[1] if match else ""
+
+
+def problems_in(subject: Subject) -> "list[Problem]":
+    """All that ollama_provider.model finds wrong. A `gguf` file is not opened: nothing here reads files."""
+    values, unknown = split(subject)
+    if certainly_valid(values, unknown):
+        return []
+    from ollama_provider.model import Problem, problems_of  # noqa: PLC0415 - imports pydantic, 0.1 s
+
+    is_path = isinstance(values.get("gguf"), str) and values["gguf"] != ""
+    problems = problems_of(values, unknown | {"gguf"} if is_path else unknown)
+    if is_path and "base" in values and not problems:
+        problems.append(Problem(("gguf",), f'"{values["gguf"]}"', "either base or gguf, and base is given too"))
+    return problems

@@ -1,0 +1,60 @@
+"""OLL003: a declaration's keep_alive that is no finite Go duration, or that stands beside "manual"."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.declarations import MANUAL, is_finite_duration, mode_of
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.invalid_declaration import REFUSED, problems_in
+from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.settings import Kind, Setting, Subject
+from ollama_provider.ollama.variables import meant_duration, text_of
+
+
+class InvalidKeepAlive(Rule):
+    id = "OLL003"
+    name = "invalid-keep-alive"
+    severity = Severity.ERROR
+    kind = Kind.MODEL
+    keys: ClassVar[frozenset[str]] = frozenset(("keep_alive", "memory_management"))
+    summary = "a keep_alive that is no finite Go duration, or that no mode uses"
+    why = (
+        "Go's durations are numbers with the units h, m, s and below, without spaces: days and weeks do not exist, and "
+        'a request with `"300"` or `"10 minutes"` is answered with HTTP 400. A negative one means for ever, which '
+        'is what `memory_management = "manual"` is for; beside that, keep_alive has no meaning.'
+    )
+    fix = "Write a duration such as `5m`, `1h30m` or `24h`."
+    bad = (
+        Example(
+            "models.tf",
+            'resource "ollama_model" "chat" {\n  name       = "llama3"\n  keep_alive = «"10 minutes"»\n}\n',
+        ),
+        Example("models.yaml", "- name: llama3\n  memory_management: automatic\n  keep_alive: «300»\n"),
+    )
+    good = (
+        Example(
+            "models.tf",
+            'resource "ollama_model" "chat" {\n  name       = "llama3"\n  keep_alive = "10m"\n}\n',
+        ),
+        Example("models.yaml", "- name: llama3\n  memory_management: automatic\n  keep_alive: 300s\n"),
+    )
+    source = "api/types.go, Duration.UnmarshalJSON; Go's time.ParseDuration"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting = subject.known("keep_alive")
+        if setting is None or setting.value is None:
+            return
+        if is_finite_duration(setting.value) and mode_of(subject) != MANUAL:
+            return
+        for problem in problems_in(subject):
+            if problem.path[0] == "keep_alive":
+                yield self.at(setting, subject, str(problem), label=REFUSED, fixes=tuple(_fixes(setting, subject)))
+
+
+def _fixes(setting: Setting, subject: Subject) -> Iterator[Fix]:
+    if isinstance(setting.value, bool) or not isinstance(setting.value, str | int):
+        return
+    meant = meant_duration(text_of(setting.value))
+    edit = replace(setting, subject, meant) if meant and not meant.startswith("-") else None
+    if edit is not None:
+        yield Fix(f'write "{meant}"', (edit,), is_safe=True)

@@ -1,0 +1,51 @@
+"""OLL103: a number that Ollama cannot read, and takes its default for."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import said, text
+from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.variables import VARIABLES, Reading, env_uint
+
+_NAMES = tuple(name for name, variable in VARIABLES.items() if variable.reading is Reading.NUMBER)
+_BYTES = frozenset(("OLLAMA_GPU_OVERHEAD", "OLLAMA_MAX_VRAM"))
+_SIZE = r"([0-9]{1,9})\s*([kmgt])i?b?"
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+
+class InvalidNumber(Rule):
+    id = "OLL103"
+    name = "invalid-number"
+    severity = Severity.ERROR
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
+    summary = "a server's number that is none, so the default counts"
+    why = (
+        "Numbers of the server are digits and nothing else. With `-1`, `auto`, `1GB`, `1.0`, `0x10` or `1e3` Ollama "
+        "writes a warning to its log and takes the default. OLLAMA_GPU_OVERHEAD is in bytes, and its default is 0."
+    )
+    fix = "Write digits only, or leave the variable out where the default is meant."
+    bad = (compose("OLLAMA_GPU_OVERHEAD: «1GB»"),)
+    good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
+    source = "envconfig/config.go, Uint and Uint64"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        for name in _NAMES:
+            setting = said(subject, name, target)
+            value = text(setting)
+            if setting is None or env_uint(value) is not None:
+                continue
+            size = re.fullmatch(_SIZE, value, re.IGNORECASE) if name in _BYTES else None
+            meant = str(int(size[1]) * 1024 ** _POWERS[size[2].lower()]) if size else ""
+            edit = replace(setting, subject, meant) if meant else None
+            yield self.at(
+                setting,
+                subject,
+                f'{name} "{value}" is no whole number: Ollama takes its default, {VARIABLES[name].default}',
+                label="digits only" + (", in bytes" if name in _BYTES else ""),
+                fixes=(Fix(f"write {meant}", (edit,)),) if edit else (),
+            )

@@ -1,0 +1,85 @@
+"""OLL301: a version of Ollama whose leak is known and mended later."""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from ollama_policy.images import Image, shown
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import version_of
+from ollama_policy.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
+from ollama_provider.ollama.variables import Version
+
+
+class Leak(NamedTuple):
+    """Versions from `first` on and before `fixed`. `is_mlx`: only of MLX's runner, which containers do not run."""
+
+    what: str
+    issues: str
+    first: Version
+    fixed: Version
+    is_mlx: bool = False
+
+
+# The prompt cache (18264) is no version's matter but a setting's: OLL202.
+LEAKS = (
+    Leak("system memory of gemma3 grows", "10040", (0, 6, 0), (0, 6, 6)),
+    Leak("memory of images is not released", "10434", (0, 6, 6), (0, 6, 8)),
+    Leak("structured outputs leak", "10688", (0, 6, 0), (0, 7, 0)),
+    Leak("runners stay in VRAM without /api/ps showing them", "10433", (0, 6, 6), (0, 7, 1)),
+    Leak("MLX runners keep the KV cache of each request", "16698, 17875, 17924", (0, 30, 8), (0, 32, 16), is_mlx=True),
+)
+
+
+class LeakingVersion(Rule):
+    id = "OLL301"
+    name = "leaking-version"
+    severity = Severity.WARNING
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((IMAGE, VERSION))
+    summary = "a version of Ollama that is known to leak"
+    why = (
+        "Some releases lose memory by defects of their own, and no setting helps: 0.6.0 to 0.6.5 with gemma3, 0.6.6 "
+        "and 0.6.7 with images, all before 0.7.0 with structured outputs, and 0.6.6 to 0.7.0 lose runners in VRAM. "
+        "From 0.30.8 to 0.32.15 MLX's runner keeps the KV cache of each request."
+    )
+    fix = "Use a version in which it is mended, and test what else it brings: a newer one has defaults of its own."
+    bad = (compose(image="«ollama/ollama:0.6.5»"),)
+    good = (compose(image="ollama/ollama:0.7.1"),)
+    source = "issues 10040, 10434, 10688, 10433, 16698, 17875 and 17924"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        version = version_of(subject, target)
+        if version is None:
+            return
+        is_container = IMAGE in subject.settings
+        leaks = [leak for leak in LEAKS if leak.first <= version < leak.fixed and not (leak.is_mlx and is_container)]
+        if not leaks:
+            return
+        wanted = _mended(version, is_container)
+        message = f"Ollama {shown(version)} leaks: " + "; ".join(f"{leak.what} ({leak.issues})" for leak in leaks)
+        label = f"mended in {shown(wanted)}"
+        setting = subject.known(VERSION) or subject.known(IMAGE)
+        if setting is None:
+            yield self.about(subject, message, label=label)
+        else:
+            edit = _edit(setting, version, wanted)
+            fixes = (Fix(f"use {shown(wanted)}", (edit,)),) if edit else ()
+            yield self.at(setting, subject, message, label=label, fixes=fixes)
+
+
+def _mended(version: Version, is_container: bool) -> Version:
+    """The first version from this one on in which none of the leaks is."""
+    for leak in sorted(LEAKS, key=lambda leak: leak.fixed):
+        if leak.first <= version < leak.fixed and not (leak.is_mlx and is_container):
+            version = leak.fixed
+    return version
+
+
+def _edit(setting: Setting, version: Version, wanted: Version) -> Edit | None:
+    """Puts the wanted version in the place of the written one; none where a digest says which content is meant."""
+    written = setting.written
+    is_fixed = setting.key == IMAGE and Image.parse(str(setting.value)).digest
+    if not setting.is_literal or is_fixed or written.count(shown(version)) != 1:
+        return None
+    return Edit(setting.file, setting.span, written.replace(shown(version), shown(wanted)))

@@ -1,0 +1,41 @@
+"""OLL203: a container that may take all memory of its machine."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Rule, Severity, Target
+from ollama_policy.servers import decided
+from ollama_policy.settings import IMAGE, MEMORY_LIMIT, Kind, Style, Subject
+
+
+class NoMemoryLimit(Rule):
+    id = "OLL203"
+    name = "no-memory-limit"
+    severity = Severity.INFO
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset()
+    summary = "a container of Ollama without a memory limit"
+    why = (
+        "Ollama has no bound of its own for the memory that it takes: models that the GPU does not hold, prompt caches "
+        "and leaks grow until the kernel ends something, and without a limit that may be any process of the machine. "
+        "With one, Ollama sees it as the memory that there is, and evicts models sooner."
+    )
+    fix = "Give the container a limit, with room for its models: `mem_limit`, or `resources.limits.memory`."
+    bad = (compose(image="«ollama/ollama:0.17.4»", limit=""),)
+    good = (compose(limit="16g"),)
+    source = "discover/cpu_linux.go: what there is, is the cgroup's memory.max (0.17.4)"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        image = subject.known(IMAGE)
+        # A Dockerfile, a unit or a shell's command has no place, or another, for a limit.
+        if image is None or subject.style is Style.BARE or not decided(subject, MEMORY_LIMIT):
+            return
+        if subject.value(MEMORY_LIMIT) is None:
+            yield self.at(
+                image,
+                subject,
+                "this container may take all memory of its machine",
+                label="it has no memory limit",
+                advice="limit it, with room for the models that it runs",
+            )

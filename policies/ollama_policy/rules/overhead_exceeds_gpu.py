@@ -1,0 +1,43 @@
+"""OLL205: more of each GPU is kept free than it has."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Rule, Severity, Target
+from ollama_policy.servers import number, said, size
+from ollama_policy.settings import Kind, Subject
+
+_NAME = "OLLAMA_GPU_OVERHEAD"
+_LARGEST = 2**38  # bytes: no single GPU that Ollama runs on has 256 GiB to spare
+
+
+class OverheadExceedsGpu(Rule):
+    id = "OLL205"
+    name = "overhead-exceeds-gpu"
+    severity = Severity.WARNING
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
+    summary = "OLLAMA_GPU_OVERHEAD is more than a GPU has"
+    why = (
+        "OLLAMA_GPU_OVERHEAD is in bytes, and counts for each GPU. Where it reaches the memory of one, nothing fits "
+        "there any more: every model runs on the CPU, in host memory. Compared with the GPU memory that the "
+        "configuration says under `target`; without it, only more than any GPU has is reported."
+    )
+    fix = "Lower it: 1 GiB is 1073741824."
+    bad = (compose('OLLAMA_GPU_OVERHEAD: «"1099511627776"»'),)
+    good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
+    source = "envconfig/config.go, GpuOverhead"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting, overhead = said(subject, _NAME, target), number(subject, _NAME, target)
+        memory = target.gpu_memory_bytes
+        if setting is None or overhead is None or overhead < (_LARGEST if memory is None else memory):
+            return
+        has = "than any GPU has" if memory is None else f"than its {size(memory)} leave"
+        yield self.at(
+            setting,
+            subject,
+            f"{size(overhead)} of each GPU are to stay free, more {has}: every model runs on the CPU",
+            label="bytes, for each GPU",
+        )

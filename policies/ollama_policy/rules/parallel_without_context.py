@@ -1,0 +1,48 @@
+"""OLL201: several requests at a time, each with a context whose size nobody said."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.edits import put
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import decided, number, said, version_of
+from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.variables import VRAM_TIER_SINCE
+
+_PARALLEL, _CONTEXT = "OLLAMA_NUM_PARALLEL", "OLLAMA_CONTEXT_LENGTH"
+_MODEST = "8192"
+
+
+class ParallelWithoutContext(Rule):
+    id = "OLL201"
+    name = "parallel-without-context"
+    severity = Severity.WARNING
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((_PARALLEL, _CONTEXT))
+    summary = "OLLAMA_NUM_PARALLEL without OLLAMA_CONTEXT_LENGTH"
+    why = (
+        "The KV cache is reserved for every parallel request. Since 0.15.5 the context length goes by the VRAM, 4096, "
+        "32768 or 262144 tokens, and that choice does not look at OLLAMA_NUM_PARALLEL: Llama 3.1 8B takes 4 GiB for "
+        "one context of 32768, and 16 GiB for four."
+    )
+    fix = "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
+    bad = (compose("OLLAMA_NUM_PARALLEL: «4»"),)
+    good = (compose("OLLAMA_NUM_PARALLEL: 4", "OLLAMA_CONTEXT_LENGTH: 8192"),)
+    source = "issues 14116 and 14073"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting, version = said(subject, _PARALLEL, target), version_of(subject, target)
+        parallel = number(subject, _PARALLEL, target)
+        if setting is None or parallel is None or parallel < 2 or not decided(subject, _CONTEXT):
+            return
+        if number(subject, _CONTEXT, target) or (version is not None and version < VRAM_TIER_SINCE):
+            return
+        edit = put(subject, _CONTEXT, _MODEST)
+        yield self.at(
+            setting,
+            subject,
+            f"room for {parallel} contexts is reserved, each as long as the VRAM suggests for one",
+            label=f"{_CONTEXT} is not set",
+            fixes=(Fix(f"set {_CONTEXT} to {_MODEST}", (edit,)),) if edit else (),
+        )

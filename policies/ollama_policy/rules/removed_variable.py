@@ -1,0 +1,43 @@
+"""OLL105: a variable that Ollama read once and reads no longer."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.images import shown
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Rule, Severity, Target
+from ollama_policy.servers import version_of
+from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.variables import VARIABLES
+
+_REMOVED = {name: variable for name, variable in VARIABLES.items() if variable.removed is not None}
+
+
+class RemovedVariable(Rule):
+    id = "OLL105"
+    name = "removed-variable"
+    severity = Severity.WARNING
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset()
+    summary = "a variable that Ollama reads no longer"
+    why = (
+        "A variable that was removed is ignored without a word, so a bound that once held does not: OLLAMA_MAX_VRAM "
+        "has bounded nothing since 0.7.0. A version that is pinned and still reads it is left alone."
+    )
+    fix = "Delete it, or use what took its place."
+    bad = (compose("OLLAMA_MAX_VRAM: «8589934592»"),)
+    good = (compose("OLLAMA_MAX_VRAM: 8589934592", image="ollama/ollama:0.5.13"),)
+    source = "envconfig/config.go of every release up to 0.33"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        version = version_of(subject, target)
+        for name, variable in _REMOVED.items():
+            setting = subject.settings.get(name)
+            assert variable.removed is not None
+            if setting is not None and (version is None or version >= variable.removed):
+                yield self.at(
+                    setting,
+                    subject,
+                    f"Ollama reads {name} no longer, since {shown(variable.removed)}",
+                    label=variable.note,
+                )

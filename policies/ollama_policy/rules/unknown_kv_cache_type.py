@@ -1,0 +1,52 @@
+"""OLL106: a type of KV cache that does not exist."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.images import shown
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import said, text, version_of
+from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES, LLAMA_SERVER_SINCE
+
+_NAME = "OLLAMA_KV_CACHE_TYPE"
+_SHORT = {"q8": "q8_0", "q4": "q4_0", "int8": "q8_0", "int4": "q4_0", "fp16": "f16", "float16": "f16"}
+
+
+class UnknownKvCacheType(Rule):
+    id = "OLL106"
+    name = "unknown-kv-cache-type"
+    severity = Severity.ERROR
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
+    summary = "a type of KV cache that Ollama does not have"
+    why = (
+        "Up to 0.24 Ollama knows f16, q8_0 and q4_0, and takes f16 for everything else: the cache needs twice or four "
+        "times the memory that was meant. From 0.30 on the text goes to llama.cpp unchecked, which knows a few more."
+    )
+    fix = "Write `q8_0`, half of f16, or `q4_0`, a quarter."
+    bad = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: «q8»"),)
+    good = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: q8_0"),)
+    source = "fs/ggml/ggml.go, SupportsKVCacheType (0.17.4); llm/llama_server.go (0.33)"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting, version = said(subject, _NAME, target), version_of(subject, target)
+        is_old = version is not None and version < LLAMA_SERVER_SINCE
+        known = KV_CACHE_TYPES if is_old else LLAMA_CPP_KV_CACHE_TYPES
+        value = text(setting).lower()
+        if setting is None or value in known:
+            return
+        import difflib  # noqa: PLC0415 - most types are known
+
+        close = _SHORT.get(value) or next(iter(difflib.get_close_matches(value, known, 1)), "")
+        edit = replace(setting, subject, close) if close else None
+        name = f"Ollama {shown(version)}" if version is not None else "Ollama"
+        yield self.at(
+            setting,
+            subject,
+            f'{name} has no KV cache of type "{value}"',
+            label="read as f16" if is_old else f"expected one of {', '.join(known)}",
+            fixes=(Fix(f"write {close}", (edit,)),) if edit else (),
+        )

@@ -1,0 +1,40 @@
+"""OLL302: an image that is another one tomorrow."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Rule, Severity, Target
+from ollama_policy.servers import image_of
+from ollama_policy.settings import IMAGE, Kind, Subject
+
+
+class UnpinnedImage(Rule):
+    id = "OLL302"
+    name = "unpinned-image"
+    severity = Severity.INFO
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((IMAGE,))
+    summary = "Ollama's image without a version"
+    why = (
+        "A tag such as `latest` or `rocm` moves with every release, and releases change how much memory is taken and "
+        "when it is released: 0.15.5 brought contexts of up to 262144 tokens, 0.30 a prompt cache of 8 GiB a runner. "
+        "Such a change should come with a commit, not with a restart."
+    )
+    fix = "Name a version, such as `ollama/ollama:0.17.4`, or a digest."
+    bad = (compose(image="«ollama/ollama:latest»"),)
+    good = (compose(image="ollama/ollama:0.17.4"),)
+    source = "docker.io/ollama/ollama"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting, image = subject.known(IMAGE), image_of(subject)
+        if setting is None or image is None or not image.is_official or image.is_pinned:
+            return
+        named = f"the tag {image.tag} moves" if image.tag else "without a tag it is latest, which moves"
+        yield self.at(
+            setting,
+            subject,
+            "which Ollama this is changes with the next pull",
+            label=named,
+            advice="name a version or a digest",
+        )

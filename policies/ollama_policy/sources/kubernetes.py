@@ -1,0 +1,333 @@
+"""Kubernetes manifests: the containers of any workload that run Ollama, with what ConfigMaps of the tree give them.
+
+Helm's templates are read as what is left without their actions; releases of Helm that are written as an object are
+handed to helm.py. Nothing is rendered, and no cluster is asked.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ollama_policy.settings import (
+    GPU_COUNT,
+    IMAGE,
+    MEMORY_LIMIT,
+    Kind,
+    Setting,
+    SourceFile,
+    Style,
+    Subject,
+    Unknown,
+    UnreadableError,
+)
+from ollama_policy.sources import images
+from ollama_policy.sources.containers import Role, command_text, is_variable, role
+from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.sizes import quantity_of
+from ollama_policy.sources.source import Tree
+from ollama_policy.sources.yaml_environment import Assignment, assignments, insertion, of_node, written
+from ollama_policy.sources.yaml_nodes import Node
+from ollama_policy.sources.yaml_templates import file_documents, template_documents
+
+_SIGN: Final = re.compile(rb"^[ \t{-]*[\"']?(?:apiVersion|helmCharts)[\"']?[ \t]*:", re.MULTILINE)
+_JSON_SIGN: Final = re.compile(rb'"apiVersion"\s*:')
+_SUFFIXES: Final = (".yaml", ".yml")
+_POD_SPECS: Final = (
+    ("spec", "template", "spec"),
+    ("spec", "jobTemplate", "spec", "template", "spec"),
+    ("template", "spec"),
+)
+_SHORT_LIVED: Final = frozenset(("Job", "CronJob"))
+_GPUS: Final = re.compile(r"(?:nvidia|amd)\.com/gpu|gpu\.intel\.com/(?:i915|xe)")
+# What Kubernetes and Helm, which read YAML 1.1, take for true or false where most others read text.
+_YAML_1_1: Final = re.compile(r"yes|no|on|off|[yn]", re.IGNORECASE)
+_MAX_DEPTH: Final = 8  # of lists in lists
+
+
+class Kubernetes:
+    """Manifests, in YAML or JSON."""
+
+    name = "kubernetes"
+
+    def accepts(self, file: SourceFile) -> bool:
+        sign = _JSON_SIGN if file.path.endswith(".json") else _SIGN
+        return sign.search(file.data) is not None
+
+    def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+        for root in file_documents(file):
+            for item in objects(root):
+                yield from object_subjects(item, file, tree)
+
+
+def objects(root: Node, depth: int = 0) -> Iterator[Node]:
+    """The objects of a document: itself, or those of a list or a template of several."""
+    nested = root.get("items") if root.text_at("kind").endswith("List") else None
+    nested = root.get("objects") if root.text_at("kind") == "Template" else nested
+    if nested is None or not nested.is_sequence:
+        yield root
+    elif depth < _MAX_DEPTH:
+        for item in nested.items:
+            yield from objects(item, depth + 1)
+
+
+def object_subjects(item: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+    """The servers of one object, a workload or a Helm release."""
+    for container, is_short_lived in containers(item):
+        subject = _Container(item, container, file, tree, is_short_lived).subject()
+        if subject is not None:
+            yield subject
+    if item.get("helmCharts") is not None or item.text_at("kind") in _RELEASES:
+        from ollama_policy.sources.helm import release_subjects  # noqa: PLC0415 - it needs this module
+
+        yield from release_subjects(item, file)
+
+
+_RELEASES: Final = frozenset(("HelmRelease", "HelmChart", "HelmChartConfig", "Application", "ApplicationSet"))
+
+
+def containers(item: Node) -> Iterator[tuple[Node, bool]]:
+    """The containers of a workload, each with whether it ends before what the workload is for."""
+    kind = item.text_at("kind")
+    specs = [item.get("spec")] if kind == "Pod" else [item.at(*path) for path in _POD_SPECS]
+    for spec in specs:
+        for key in ("initContainers", "containers"):
+            box = spec.get(key) if spec is not None else None
+            for container in box.items if box is not None else ():
+                is_sidecar = container.text_at("restartPolicy") == "Always"
+                yield container, kind in _SHORT_LIVED or (key == "initContainers" and not is_sidecar)
+
+
+def setting_of(key: str, assigned: Assignment, file: SourceFile, origin: str = "") -> Setting:
+    """The setting for an assignment's text as it stands; undecided where a template or another variable fills it in."""
+    text = written(assigned, file)
+    node = assigned.node
+    unknown = None
+    if node is not None and node.is_filled_in:
+        unknown = Unknown(f"{text} is filled in by a template")
+    elif assigned.value is None or (node is not None and node.is_plain and _YAML_1_1.fullmatch(node.text)):
+        unknown = Unknown(f"{text} is no text")
+    elif "$(" in assigned.value.text:
+        unknown = Unknown(f"{text} is put together from other variables")
+    elif "{{" in assigned.value.text:
+        unknown = Unknown(f"{text} is filled in by a template")
+    if unknown is not None or assigned.value is None:
+        return Setting(key, unknown, assigned.span, file, origin, is_literal=False)
+    return Setting(key, assigned.value.text, assigned.span, file, origin, assigned.is_literal)
+
+
+def scalar_setting(key: str, node: Node, file: SourceFile, origin: str = "") -> Setting:
+    """The setting for a scalar that stands alone."""
+    return setting_of(key, of_node(key, node), file, origin)
+
+
+def add_limits(subject: Subject, resources: Node | None, file: SourceFile) -> None:
+    """Adds what `resources.limits` says of memory and GPUs."""
+    limits = resources.get("limits") if resources is not None else None
+    for key, node in limits.members if limits is not None else ():
+        if not node.is_scalar or node.is_null:
+            continue
+        if key.text == "memory":
+            setting = scalar_setting(MEMORY_LIMIT, node, file)
+            if isinstance(setting.value, str):
+                size = quantity_of(setting.value)
+                setting.value = Unknown(f"{setting.value} is no quantity") if size is None else size
+            subject.add(setting)
+        elif _GPUS.fullmatch(key.text):
+            setting = scalar_setting(GPU_COUNT, node, file)
+            if isinstance(setting.value, str):
+                digits = setting.value
+                is_count = digits.isdecimal() and len(digits) < 4
+                setting.value = int(digits) if is_count else Unknown(f"{digits} is no number of GPUs")
+            subject.add(setting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Container:
+    workload: Node
+    node: Node
+    file: SourceFile
+    tree: Tree
+    is_short_lived: bool
+
+    @property
+    def _address(self) -> str:
+        names = [self.workload.text_at("kind"), self.workload.text_at("metadata", "name"), self.node.text_at("name")]
+        kind, workload, container = ("" if "{{" in name else name for name in names)
+        address = "/".join(filter(None, (kind or "workload", workload)))
+        return f"{address} container {container}".rstrip()
+
+    def subject(self) -> Subject | None:
+        """The server that it is, if it is one."""
+        if not self.node.is_mapping:
+            return None
+        image = self.node.get("image")
+        if image is None or image.is_null:
+            return self._patch()
+        if not image.is_scalar:
+            return None
+        return self._server(image)
+
+    def _server(self, image: Node) -> Subject | None:
+        command, args = command_text(self.node.get("command")), command_text(self.node.get("args"))
+        what = role(image.text, command, args, is_short_lived=self.is_short_lived)
+        if what is Role.OTHER:
+            return None
+        subject = self._settings()
+        if images.is_ollama(image.text):
+            subject.add(scalar_setting(IMAGE, image, self.file))
+        if what is Role.UNSURE:
+            subject.unknown = Unknown(f"{(command or args or '').strip()} decides what runs")
+        return subject
+
+    def _settings(self) -> Subject:
+        name = self.node.get("name") or self.node.get("image") or self.node
+        subject = Subject(Kind.SERVER, self._address, self.file, name.span, Style.YAML)
+        self._take_env_from(subject)
+        self._take_env(subject)
+        add_limits(subject, self.node.get("resources"), self.file)
+        if self.node.holds_actions:
+            subject.unknown = subject.unknown or Unknown("a template decides what is there")
+            for setting in subject.repeated:
+                subject.settings[setting.key].value = Unknown("a template decides which of several counts")
+            subject.repeated.clear()
+        else:
+            subject.insertion = insertion(self.node.get("env"), self.file)
+        return subject
+
+    def _take_env_from(self, subject: Subject) -> None:
+        box = self.node.get("envFrom")
+        for item in box.items if box is not None else ():
+            prefix = item.text_at("prefix")
+            config_map, secret = item.text_at("configMapRef", "name"), item.text_at("secretRef", "name")
+            if secret:
+                subject.unknown = Unknown(f"the Secret {secret} may set more")
+            if not config_map:
+                continue
+            found = find_config_map(config_map, self.workload, self.file, self.tree)
+            if isinstance(found, Unknown):
+                subject.unknown = found
+                continue
+            for name, setting in found.items():
+                setting.key = prefix + name
+                if is_variable(setting.key):
+                    subject.settings[setting.key] = setting
+
+    def _take_env(self, subject: Subject) -> None:
+        box = self.node.get("env")
+        seen: set[str] = set()
+        for assigned in assignments(box) if box is not None else ():
+            name = assigned.name
+            if not is_variable(name):
+                continue
+            if name not in seen:
+                subject.settings.pop(name, None)  # of envFrom: no repetition
+            seen.add(name)
+            subject.add(self._variable(assigned))
+
+    def _variable(self, assigned: Assignment) -> Setting:
+        name, source = assigned.name, assigned.item.get("valueFrom") if assigned.item is not None else None
+        if source is None:
+            if assigned.value is None and (assigned.node is None or assigned.node.is_null):
+                return Setting(name, "", assigned.span, self.file, is_literal=False)  # as good as not set
+            return setting_of(name, assigned, self.file)
+        key, config_map = source.text_at("configMapKeyRef", "key"), source.text_at("configMapKeyRef", "name")
+        if not config_map:
+            kind = next((kind.text for kind, _ in source.members), "elsewhere")
+            return Setting(name, Unknown(f"its value is from a {kind}"), source.span, self.file, is_literal=False)
+        found = find_config_map(config_map, self.workload, self.file, self.tree)
+        if isinstance(found, dict) and key in found:
+            setting = found[key]
+            setting.key = name
+            return setting
+        reason = found if isinstance(found, Unknown) else Unknown(f"the ConfigMap {config_map} has no {key}")
+        return Setting(name, reason, source.span, self.file, is_literal=False)
+
+    def _patch(self) -> Subject | None:
+        """A container without an image, over the one that it changes: one of the same names in the tree."""
+        own = self._settings()
+        names = [self.workload.text_at(*path) for path in (("kind",), ("metadata", "name"))]
+        container = self.node.text_at("name")
+        if not any(is_variable(key) or key == MEMORY_LIMIT for key in own.settings) or not all((*names, container)):
+            return None
+        for file in self.tree.files(_SUFFIXES):
+            if file.path == self.file.path or any(name.encode() not in file.data for name in (*names, container)):
+                continue
+            for item in _objects_of(file):
+                if [item.text_at("kind"), item.text_at("metadata", "name")] != names:
+                    continue
+                for node, is_short_lived in containers(item):
+                    image = node.get("image")
+                    if node.text_at("name") != container or image is None or not image.is_scalar:
+                        continue
+                    below = _Container(item, node, file, self.tree, is_short_lived)._server(image)
+                    return None if below is None else _laid_over(own, below)
+        return None
+
+
+def _laid_over(own: Subject, below: Subject) -> Subject:
+    for key, setting in below.settings.items():
+        if key not in own.settings:
+            setting.is_literal = False
+            setting.origin = setting.origin or below.file.path
+            own.settings[key] = setting
+    own.unknown = own.unknown or below.unknown
+    return own
+
+
+def _objects_of(file: SourceFile) -> list[Node]:
+    """The objects of another file; one that cannot be read is reported where it is read itself."""
+    try:
+        return [item for root in template_documents(file.data) for item in objects(root)]
+    except UnreadableError:
+        return []
+
+
+def find_config_map(name: str, workload: Node, file: SourceFile, tree: Tree) -> dict[str, Setting] | Unknown:
+    """What a ConfigMap of the tree holds, the nearest of its name: in the same file, the same folder, anywhere."""
+    if "{{" in name:
+        return Unknown(f"the ConfigMap {name} is filled in by a template")
+    namespace = workload.text_at("metadata", "namespace")
+    for files in ([file], tree.folder(file, _SUFFIXES), tree.files(_SUFFIXES)):
+        found = [data for each in files for data in _config_maps(name, namespace, each, tree)]
+        if len(found) > 1:
+            return Unknown(f"there are several ConfigMaps {name}")
+        if found:
+            return found[0]
+    return Unknown(f"the ConfigMap {name} is not in the tree")
+
+
+def _config_maps(name: str, namespace: str, file: SourceFile, tree: Tree) -> Iterator[dict[str, Setting]]:
+    data = file.data
+    if name.encode() not in data or (b"ConfigMap" not in data and b"configMapGenerator" not in data):
+        return
+    for item in _objects_of(file):
+        if item.text_at("kind") == "ConfigMap" and item.text_at("metadata", "name") == name:
+            other = item.text_at("metadata", "namespace")
+            if not other or not namespace or other == namespace:
+                box = item.get("data")
+                yield {
+                    key.text: scalar_setting(key.text, node, file, f"the ConfigMap {name}")
+                    for key, node in (box.members if box is not None else ())
+                    if node.is_scalar
+                }
+        generators = item.get("configMapGenerator")
+        for generator in generators.items if generators is not None else ():
+            if generator.text_at("name") == name:
+                yield _generated(generator, file, tree)
+
+
+def _generated(generator: Node, file: SourceFile, tree: Tree) -> dict[str, Setting]:
+    """What kustomize puts into a ConfigMap from literals and env files."""
+    origin = f"the ConfigMap {generator.text_at('name')}"
+    found: dict[str, Setting] = {}
+    box, literals = generator.get("envs"), generator.get("literals")
+    paths = [item.text for item in box.items] if box is not None else []
+    for path in filter(None, (*paths, generator.text_at("env"))):
+        env_file = tree.sibling(file, path)
+        if env_file is not None:
+            for setting in read_assignments(env_file.data, env_file, 0, Dialect.DOCKER, origin):
+                found[setting.key] = setting
+    for assigned in assignments(literals) if literals is not None else ():
+        found[assigned.name] = setting_of(assigned.name, assigned, file, origin)
+    return found

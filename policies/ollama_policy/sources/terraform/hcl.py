@@ -1,0 +1,70 @@
+"""The source of Terraform's own files."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError
+from ollama_policy.sources.source import Tree
+from ollama_policy.sources.terraform import models, servers
+from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Workspace, is_override
+
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class TerraformSource:
+    """Reads `.tf`, `.tofu` and their JSON forms. A tree's files are seen together: a module is a folder."""
+
+    name = "terraform"
+
+    def __init__(self) -> None:
+        self._workspace: Workspace | None = None
+
+    def accepts(self, file: SourceFile) -> bool:
+        if not file.path.endswith((*HCL, *JSON)):
+            return False
+        if file.data.startswith(_UTF16):
+            return b"ollama" in file.data.replace(b"\0", b"").lower()
+        return b"ollama" in file.data.lower()
+
+    def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+        if self._workspace is None or self._workspace.tree is not tree:
+            self._workspace = Workspace(tree)
+        workspace = self._workspace
+        workspace.work.depth = 0
+        try:
+            return iter(_read(file, workspace))
+        except RecursionError:
+            raise UnreadableError(0, "nesting that is too deep") from None
+
+
+def _read(file: SourceFile, workspace: Workspace) -> list[Subject]:
+    blocks = [block for block in workspace.blocks(file) if block.kind == "resource" and len(block.labels) == 2]
+    wanted = [block for block in blocks if block.labels[0] == models.RESOURCE or block.labels[0] in servers.READERS]
+    if not wanted:
+        return []
+    folder = workspace.folder(file)
+    instances = folder.instances()
+    for instance in instances:
+        instance.near = file
+    subjects: list[Subject] = []
+    for block in wanted:
+        workspace.work.steps = 0
+        if block.labels[0] == models.RESOURCE:
+            found = list(models.subjects(block, instances))
+        else:
+            found = list(servers.subjects(block, instances))
+        if (why := _merged(block.labels, file, folder)) is not None:
+            for subject in found:
+                subject.unknown = subject.unknown or why
+        subjects += found
+    return subjects
+
+
+def _merged(labels: list[str], file: SourceFile, folder: Folder) -> Unknown | None:
+    """Why a block may not be all of it: Terraform merges those of override files into the others."""
+    if is_override(file):
+        return Unknown("a block in an override file is merged into another one")
+    for other in folder.overrides:
+        if all(label.encode() in other.data for label in labels):
+            return Unknown(f"{other.path.rpartition('/')[2]} overrides parts of it")
+    return None

@@ -1,0 +1,389 @@
+"""A Terraform module: a folder's files as one, and each instance of it with its variables' values."""
+
+import json
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ollama_policy.settings import SourceFile, Unknown, UnreadableError
+from ollama_policy.sources.source import Tree
+from ollama_policy.sources.terraform import syntax, terraform_json, tfvars
+from ollama_policy.sources.terraform.blocks import Attribute, Block, Expression, attribute
+from ollama_policy.sources.terraform.evaluator import Scope, Work, evaluate, pairs_of
+from ollama_policy.sources.terraform.types import convert
+from ollama_policy.sources.terraform.values import SetOf
+
+HCL: Final = (".tf", ".tofu")
+JSON: Final = (".tf.json", ".tofu.json")
+VALUES: Final = (".tfvars", ".tfvars.json")
+MAX_INSTANCES: Final = 1000
+_MAX_CALLS: Final = 8  # one inside of another
+_MAX_VISITS: Final = 5000  # of a folder, on the way up from others
+_KEPT: Final = 4  # parsed files: a tree takes fifty times its file
+_VARIABLE: Final = re.compile(rb'\bvariable[ \t]+"?([\w-]+)"?')
+_LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
+
+
+def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
+    """The instances of a block: what each has behind its address (`[0]`, `["a"]`), and its scope with each or count.
+
+    One instance with nothing behind its address, where count or for_each is not known.
+    """
+    for each in reversed(block.attributes()):
+        if each.name == "count":
+            number = evaluate(each, scope)
+            if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_INSTANCES:
+                return [(f"[{index}]", scope.having(count={"index": index})) for index in range(number)]
+            unknown = number if isinstance(number, Unknown) else Unknown("count is no number that can be worked out")
+            return [("", scope.having(count={"index": unknown}))]
+        if each.name == "for_each":
+            source = evaluate(each, scope)
+            is_keyed = isinstance(source, dict) or (
+                isinstance(source, SetOf) and all(isinstance(x, str) for x in source)
+            )
+            if is_keyed and len(source) <= MAX_INSTANCES:
+                pairs = pairs_of(source)
+                assert not isinstance(pairs, Unknown)
+                return [(f"[{key_text(key)}]", scope.having(each={"key": key, "value": value})) for key, value in pairs]
+            unknown = source if isinstance(source, Unknown) else Unknown("for_each is no set or map of known keys")
+            return [("", scope.having(each={"key": unknown, "value": unknown}))]
+    return [("", scope)]
+
+
+def key_text(key: Any) -> str:
+    """A key as Terraform writes it in an address."""
+    return json.dumps(key, ensure_ascii=False)
+
+
+class Workspace:
+    """The Terraform files of one tree: parsed once, or again where they were let go."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.work = Work()
+        self.visits = 0
+        self._folders: dict[str, Folder] = {}
+        self._parsed: dict[str, list[Block]] = {}
+        self._calls: dict[str, list[Call]] | None = None
+
+    def folder(self, file: SourceFile) -> "Folder":
+        path = posixpath.dirname(file.path)
+        if path not in self._folders:
+            self._folders[path] = Folder(self, path, self.tree.folder(file, (*HCL, *JSON, *VALUES)))
+        return self._folders[path]
+
+    def blocks(self, file: SourceFile) -> list[Block]:
+        """The blocks of a file. Raises UnreadableError."""
+        found = self._parsed.get(file.path)
+        if found is None:
+            found = terraform_json.parse(file) if file.path.endswith(".json") else syntax.parse(file)
+            if len(self._parsed) >= _KEPT:
+                del self._parsed[next(iter(self._parsed))]
+            self._parsed[file.path] = found
+        return found
+
+    def calls(self, path: str) -> "list[Call]":
+        """The `module` blocks of the tree whose local source is that folder."""
+        if self._calls is None:
+            self._calls = {}
+            for file in self.tree.files((*HCL, *JSON)):
+                if b"module" in file.data and _LOCAL_SOURCE.search(file.data):
+                    self._add_calls(file)
+        return self._calls.get(path, [])
+
+    def _add_calls(self, file: SourceFile) -> None:
+        assert self._calls is not None
+        try:
+            blocks = self.blocks(file)
+        except UnreadableError:
+            return  # said where that file itself is read, if there is anything of ours in it
+        for block in blocks:
+            if block.kind != "module" or len(block.labels) != 1:
+                continue
+            source = attribute(block, "source")
+            value = None if source is None else source.literal()
+            if isinstance(value, str) and value.startswith(("./", "../")):
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), value))
+                self._calls.setdefault("" if path == "." else path, []).append(Call(file, block))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A `module` block."""
+
+    file: SourceFile
+    block: Block
+
+
+class Folder:
+    """The files of a module, and where in them a name is declared."""
+
+    def __init__(self, workspace: Workspace, path: str, files: list[SourceFile]) -> None:
+        self.workspace = workspace
+        self.path = path
+        self.files = [file for file in files if file.path.endswith((*HCL, *JSON))]
+        # Terraform merges the blocks of these into those of the other files.
+        self.overrides = [file for file in self.files if is_override(file)]
+        self._values = [file for file in files if file.path.endswith(VALUES)]
+        self._tfvars: dict[str, tuple[SourceFile, Expression | Unknown]] | None = None
+        self._variables: dict[bytes, list[SourceFile]] | None = None
+        self._locals: dict[str, Attribute] | None = None
+        self._instances: list[Instance] | None = None
+        self.broken: SourceFile | None = None  # a sibling that does not parse
+
+    def blocks(self, file: SourceFile) -> list[Block]:
+        """The blocks of one of its files; none where it does not parse, which `broken` then says."""
+        try:
+            return self.workspace.blocks(file)
+        except UnreadableError:
+            self.broken = file
+            return []
+
+    def variable(self, name: str, near: SourceFile | None) -> Block | None:
+        """The block that declares a variable; looked for in the file `near` first."""
+        wanted = name.encode()
+        if near is not None and b'variable "' + wanted + b'"' in near.data:
+            for block in self.blocks(near):
+                if block.kind == "variable" and block.labels == [name]:
+                    return block
+        if self._variables is None:
+            self._variables = {}
+            for file in self.files:
+                if file.path.endswith(".json"):
+                    names = [block.labels[0].encode() for block in self.blocks(file) if block.kind == "variable"]
+                else:
+                    names = _VARIABLE.findall(file.data) if b"variable" in file.data else []
+                for each in names:
+                    self._variables.setdefault(each, []).append(file)
+        for file in self._variables.get(wanted, ()):
+            for block in self.blocks(file):
+                if block.kind == "variable" and block.labels == [name]:
+                    return block
+        return None
+
+    def local(self, name: str, near: SourceFile | None) -> Attribute | None:
+        """The attribute of a `locals` block; looked for in the file `near` first."""
+        if self._locals is None:
+            if near is not None and name.encode() in near.data and (found := self._locals_of(near).get(name)):
+                return found
+            self._locals = {}
+            for file in self.files:
+                if b"locals" in file.data:
+                    self._locals |= self._locals_of(file)
+        return self._locals.get(name)
+
+    def _locals_of(self, file: SourceFile) -> dict[str, Attribute]:
+        if b"locals" not in file.data:
+            return {}
+        boxes = [block for block in self.blocks(file) if block.kind == "locals"]
+        return {each.name: each for block in boxes for each in block.attributes()}
+
+    def block(self, kind: str, labels: list[str], near: SourceFile | None = None) -> Block | None:
+        """The block of that kind and those labels; looked for in the file `near` first."""
+        files = self.files if near is None else [near, *(file for file in self.files if file is not near)]
+        for file in files:
+            if all(label.encode() in file.data for label in labels):
+                for block in self.blocks(file):
+                    if block.kind == kind and block.labels == labels:
+                        return block
+        return None
+
+    def tfvars(self) -> dict[str, tuple[SourceFile, Expression | Unknown]]:
+        """What the files say that Terraform loads by itself, the later over the earlier, by variable."""
+        if self._tfvars is None:
+            self._tfvars = {}
+            for file in sorted(filter(_is_loaded, self._values), key=_precedence):
+                for name, value in tfvars.read(file):
+                    self._tfvars[name] = (file, value)
+        return self._tfvars
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is applied by itself, called from elsewhere in the tree or not."""
+        return any(_is_loaded(file) for file in self._values) or not self.workspace.calls(self.path)
+
+    def instances(self, callers: tuple[str, ...] = ()) -> "list[Instance]":
+        """Every instance of the module that the tree shows."""
+        if self._instances is not None:
+            return self._instances
+        workspace = self.workspace
+        found, is_cut = [Instance(self)] if self.is_root else [], False
+        workspace.visits += 1
+        if self.path in callers or len(callers) >= _MAX_CALLS or workspace.visits > _MAX_VISITS:
+            is_cut = True
+        else:
+            for call in workspace.calls(self.path):
+                for each in workspace.folder(call.file).instances((*callers, self.path)):
+                    if len(found) < MAX_INSTANCES:
+                        found += each.called(self, call)
+        found = found[:MAX_INSTANCES]
+        if not callers:
+            # Folders that only call each other in a circle are applied by nobody, and are looked at all the same.
+            is_cut = is_cut or (not found and not any(_is_multiple(call.block) for call in workspace.calls(self.path)))
+            self._instances = found or ([Instance(self)] if is_cut else [])
+        return found if callers else self._instances or []
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """A module as it is applied: as a root, or by a call with arguments. These are the names of its expressions."""
+
+    folder: Folder
+    prefix: str = ""  # of an address: `module.m["a"].`
+    root: str = ""  # the folder of the root module
+    call: Block | None = None
+    outer: Scope | None = None  # where the call's arguments are evaluated
+    near: SourceFile | None = None  # where names are looked for first
+    _known: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _origins: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root = self.root if self.call is not None else self.folder.path or "."
+
+    def scope(self) -> Scope:
+        return Scope(self, {}, self.folder.workspace.work)
+
+    def called(self, folder: Folder, call: Call) -> "list[Instance]":
+        """The instances of another module that this one's call makes."""
+        self.near = call.file
+        name = call.block.labels[0]
+        return [
+            Instance(folder, f"{self.prefix}module.{name}{suffix}.", self.root, call.block, scope)
+            for suffix, scope in expand(call.block, self.scope())
+        ]
+
+    @property
+    def has_providers(self) -> bool:
+        """Whether the call hands providers over, so that their configuration stands elsewhere."""
+        return self.call is not None and attribute(self.call, "providers") is not None
+
+    def variable(self, name: str) -> Any:
+        return self.once("var", name, self._variable)
+
+    def local(self, name: str) -> Any:
+        return self.once("local", name, self._local)
+
+    def resource(self, kind: str, name: str) -> Any:
+        block = self.folder.block("resource", [kind, name], self.near)
+        if block is None:
+            return Unknown(f"{kind}.{name} is not declared in this module")
+        return ResourceReference(self, block)
+
+    def origin(self, name: str) -> str:
+        """Where a variable's value came from, in words; after it was asked for."""
+        return self._origins.get(name, f"var.{name}")
+
+    def once(self, root: str, name: str, find: Callable[[str], Any]) -> Any:
+        key = (root, name)
+        if key not in self._known:
+            self._known[key] = Unknown(f"{root}.{name} refers to itself")
+            work = self.folder.workspace.work
+            work.depth += 4  # as deep on the stack as four levels of an expression
+            try:
+                self._known[key] = find(name)
+            finally:
+                work.depth -= 4
+        return self._known[key]
+
+    def _local(self, name: str) -> Any:
+        found = self.folder.local(name, self.near)
+        if found is None:
+            return Unknown(f"local.{name} is not declared in this module{self._why()}")
+        return evaluate(found, self.scope())
+
+    def _why(self) -> str:
+        broken = self.folder.broken
+        return "" if broken is None else f": {posixpath.basename(broken.path)} does not parse"
+
+    def _variable(self, name: str) -> Any:
+        block = self.folder.variable(name, self.near)
+        if block is None:
+            return Unknown(f"var.{name} is not declared in this module{self._why()}")
+        parts = {each.name: each for each in block.attributes()}
+        for secret in ("sensitive", "ephemeral"):
+            if secret in parts and parts[secret].literal() is not False:
+                return Unknown(f"var.{name} is {secret}")
+        value, is_given = self._given(name)
+        default = evaluate(parts["default"], self.scope()) if "default" in parts else None
+        if value is None and is_given and "nullable" in parts and parts["nullable"].literal() is False:
+            is_given = False
+        if not is_given:
+            if "default" not in parts:
+                caller = "" if self.call is None else f", and {self.prefix.rstrip('.')} does not give it"
+                return Unknown(f"var.{name} has no default{caller}")
+            value = default
+            self._origins[name] = f"default of var.{name}"
+        wanted = parts.get("type")
+        if wanted is None:
+            return value
+        kind: Expression | None = wanted
+        if wanted.is_json:
+            kind = syntax.expression(str(wanted.node.value))
+        return Unknown("a type that is not understood") if kind is None else convert(value, kind, self.scope())
+
+    def _given(self, name: str) -> tuple[Any, bool]:
+        """What a call or a file gives to a variable, and whether anything does."""
+        if self.call is not None and self.outer is not None:
+            argument = attribute(self.call, name)
+            if argument is None:
+                return None, False
+            self._origins[name] = f"var.{name} given by {self.prefix.rstrip('.')}"
+            return evaluate(argument, self.outer), True
+        found = self.folder.tfvars().get(name) or self.folder.tfvars().get("")
+        if found is None:
+            return None, False
+        file, value = found
+        self._origins[name] = f"var.{name} in {posixpath.basename(file.path)}"
+        return (value if isinstance(value, Unknown) else evaluate(value, self.scope())), True
+
+
+class ResourceReference:
+    """A resource that an expression names; what its block says is known, the rest only at apply."""
+
+    def __init__(self, names: Instance, block: Block, key: str = "", scope: Scope | None = None) -> None:
+        self._names = names
+        self._block = block
+        self._key = key
+        self._scope = scope
+
+    @property
+    def _address(self) -> str:
+        return ".".join(self._block.labels)
+
+    def attribute(self, name: str) -> Any:
+        parts = {each.name: each for each in self._block.attributes()}
+        if self._scope is None and ("count" in parts or "for_each" in parts):
+            return Unknown(f"{self._address} has several instances")
+        if name not in parts or name in ("count", "for_each"):
+            return Unknown(f"{self._address}.{name} is only known at apply")
+        scope = self._scope or self._names.scope()
+        return self._names.once(f"{self._address}{self._key}", name, lambda _: evaluate(parts[name], scope))
+
+    def instance(self, key: Any) -> Any:
+        if not isinstance(key, str | int):
+            return Unknown(f"an instance of {self._address} by a key that is no text or number")
+        for suffix, scope in expand(self._block, self._names.scope()):
+            if suffix == f"[{key_text(key)}]":
+                return ResourceReference(self._names, self._block, suffix, scope)
+        return Unknown(f"{self._address}[{key_text(key)}] is not known")
+
+
+def is_override(file: SourceFile) -> bool:
+    stem = posixpath.basename(file.path).split(".")[0]
+    return stem == "override" or stem.endswith("_override")
+
+
+def _is_multiple(block: Block) -> bool:
+    return attribute(block, "count") is not None or attribute(block, "for_each") is not None
+
+
+def _is_loaded(file: SourceFile) -> bool:
+    name = posixpath.basename(file.path)
+    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+
+
+def _precedence(file: SourceFile) -> tuple[bool, str]:
+    name = posixpath.basename(file.path)
+    return not name.startswith("terraform.tfvars"), name

@@ -1,0 +1,216 @@
+"""What `terraform show -json PLAN` writes: every value as it will be, placed in the `.tf` beside it.
+
+Fact: Terraform's "JSON Output Format" (planned_values, resource_changes, configuration).
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ollama_policy.settings import IMAGE, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
+from ollama_policy.sources import json_spans
+from ollama_policy.sources.source import Tree
+from ollama_policy.sources.terraform import models, servers
+from ollama_policy.sources.terraform.blocks import ABSENT, Block, attribute
+from ollama_policy.sources.terraform.evaluator import Scope
+from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Instance, Workspace
+from ollama_policy.sources.terraform.terraform_json import JsonBlock
+
+# What the provider says about a model, never what a user declares (where the plan has no configuration to tell them).
+_OUTPUTS: Final = frozenset(
+    "id size family parameter_size quantization_level context_length capabilities pinned".split()
+)
+_KEY: Final = re.compile(r'\["(?:[^"\\]|\\.)*"\]')
+_ORIGIN: Final = "the plan"
+_MAX_DEPTH: Final = 32
+
+
+class TerraformPlanSource:
+    """Reads a plan as JSON."""
+
+    name = "terraform-plan"
+
+    def accepts(self, file: SourceFile) -> bool:
+        data = file.data
+        return file.path.endswith(".json") and b'"planned_values"' in data and b"ollama" in data.lower()
+
+    def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+        root = json_spans.parse(file.data)
+        plan = _Plan(file, root, Workspace(tree))
+        for resource in _resources(root.at("planned_values", "root_module"), _MAX_DEPTH):
+            yield from plan.subjects(resource)
+
+
+def _resources(module: Any, depth: int) -> Iterator[Any]:
+    if module is None or depth == 0:
+        return
+    for key in ("resources", "child_modules"):
+        box = module.get(key)
+        for each in box.items if box is not None else ():
+            if key == "resources":
+                yield each
+            else:
+                yield from _resources(each, depth - 1)
+
+
+class _Plan:
+    def __init__(self, file: SourceFile, root: Any, workspace: Workspace) -> None:
+        self.file = file
+        self.root = root
+        self.workspace = workspace
+        changes = root.get("resource_changes")
+        self.changes = {_text(each.get("address")): each for each in (changes.items if changes is not None else ())}
+        self.folders: dict[str, Folder | None] = {}
+
+    def subjects(self, resource: Any) -> Iterator[Subject]:
+        kind, name, values = _text(resource.get("type")), _text(resource.get("name")), resource.get("values")
+        if values is None or not isinstance(values.value, dict) or _text(resource.get("mode")) == "data":
+            return
+        address = _text(resource.get("address"))
+        unknown, sensitive = self._parts(address, "after_unknown"), self._parts(address, "after_sensitive")
+        calls = re.findall(r"(?:^|\.)module\.([^.\[]+)", _KEY.sub("", address))
+        written = self._block(calls, kind, name)
+        if kind == models.RESOURCE:
+            declared = self._declared(calls, kind, name)
+            yield self._model(resource, values, address, written, declared, unknown, sensitive)
+        elif kind in servers.READERS:
+            yield from self._servers(values, kind, name, address, written, unknown)
+
+    def _parts(self, address: str, which: str) -> dict[str, Any]:
+        change = self.changes.get(address)
+        node = None if change is None else change.at("change", which)
+        return node.value if node is not None and isinstance(node.value, dict) else {}
+
+    def _model(
+        self,
+        resource: Any,
+        values: Any,
+        address: str,
+        written: Block | None,
+        declared: set[str] | None,
+        unknown: dict[str, Any],
+        sensitive: dict[str, Any],
+    ) -> Subject:
+        subject = self._subject(Kind.MODEL, address, written, resource.get("address") or resource)
+        known = {key.value: (key, value) for key, value in values.members}
+        for key in [*known, *(key for key in unknown if key not in known)]:
+            if key in models.META or (key not in declared if declared is not None else key in _OUTPUTS):
+                continue
+            node = known[key][1] if key in known else None
+            value: Any = None if node is None else _without_nulls(node.value)
+            if unknown.get(key) and not (isinstance(unknown[key], dict) and not _any(unknown[key])):
+                value = Unknown(f"{key} is only known at apply")
+            elif sensitive.get(key) is True:
+                value = Unknown(f"{key} is sensitive")
+            if value is None or (value == {} and key == "timeouts"):
+                continue
+            given = None if written is None else attribute(written, key)
+            if given is not None:
+                is_literal = given.literal() is not ABSENT and attribute(_held(written), "count") is None
+                is_literal = is_literal and attribute(_held(written), "for_each") is None and "module." not in address
+                place, file = Span(given.start, given.end), given.file
+            elif written is not None:
+                is_literal, place, file = False, Span(written.start, written.header_end), written.file
+            else:
+                is_literal, place, file = False, (node or resource).span, self.file
+            subject.add(Setting(key, value, place, file, _ORIGIN, is_literal))
+        return subject
+
+    def _subject(self, kind: Kind, address: str, written: Block | None, node: Any) -> Subject:
+        unit = posixpath.dirname(self.file.path) or "."
+        if written is None:
+            return Subject(kind, address, self.file, node.span, Style.JSON, unit=unit)
+        place = Span(written.start, written.header_end)
+        style = Style.JSON if written.is_json else Style.HCL
+        subject = Subject(kind, address, written.file, place, style, unit=unit)
+        if "[" not in address and "module." not in address and kind is Kind.MODEL:
+            subject.insertion = models.insertion(written, written.attributes())
+        return subject
+
+    def _servers(
+        self, values: Any, kind: str, name: str, address: str, written: Block | None, unknown: dict[str, Any]
+    ) -> Iterator[Subject]:
+        block = JsonBlock(self.file, "resource", [kind, name], values, values)
+        block.header_end = block.start + 1
+        instance = Instance(Folder(self.workspace, "", []))
+        scope = Scope(instance, {}, self.workspace.work, is_final=True)
+        for subject in servers.READERS[kind](servers.Reader(block, instance, scope, address)):
+            subject.unit = posixpath.dirname(self.file.path) or "."
+            for part in ("env", "task_spec", "spec", "container_definitions"):
+                if part in unknown and _any(unknown[part]):
+                    subject.unknown = Unknown(f"parts of {part} are only known at apply")
+            for setting in subject.settings.values():
+                setting.origin, setting.is_literal = _ORIGIN, False
+            if written is not None:
+                _move(subject, written)
+            yield subject
+
+    def _declared(self, calls: list[str], kind: str, name: str) -> set[str] | None:
+        """The attributes that the configuration gives to a resource; None where the plan does not say."""
+        module = self._module(calls)
+        resources = None if module is None else module.get("resources")
+        for each in resources.items if resources is not None else ():
+            if _text(each.get("type")) == kind and _text(each.get("name")) == name:
+                expressions = each.get("expressions")
+                return {str(key.value) for key, _ in expressions.members} if expressions is not None else set()
+        return None
+
+    def _module(self, calls: list[str]) -> Any:
+        module = self.root.at("configuration", "root_module")
+        for call in calls:
+            module = None if module is None else module.at("module_calls", call, "module")
+        return module
+
+    def _block(self, calls: list[str], kind: str, name: str) -> Block | None:
+        """The block in the tree that a resource was planned from."""
+        path, module = posixpath.dirname(self.file.path), self.root.at("configuration", "root_module")
+        for call in calls:
+            source = None if module is None else module.at("module_calls", call, "source")
+            if source is None or not _text(source).startswith(("./", "../")):
+                return None
+            path = posixpath.normpath(posixpath.join(path, _text(source)))
+            module = module.at("module_calls", call, "module")
+        path = "" if path == "." else path
+        if path not in self.folders:
+            files = self.workspace.tree.files((*HCL, *JSON))
+            first = next((file for file in files if posixpath.dirname(file.path) == path), None)
+            self.folders[path] = None if first is None else self.workspace.folder(first)
+        folder = self.folders[path]
+        return None if folder is None else folder.block("resource", [kind, name])
+
+
+def _move(subject: Subject, written: Block) -> None:
+    """Places a server's settings where the block in the `.tf` speaks of them, else at its header."""
+    data, header = written.file.data, Span(written.start, written.header_end)
+    for setting in subject.settings.values():
+        word = b"image" if setting.key == IMAGE else setting.key.encode()
+        found = re.compile(rb"\b" + re.escape(word) + rb"\b").search(data, written.start, written.end)
+        setting.span = Span(*found.span()) if found else header
+        setting.file = written.file
+    subject.file, subject.span = written.file, header
+    subject.style = Style.JSON if written.is_json else Style.HCL
+
+
+def _held(block: Block | None) -> Block:
+    assert block is not None
+    return block
+
+
+def _text(node: Any) -> str:
+    return node.value if node is not None and isinstance(node.value, str) else ""
+
+
+def _any(value: Any) -> bool:
+    """Whether a mask of a plan has any true in it."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if each is True:
+            return True
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return False
+
+
+def _without_nulls(value: Any) -> Any:
+    return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value

@@ -1,0 +1,389 @@
+"""Resources that run Ollama in a container, as subjects: what its variables are, its image and its memory."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Setting, Span, Style, Subject, Unknown
+from ollama_policy.sources import images
+from ollama_policy.sources.terraform import values
+from ollama_policy.sources.terraform.blocks import ABSENT, Block, Expression, attribute
+from ollama_policy.sources.terraform.evaluator import Scope, evaluate
+from ollama_policy.sources.terraform.models import origin_of
+from ollama_policy.sources.terraform.module import Instance, expand
+
+_IMAGE_OF: Final = re.compile(r"\b(docker_image)\.([A-Za-z_][\w-]*)\.(?:image_id|latest|repo_digest|name)\b")
+_CONFIG_MAP_OF: Final = re.compile(r"\b(kubernetes_config_map(?:_v1)?)\.([A-Za-z_][\w-]*)\.metadata\b")
+_PAIR: Final = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)=')
+_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(|[kKMGTP]|[KMGTP]i)")
+_FACTORS: Final = {"": 1} | {
+    unit: base**power
+    for power, letters in enumerate(("kK", "M", "G", "T", "P"), 1)
+    for letter in letters
+    for unit, base in ((letter, 1000), (letter + "i", 1024))
+}
+
+
+def subjects(block: Block, instances: list[Instance]) -> Iterator[Subject]:
+    """One subject for each container that runs Ollama, for each instance of the block."""
+    found = [
+        subject
+        for instance in instances
+        for suffix, scope in expand(block, instance.scope())
+        for subject in READERS[block.labels[0]](
+            Reader(block, instance, scope, f"{instance.prefix}{block.labels[0]}.{block.labels[1]}{suffix}")
+        )
+    ]
+    if len(found) > 1:
+        first = {key: setting.value for key, setting in found[0].settings.items()}
+        if any({key: setting.value for key, setting in each.settings.items()} != first for each in found):
+            for each in found:
+                for setting in each.settings.values():
+                    setting.is_literal = False
+    yield from found
+
+
+class Reader:
+    """One instance of a resource, read into subjects."""
+
+    def __init__(self, block: Block, instance: Instance, scope: Scope, address: str) -> None:
+        self.block = block
+        self.instance = instance
+        self.scope = scope
+        self.address = address
+
+    def subject(self, name: str = "", place: Block | Expression | None = None) -> Subject:
+        start, end = self.block.start, self.block.header_end
+        if isinstance(place, Expression):
+            start, end = place.start, place.end
+        elif place is not None:
+            start, end = place.start, place.header_end
+        address = f"{self.address}[{name}]" if name else self.address
+        style = Style.JSON if self.block.is_json else Style.HCL
+        return Subject(Kind.SERVER, address, self.block.file, Span(start, end), style, unit=self.instance.root)
+
+    def value(self, expression: Expression | None) -> Any:
+        if expression is None:
+            return None
+        found = evaluate(expression, self.scope)
+        return values.first_unknown(found) or found
+
+    def add(self, subject: Subject, key: str, expression: Expression | None, value: Any = ABSENT) -> None:
+        """A setting at an expression's place; `value` where it is not the expression's own. None is not there."""
+        if expression is None:
+            return
+        is_literal = value is ABSENT and expression.literal() is not ABSENT
+        value = self.value(expression) if value is ABSENT else value
+        if value is None:
+            return
+        # Variables are texts wherever they go: the container gets "true" for true.
+        if key.isupper() and not isinstance(value, Unknown):
+            value = values.to_text(value)
+        origin = "" if is_literal else self._origin(expression)
+        span = Span(expression.start, expression.end)
+        subject.add(Setting(key, value, span, expression.file, origin, is_literal))
+
+    def _origin(self, expression: Expression) -> str:
+        return "" if expression.literal() is not ABSENT else origin_of(expression, self.instance)
+
+    def image(self, subject: Subject, expression: Expression | None) -> bool:
+        """Adds the image; whether it is Ollama's."""
+        if expression is None:
+            return False
+        origin, is_literal = self._origin(expression), expression.literal() is not ABSENT
+        value: Any = self.value(expression)
+        if isinstance(value, Unknown) and (named := _IMAGE_OF.search(expression.text)):
+            found = self._resource(named[1], named[2])
+            source = None if found is None else attribute(found, "name")
+            if found is not None and source is not None:
+                value, expression, origin, is_literal = self.value(source), source, f"{named[1]}.{named[2]}", False
+                if any(found.nested("build")) and isinstance(value, str):
+                    is_ollama = images.is_ollama(value)
+                    value = Unknown(f"{origin} is built here")
+                    self._put(subject, IMAGE, value, expression, origin, is_literal=False)
+                    return is_ollama
+        if isinstance(value, str | Unknown):
+            self._put(subject, IMAGE, value, expression, origin, is_literal=is_literal)
+        if isinstance(value, str):
+            return images.is_ollama(value)
+        # An unknown tag behind a name that is known: "ollama/ollama:${var.tag}".
+        head = re.match(r'"([^"$%{}]*):\$\{', expression.text)
+        return head is not None and images.is_ollama(head[1])
+
+    def _put(self, subject: Subject, key: str, value: Any, place: Expression, origin: str, *, is_literal: bool) -> None:
+        subject.add(Setting(key, value, Span(place.start, place.end), place.file, origin, is_literal))
+
+    def _resource(self, kind: str, name: str) -> Block | None:
+        return self.instance.folder.block("resource", [kind, name], self.instance.near)
+
+    def config_map(self, subject: Subject, source: Block) -> None:
+        """Adds the variables of an `env_from` that `env` does not have, where it names a config map of this module."""
+        for each in source.nested("config_map_ref"):
+            name = attribute(each, "name")
+            named = None if name is None else _CONFIG_MAP_OF.search(name.text)
+            found = None if named is None else self._resource(named[1], named[2])
+            data = None if found is None else attribute(found, "data")
+            if data is not None and attribute(source, "prefix") is None:
+                others = self.subject()
+                self.mapped(others, data)
+                subject.settings = others.settings | subject.settings
+                subject.unknown = subject.unknown or others.unknown
+                return
+        subject.unknown = Unknown("env_from: variables from a config map or a secret")
+
+    def serves(self, *commands: Expression | None) -> bool:
+        """Whether a command plainly is `ollama serve`."""
+        words: list[str] = []
+        for each in commands:
+            value = self.value(each)
+            words += (
+                [value]
+                if isinstance(value, str)
+                else [str(word) for word in value or ()]
+                if isinstance(value, list)
+                else []
+            )
+        return re.search(r"(?:^|[\s/;&])ollama serve\b", " ".join(words)) is not None
+
+    def pairs(self, subject: Subject, expression: Expression | None) -> None:
+        """Adds variables that are written as a list of `"NAME=value"`."""
+        if expression is None:
+            return
+        items = expression.items()
+        if items is None and (inner := expression.call("toset")) is not None:
+            items = inner.items()
+        if items is not None:
+            for item in items:
+                self._pair(subject, item)
+            return
+        value = self.value(expression)
+        if isinstance(value, Unknown):
+            subject.unknown = value
+        for text in value if isinstance(value, list) else ():
+            name, mark, rest = str(text).partition("=")
+            if mark:
+                self.add(subject, name, expression, rest)
+
+    def _pair(self, subject: Subject, item: Expression) -> None:
+        text = self.value(item)
+        written = _PAIR.match(item.text)
+        if isinstance(text, Unknown):
+            if written is None:
+                subject.unknown = text
+                return
+            name = written[1]
+        else:
+            name, mark, text = str(text).partition("=")
+            if not mark:
+                return
+        is_literal = item.literal() is not ABSENT and written is not None
+        start, end = item.start, item.end
+        if written is not None and written[1] == name and item.text.endswith('"'):
+            start, end = start + written.end(), end - 1  # what the name begins with is ASCII
+        span = Span(start, end)
+        subject.add(Setting(name, text, span, item.file, self._origin(item), is_literal))
+
+    def mapped(self, subject: Subject, expression: Expression | None) -> None:
+        """Adds variables that are written as a map of names to values."""
+        if expression is None:
+            return
+        members = expression.members()
+        if members is not None:
+            for key, value in members:
+                name = key.literal() if key.literal() is not ABSENT else key.text
+                self.add(subject, str(name).strip('"'), value)
+            return
+        value = self.value(expression)
+        if isinstance(value, Unknown):
+            subject.unknown = value
+        for name, text in value.items() if isinstance(value, dict) else ():
+            self.add(subject, str(name), expression, text)
+
+    def listed(self, subject: Subject, expression: Expression | None) -> None:
+        """Adds variables that are written as a list of objects with name and value."""
+        if expression is None:
+            return
+        items = expression.items()
+        if items is None:
+            value = self.value(expression)
+            subject.unknown = value if isinstance(value, Unknown) else subject.unknown
+            for each in value if isinstance(value, list) else ():
+                if isinstance(each, dict) and "name" in each:
+                    self.add(subject, str(each["name"]), expression, each.get("value"))
+            return
+        for item in items:
+            parts = members_of(item)
+            self._named(subject, parts.get("name"), parts.get("value"), item)
+
+    def _named(
+        self, subject: Subject, name: Expression | None, value: Expression | None, place: Expression | Block
+    ) -> None:
+        found = self.value(name)
+        if isinstance(found, Unknown) or (name is None and isinstance(place, Expression) and place.members() is None):
+            subject.unknown = found if isinstance(found, Unknown) else Unknown("an expression among the variables")
+        elif isinstance(found, str):
+            if value is not None:
+                self.add(subject, found, value)
+            else:
+                reason = Unknown(f"{found} comes from elsewhere (a secret or a field)")
+                subject.add(Setting(found, reason, Span(place.start, place.end), place.file, "", False))
+
+    def memory(self, subject: Subject, expression: Expression | None, factor: int = 1) -> None:
+        """Adds a limit: a number of `factor` bytes, or a quantity such as `8Gi`."""
+        value = self.value(expression)
+        if isinstance(value, str):
+            quantity = _QUANTITY.fullmatch(value.strip())
+            value = Unknown(f"{value!r} is no amount of memory") if quantity is None else _bytes(quantity) * factor
+        elif values.is_number(value):
+            value = int(value * factor)
+        if value is not None and value != 0:
+            self.add(subject, MEMORY_LIMIT, expression, value)
+
+
+def _bytes(quantity: re.Match[str]) -> int:
+    whole = float(quantity[1]) if "." in quantity[1] else int(quantity[1])
+    return int(whole * _FACTORS[quantity[2]])
+
+
+def members_of(expression: Expression) -> dict[str, Expression]:
+    return {key.text.strip('"'): value for key, value in expression.members() or ()}
+
+
+def _docker_container(reader: Reader) -> Iterator[Subject]:
+    """kreuzwerker/docker: `env` is a set of "NAME=value", `memory` is in MB (of 1024 * 1024 bytes)."""
+    block, subject = reader.block, reader.subject()
+    is_ollama = reader.image(subject, attribute(block, "image"))
+    if not is_ollama and not reader.serves(attribute(block, "entrypoint"), attribute(block, "command")):
+        return
+    reader.pairs(subject, attribute(block, "env"))
+    reader.memory(subject, attribute(block, "memory"), 1024 * 1024)
+    yield subject
+
+
+def _docker_service(reader: Reader) -> Iterator[Subject]:
+    for task in reader.block.nested("task_spec"):
+        for container in task.nested("container_spec"):
+            subject = reader.subject()
+            is_ollama = reader.image(subject, attribute(container, "image"))
+            if not is_ollama and not reader.serves(attribute(container, "command"), attribute(container, "args")):
+                continue
+            reader.mapped(subject, attribute(container, "env"))
+            for resources in task.nested("resources"):
+                for limits in resources.nested("limits"):
+                    reader.memory(subject, attribute(limits, "memory_bytes"))
+            yield subject
+
+
+def _kubernetes(reader: Reader) -> Iterator[Subject]:
+    """hashicorp/kubernetes: nested `container` blocks, wherever the kind of workload has them."""
+    for container in _containers(reader.block, 8):
+        name = attribute(container, "name")
+        subject = reader.subject(
+            "" if name is None else str(name.literal() if name.literal() is not ABSENT else name.text), container
+        )
+        is_ollama = reader.image(subject, attribute(container, "image"))
+        if not is_ollama and not reader.serves(attribute(container, "command"), attribute(container, "args")):
+            continue
+        for env in container.nested("env"):
+            reader._named(subject, attribute(env, "name"), attribute(env, "value"), env)
+        for each in container.nested("env_from"):
+            reader.config_map(subject, each)
+        for each in container.nested("dynamic"):
+            if each.labels and each.labels[0] in ("env", "env_from"):
+                subject.unknown = Unknown(f'a dynamic "{each.labels[0]}" block')
+        for resources in container.nested("resources"):
+            _limits(reader, subject, resources)
+        yield subject
+
+
+def _limits(reader: Reader, subject: Subject, resources: Block) -> None:
+    limits = attribute(resources, "limits")
+    parts = members_of(limits) if limits is not None else {}
+    for old in resources.nested("limits"):
+        parts |= {each.name: each for each in old.attributes()}
+    if limits is not None and limits.members() is None and isinstance(value := reader.value(limits), Unknown):
+        reader.add(subject, MEMORY_LIMIT, limits, value)
+    _limited(reader, subject, parts)
+
+
+def _limited(reader: Reader, subject: Subject, parts: Mapping[str, Expression]) -> None:
+    reader.memory(subject, parts.get("memory"))
+    for gpu in ("nvidia.com/gpu", "amd.com/gpu"):
+        count = values.to_number(reader.value(parts.get(gpu)))
+        if count is not None:
+            reader.add(subject, GPU_COUNT, parts.get(gpu), count)
+
+
+def _manifest(reader: Reader) -> Iterator[Subject]:
+    """`kubernetes_manifest`: a whole manifest as one object."""
+    spec: Expression | None = attribute(reader.block, "manifest")
+    for _ in range(8):
+        if spec is None:
+            return
+        parts = members_of(spec)
+        if (containers := parts.get("containers")) is not None:
+            break
+        spec = parts.get("spec") or parts.get("template") or parts.get("jobTemplate")
+    else:
+        return
+    for item in containers.items() or ():
+        parts = members_of(item)
+        subject = reader.subject(str(reader.value(parts.get("name")) or ""), parts.get("name") or item)
+        is_ollama = reader.image(subject, parts.get("image"))
+        if not is_ollama and not reader.serves(parts.get("command"), parts.get("args")):
+            continue
+        reader.listed(subject, parts.get("env"))
+        if "envFrom" in parts:
+            subject.unknown = Unknown("envFrom: variables from a config map or a secret")
+        if "resources" in parts and (limits := members_of(parts["resources"]).get("limits")) is not None:
+            _limited(reader, subject, members_of(limits))
+        yield subject
+
+
+def _containers(block: Block, depth: int) -> Iterator[Block]:
+    if depth == 0:
+        return
+    yield from block.nested("container")
+    for kind in ("spec", "template", "job_template"):
+        for inner in block.nested(kind):
+            yield from _containers(inner, depth - 1)
+
+
+def _task_definition(reader: Reader) -> Iterator[Subject]:
+    """AWS ECS: `container_definitions` is JSON; `memory` of a container is in MiB."""
+    written = attribute(reader.block, "container_definitions")
+    if written is None:
+        return
+    encoded = written.call("jsonencode")
+    items = None if encoded is None else encoded.items()
+    for item in items or ():
+        parts = members_of(item)
+        subject = reader.subject(str(reader.value(parts.get("name")) or ""), item)
+        is_ollama = reader.image(subject, parts.get("image"))
+        if not is_ollama and not reader.serves(parts.get("entryPoint"), parts.get("command")):
+            continue
+        subject.span = Span(parts["image"].start, parts["image"].end) if "image" in parts else subject.span
+        reader.listed(subject, parts.get("environment"))
+        if "environmentFiles" in parts:
+            subject.unknown = Unknown("environmentFiles: a file in a bucket")
+        reader.memory(subject, parts.get("memory") or attribute(reader.block, "memory"), 1024 * 1024)
+        yield subject
+
+
+_WORKLOADS: Final = (
+    "deployment",
+    "stateful_set",
+    "daemon_set",
+    "daemonset",
+    "pod",
+    "job",
+    "cron_job",
+    "replication_controller",
+)
+READERS: Final[dict[str, Callable[[Reader], Iterator[Subject]]]] = {
+    "docker_container": _docker_container,
+    "docker_service": _docker_service,
+    "aws_ecs_task_definition": _task_definition,
+    "kubernetes_manifest": _manifest,
+    **{f"kubernetes_{kind}{version}": _kubernetes for kind in _WORKLOADS for version in ("", "_v1")},
+}

@@ -1,0 +1,99 @@
+"""Every rule's own examples, through the real sources: found at the exact place, and clean where they are good."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ollama_policy import explaining, rule_pages
+from ollama_policy.check import Options, check
+from ollama_policy.result import Result
+from ollama_policy.rules import RULES
+from ollama_policy.rules.rule import Example, Rule, Severity
+from ollama_policy.settings import apply
+
+_MARKED = re.compile(r"«(.*?)»", re.DOTALL)
+_TRUE_OF_ALL = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+
+
+def run(files: dict[str, bytes], rules: tuple[type[Rule], ...]) -> Result:
+    """Checks files that are on no disk. They make one tree."""
+    return check([*files], Options(rules, overlay=files))
+
+
+def plain(examples: tuple[Example, ...]) -> dict[str, bytes]:
+    return {example.path: example.text.replace("«", "").replace("»", "").encode() for example in examples}
+
+
+def marked(examples: tuple[Example, ...]) -> list[tuple[str, int, int]]:
+    """The places of what stands between the marks: path and bytes."""
+    found = []
+    for example in examples:
+        for number, match in enumerate(_MARKED.finditer(example.text)):
+            marks_before = 2 * len("«".encode()) * number
+            start = len(example.text[: match.start()].encode()) - marks_before
+            found.append((example.path, start, start + len(match[1].encode())))
+    return sorted(found)
+
+
+@_TRUE_OF_ALL
+def test_bad_examples_are_found_at_their_place(rule: type[Rule]) -> None:
+    result = run(plain(rule.bad), (rule,))
+    findings = [reported.finding for reported in result.findings]
+    assert not result.unreadable
+    assert sorted((one.file.path, one.span.start, one.span.end) for one in findings) == marked(rule.bad)
+    assert marked(rule.bad)
+    for one in findings:
+        assert one.rule is rule
+        assert one.message
+        assert one.label or one.advice or one.fixes
+
+
+@_TRUE_OF_ALL
+def test_good_examples_are_clean(rule: type[Rule]) -> None:
+    result = run(plain(rule.good), RULES)
+    findings = [reported.finding for reported in result.findings]
+    assert (result.unreadable, result.undecided, result.read) == ([], [], len(rule.good))
+    assert not [one for one in findings if one.rule is rule or one.rule.severity is not Severity.INFO]
+
+
+@_TRUE_OF_ALL
+def test_every_way_out_ends_the_finding_and_changes_nothing_else(rule: type[Rule]) -> None:
+    files = plain(rule.bad)
+    for reported in run(files, (rule,)).findings:
+        for fix in reported.finding.fixes:
+            mended = dict(files)
+            for path in {edit.file.path for edit in fix.edits}:
+                mended[path] = apply([edit for edit in fix.edits if edit.file.path == path], files[path])
+            result = run(mended, (rule,))
+            assert not result.unreadable
+            assert len(result.findings) == len(marked(rule.bad)) - 1, fix.title
+
+
+def test_ids_and_names_are_in_order_and_unlike() -> None:
+    ids = [rule.id for rule in RULES]
+    assert ids == sorted(set(ids))
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+@_TRUE_OF_ALL
+def test_a_rule_is_a_file_of_its_name(rule: type[Rule]) -> None:
+    assert rule.__module__ == f"ollama_policy.rules.{rule.name.replace('-', '_')}"
+    assert re.fullmatch(r"OLL[0-4][0-9]{2}", rule.id)
+    assert rule.summary[-1] != "."
+    for text in (rule.why, rule.fix):
+        assert text.endswith(".")
+
+
+def test_the_committed_pages_are_what_the_classes_give() -> None:
+    folder = Path(__file__).parents[3] / "docs" / "rules"
+    committed = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert committed == rule_pages.files()
+
+
+@pytest.mark.parametrize("rule", rule_pages.ALL, ids=lambda rule: rule.id)
+def test_what_explain_says_is_what_the_page_says(rule: type[Rule]) -> None:
+    explained = " ".join(explaining.explanation(rule).split())
+    for text in (rule.id, rule.name, rule.summary, rule.why, rule.fix, rule.source):
+        assert text in rule_pages.page(rule)
+        assert " ".join(text.split()) in explained

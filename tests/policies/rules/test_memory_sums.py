@@ -1,0 +1,153 @@
+"""OLL201 to OLL205: what is reserved, beside what there is."""
+
+from typing import Any
+
+import pytest
+
+from ollama_policy.rules.limit_too_small import LimitTooSmall
+from ollama_policy.rules.no_memory_limit import NoMemoryLimit
+from ollama_policy.rules.overhead_exceeds_gpu import OverheadExceedsGpu
+from ollama_policy.rules.parallel_without_context import ParallelWithoutContext
+from ollama_policy.rules.rule import Rule, Target
+from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
+from ollama_policy.servers import size
+from ollama_policy.settings import Style
+from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server
+
+GIB = 2**30
+PARALLEL, CONTEXT, CACHE, OVERHEAD = (
+    "OLLAMA_NUM_PARALLEL",
+    "OLLAMA_CONTEXT_LENGTH",
+    "LLAMA_ARG_CACHE_RAM",
+    "OLLAMA_GPU_OVERHEAD",
+)
+NEW = {"image": "ollama/ollama:0.32.15"}
+CONTAINER = {"image": "ollama/ollama:0.17.4"}
+
+CASES: list[tuple[type[Rule], dict[str, Any], str | None]] = [
+    (ParallelWithoutContext, {PARALLEL: "4"}, '"4"'),
+    (ParallelWithoutContext, {PARALLEL: 2, CONTEXT: 0}, "2"),
+    (ParallelWithoutContext, {PARALLEL: 2, CONTEXT: "8k"}, "2"),
+    (ParallelWithoutContext, {PARALLEL: 2, **CONTAINER}, "2"),
+    (ParallelWithoutContext, {PARALLEL: 2, CONTEXT: 8192}, None),
+    (ParallelWithoutContext, {PARALLEL: 2, CONTEXT: UNKNOWN}, None),
+    (ParallelWithoutContext, {PARALLEL: UNKNOWN}, None),
+    (ParallelWithoutContext, {PARALLEL: 1}, None),
+    (ParallelWithoutContext, {PARALLEL: 0}, None),
+    (ParallelWithoutContext, {PARALLEL: "auto"}, None),
+    (ParallelWithoutContext, {PARALLEL: 4, "image": "ollama/ollama:0.15.4"}, None),
+    (ParallelWithoutContext, {PARALLEL: 4, "version": "0.5.12"}, None),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, **NEW}, f"{16 * GIB}"),
+    (UnboundedPromptCache, {CACHE: -1, **NEW}, "-1"),
+    (UnboundedPromptCache, {CACHE: "-1", "memory_limit": 64 * GIB, **NEW}, '"-1"'),
+    (UnboundedPromptCache, {"memory_limit": 32 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {CACHE: 512, "memory_limit": 16 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {CACHE: 0, "memory_limit": 16 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {CACHE: UNKNOWN, "memory_limit": 16 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": UNKNOWN, **NEW}, None),
+    (UnboundedPromptCache, {**NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, **CONTAINER}, None),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, "image": "ollama/ollama"}, None),
+    (NoMemoryLimit, {**CONTAINER}, '"ollama/ollama:0.17.4"'),
+    (NoMemoryLimit, {"memory_limit": GIB, **CONTAINER}, None),
+    (NoMemoryLimit, {"memory_limit": UNKNOWN, **CONTAINER}, None),
+    (NoMemoryLimit, {"image": UNKNOWN}, None),
+    (NoMemoryLimit, {PARALLEL: 1}, None),
+    (LimitTooSmall, {CACHE: 8192, "memory_limit": 8 * GIB, **NEW}, "8192"),
+    (LimitTooSmall, {CACHE: 8191, "memory_limit": 8 * GIB, **NEW}, None),
+    (LimitTooSmall, {CACHE: 8192, "memory_limit": 8 * GIB, **CONTAINER}, None),  # not read by this version
+    (LimitTooSmall, {CACHE: -1, "memory_limit": 8 * GIB, **NEW}, None),  # OLL202
+    (LimitTooSmall, {CACHE: 8192, **NEW}, None),
+    (OverheadExceedsGpu, {OVERHEAD: 2**40}, f"{2**40}"),
+    (OverheadExceedsGpu, {OVERHEAD: 2**37}, None),
+    (OverheadExceedsGpu, {OVERHEAD: "1GB"}, None),  # OLL103
+]
+
+
+@pytest.mark.parametrize(("rule", "values", "place"), CASES)
+def test_sums(rule: type[Rule], values: dict[str, Any], place: str | None) -> None:
+    assert places(rule, server(values)) == ([] if place is None else [place])
+
+
+def test_what_was_not_seen_may_set_it() -> None:
+    for rule, values in (
+        (ParallelWithoutContext, {PARALLEL: 4}),
+        (UnboundedPromptCache, {"memory_limit": 16 * GIB, **NEW}),
+        (NoMemoryLimit, CONTAINER),
+    ):
+        assert places(rule, server(values, unknown=UNKNOWN)) == []
+
+
+def test_a_command_line_has_no_place_for_a_limit() -> None:
+    assert places(NoMemoryLimit, server(CONTAINER, style=Style.BARE)) == []
+
+
+def test_bounds_are_added() -> None:
+    (finding,) = judged(ParallelWithoutContext, [server({PARALLEL: 4})])
+    assert fixed(finding) == f'# ollama\n{PARALLEL} = 4\n{CONTEXT} = "8192"\n'
+    (finding,) = judged(UnboundedPromptCache, [server({CACHE: -1, **NEW})])
+    assert fixed(finding).startswith(f'# ollama\n{CACHE} = "512"\n')
+
+
+@pytest.mark.parametrize(("target", "place"), [(Target(memory_bytes=16 * GIB), ["ollama"]), (ANY, [])])
+def test_the_machines_memory_counts_where_the_server_has_no_limit(target: Target, place: list[str]) -> None:
+    assert places(UnboundedPromptCache, server(NEW), target=target) == place
+
+
+@pytest.mark.parametrize(("memory", "is_too_much"), [(8 * GIB, True), (8 * GIB + 1, False)])
+def test_the_overhead_beside_the_gpu_that_there_is(memory: int, is_too_much: bool) -> None:
+    target = Target(gpu_memory_bytes=memory)
+    found = places(OverheadExceedsGpu, server({OVERHEAD: 8 * GIB}), target=target)
+    assert found == ([f"{8 * GIB}"] if is_too_much else [])
+
+
+def pinned(name: object, **values: Any) -> Any:
+    return model({"name": name, "memory_management": "manual"} | values)
+
+
+SMALL = {"memory_limit": 16 * GIB, **CONTAINER}
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        [pinned("llama3.1:70b")],
+        [pinned("a:20b"), pinned("b:20b")],
+        [pinned("a:8b"), pinned("deepseek-r1:671B")],
+    ],
+)
+def test_weights_that_no_limit_holds(models: list[Any]) -> None:
+    assert places(LimitTooSmall, server(SMALL), *models) == [f"{16 * GIB}"]
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        [server(SMALL), pinned("llama3.1:8b")],
+        [server(SMALL), pinned("a:20b"), pinned("A:20b")],
+        [server(SMALL), pinned("llama3.1:70b-instruct-q2_K")],
+        [server(SMALL), pinned("me/llama3.1:70b")],
+        [server(SMALL), pinned("hf.co/me/llama3.1:70b")],
+        [server(SMALL), pinned("llama3.1:70b", base="tiny")],
+        [server(SMALL), pinned("llama3.1:70b", host="other")],
+        [server(SMALL), pinned("llama3.1:70b", resident=False)],
+        [server(SMALL), model({"name": "llama3.1:70b", "keep_alive": "5m"})],
+        [server(SMALL), pinned(UNKNOWN)],
+        [server(SMALL | {"gpu_count": 1}), pinned("llama3.1:70b")],
+        [server(SMALL | {"gpu_count": UNKNOWN}), pinned("llama3.1:70b")],
+        [server(SMALL | {"image": "ollama/ollama:0.17.4-rocm"}), pinned("llama3.1:70b")],
+        [server(SMALL, unknown=UNKNOWN), pinned("llama3.1:70b")],
+        [server(SMALL), server(CONTAINER), pinned("llama3.1:70b")],
+        [server(CONTAINER), pinned("llama3.1:70b")],
+        [pinned("llama3.1:70b")],
+    ],
+)
+def test_nothing_certain_about_a_limit(subjects: list[Any]) -> None:
+    assert places(LimitTooSmall, *subjects) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(8 * GIB, "8 GiB"), (GIB * 3 // 2, "1.5 GiB"), (512 * 2**20, "512 MiB"), (7, "7 bytes")]
+)
+def test_sizes_for_people(count: int, text: str) -> None:
+    assert size(count) == text

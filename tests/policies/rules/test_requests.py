@@ -1,0 +1,145 @@
+"""OLL401 to OLL403: what requests in scripts do to memory."""
+
+from typing import Any
+
+import pytest
+
+from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
+from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
+from ollama_policy.rules.reload_by_options import ReloadByOptions
+from ollama_policy.settings import Style
+from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, request, server, written
+
+API = {"endpoint": "/api/generate", "model": "llama3"}
+V1 = {"endpoint": "/v1/chat/completions", "model": "llama3"}
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "mended"),
+    [
+        ("-1", '"-1"', '"-1m"'),
+        ("300", '"300"', '"300s"'),
+        ("10 minutes", '"10 minutes"', '"10m"'),
+        ("1d", '"1d"', '"24h"'),
+        ("", '""', None),
+        ("soon", '"soon"', None),
+        (True, "true", None),
+        ({}, "{}", None),
+        (["5m"], '["5m"]', None),
+        (9223372037, "9223372037", None),
+    ],
+)
+def test_refused(value: Any, place: str, mended: str | None) -> None:
+    (finding,) = judged(RefusedKeepAlive, [request(API | {"keep_alive": value})])
+    assert written(finding) == place
+    assert [fix.is_safe for fix in finding.fixes] == ([True] if mended else [])
+    if mended:
+        assert fixed(finding).endswith(f"keep_alive = {mended}\n")
+        assert places(RefusedKeepAlive, request(API | {"keep_alive": mended.strip('"')})) == []
+
+
+@pytest.mark.parametrize("value", [-1, 0, 0.5, 300, "0", "5m", "-1m", "1h30m", None, UNKNOWN])
+def test_accepted(value: Any) -> None:
+    assert places(RefusedKeepAlive, request(API | {"keep_alive": value})) == []
+
+
+@pytest.mark.parametrize(("value", "mended"), [("-1", "-1m"), ("300", "300s"), ("soon", None)])
+def test_the_commands_own_flag(value: str, mended: str | None) -> None:
+    command = request({"endpoint": "ollama run", "model": "m", "keep_alive": value}, style=Style.BARE)
+    (finding,) = judged(RefusedKeepAlive, [command])
+    assert "command" in finding.message
+    assert [fixed(finding, number).rpartition("= ")[2] for number in range(len(finding.fixes))] == (
+        [f"{mended}\n"] if mended else []
+    )
+
+
+def test_an_empty_flag_is_none() -> None:
+    assert places(RefusedKeepAlive, request({"endpoint": "ollama run", "keep_alive": ""})) == []
+
+
+def test_a_text_with_escapes_is_not_edited() -> None:
+    call = request(API | {"keep_alive": "-1"})
+    call.settings["keep_alive"].file.data = call.file.data.replace(b'"-1"', b'"\\u002d1"')
+    call.settings["keep_alive"].span = type(call.span)(call.file.data.rindex(b'"\\'), len(call.file.data) - 1)
+    (finding,) = judged(RefusedKeepAlive, [call])
+    assert finding.fixes == ()
+
+
+def test_no_keep_alive_is_asked_for() -> None:
+    assert places(RefusedKeepAlive, request(API)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (V1 | {"keep_alive": "5m"}, '"5m"'),
+        (V1 | {"keep_alive": "-1"}, '"-1"'),
+        (V1, None),
+        (API | {"keep_alive": "5m"}, None),
+        ({"endpoint": UNKNOWN, "keep_alive": "5m"}, None),
+        ({"keep_alive": "5m"}, None),
+    ],
+)
+def test_through_v1(values: dict[str, Any], place: str | None) -> None:
+    assert places(KeepAliveThroughV1, request(values)) == ([] if place is None else [place])
+    if place:
+        assert places(RefusedKeepAlive, request(values)) == []
+
+
+PINNED = {"name": "llama3", "memory_management": "manual"}
+VARIANT = PINNED | {"base": "phi3", "parameters": {"num_ctx": 8192, "num_gpu": 20}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "options", "place"),
+    [
+        (PINNED, {"num_ctx": 8192}, "8192"),
+        (PINNED, {"num_batch": 1024}, "1024"),
+        (PINNED, {"num_gpu": 99}, "99"),
+        (PINNED, {"use_mmap": True}, "true"),
+        (VARIANT, {"num_ctx": 4096}, "4096"),
+        (VARIANT, {"num_ctx": 32768}, "32768"),
+        (PINNED, {"num_ctx": 4096}, None),  # may well be what the server took by itself
+        (PINNED, {"num_batch": 512}, None),
+        (PINNED, {"num_gpu": -1}, None),
+        (VARIANT, {"num_gpu": -1}, None),
+        (VARIANT, {"num_ctx": 8192}, None),
+        (VARIANT, {"num_ctx": 8192.0}, None),
+        (PINNED, {"num_ctx": UNKNOWN}, None),
+        (PINNED, {"temperature": 0.1}, None),
+        (PINNED | {"resident": False}, {"num_ctx": 8192}, None),
+        (PINNED | {"base": "phi3", "parameters": UNKNOWN}, {"num_ctx": 8192}, None),
+        (PINNED | {"base": "phi3", "parameters": {"num_ctx": UNKNOWN}}, {"num_ctx": 8192}, None),
+        (PINNED | {"name": UNKNOWN}, {"num_ctx": 8192}, None),
+        (PINNED | {"name": "phi3"}, {"num_ctx": 8192}, None),
+        (PINNED | {"memory_management": "automatic"}, {"num_ctx": 8192}, None),
+    ],
+)
+def test_reloads(declared: dict[str, Any], options: dict[str, Any], place: str | None) -> None:
+    call = request(API | {f"options.{name}": value for name, value in options.items()})
+    assert places(ReloadByOptions, model(declared), call) == ([] if place is None else [place])
+
+
+def test_one_name_in_two_spellings() -> None:
+    call = request(API | {"model": "Llama3:LATEST", "options.num_ctx": 8192})
+    assert places(ReloadByOptions, model(PINNED), call) == ["8192"]
+
+
+def test_what_is_no_request_reloads_nothing() -> None:
+    for endpoint in ("Modelfile", "ollama run", "/v1/completions", UNKNOWN):
+        call = request({"endpoint": endpoint, "model": "llama3", "options.num_ctx": 8192})
+        assert places(ReloadByOptions, model(PINNED), call) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "context", "is_found"),
+    [
+        ({"OLLAMA_CONTEXT_LENGTH": 8192}, 8192, False),
+        ({"OLLAMA_CONTEXT_LENGTH": 8192}, 4096, True),
+        ({"OLLAMA_CONTEXT_LENGTH": UNKNOWN}, 4096, False),
+        ({}, 4096, False),
+    ],
+)
+def test_the_servers_own_context(values: dict[str, Any], context: int, is_found: bool) -> None:
+    call = request(API | {"options.num_ctx": context})
+    assert places(ReloadByOptions, model(PINNED), server(values), call) == ([f"{context}"] if is_found else [])

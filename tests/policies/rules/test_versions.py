@@ -1,0 +1,103 @@
+"""OLL301 and OLL302, and which version an image is."""
+
+from typing import Any
+
+import pytest
+
+from ollama_policy.images import Image
+from ollama_policy.rules.leaking_version import LEAKS, LeakingVersion
+from ollama_policy.rules.rule import Target
+from ollama_policy.rules.unpinned_image import UnpinnedImage
+from tests.policies.rules.subjects import UNKNOWN, fixed, judged, places, server, written
+
+SHA = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "tag", "digest", "version"),
+    [
+        ("ollama/ollama:0.5.4", "ollama/ollama", "0.5.4", "", (0, 5, 4)),
+        ("ollama/ollama:0.5.4-rocm", "ollama/ollama", "0.5.4-rocm", "", (0, 5, 4)),
+        ("ollama/ollama:v0.33.0-rc2", "ollama/ollama", "v0.33.0-rc2", "", (0, 33, 0)),
+        ("docker.io/ollama/ollama:0.5.4@" + SHA, "docker.io/ollama/ollama", "0.5.4", SHA, (0, 5, 4)),
+        ("r:5000/ollama/ollama", "r:5000/ollama/ollama", "", "", None),
+        ("ollama/ollama", "ollama/ollama", "", "", None),
+        ("ollama/ollama:latest", "ollama/ollama", "latest", "", None),
+        ("ollama/ollama:0.5", "ollama/ollama", "0.5", "", None),
+        ("ollama/ollama:0.5.4.1", "ollama/ollama", "0.5.4.1", "", None),
+        ("me/ollama:1.2.3", "me/ollama", "1.2.3", "", None),
+        ("notollama/ollama:0.5.4", "notollama/ollama", "0.5.4", "", None),
+        ("", "", "", "", None),
+    ],
+)
+def test_images(text: str, repository: str, tag: str, digest: str, version: Any) -> None:
+    image = Image.parse(text)
+    assert (*image, image.version) == (repository, tag, digest, version)
+
+
+@pytest.mark.parametrize(
+    ("version", "mended", "issues"),
+    [
+        ("0.6.0", "0.7.1", ["10040", "10688"]),
+        ("0.6.5", "0.7.1", ["10040", "10688"]),
+        ("0.6.6", "0.7.1", ["10433", "10434", "10688"]),
+        ("0.6.8", "0.7.1", ["10433", "10688"]),
+        ("0.7.0", "0.7.1", ["10433"]),
+    ],
+)
+def test_leaking_versions(version: str, mended: str, issues: list[str]) -> None:
+    (finding,) = judged(LeakingVersion, [server({"image": f"ollama/ollama:{version}-rocm"})])
+    assert written(finding) == f'"ollama/ollama:{version}-rocm"'
+    assert sorted(leak.issues for leak in LEAKS if leak.issues in finding.message) == issues
+    assert finding.label == f"mended in {mended}"
+    assert fixed(finding) == f'# ollama\nimage = "ollama/ollama:{mended}-rocm"\n'
+    assert places(LeakingVersion, server({"image": f"ollama/ollama:{mended}"})) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"image": "ollama/ollama:0.5.13"},
+        {"image": "ollama/ollama:0.7.1"},
+        {"image": "ollama/ollama:0.17.4"},
+        {"image": "ollama/ollama:0.32.0"},  # MLX is for Macs, not for containers
+        {"image": "ollama/ollama:latest"},
+        {"image": "me/ollama:0.6.5"},
+        {"image": UNKNOWN},
+        {"version": UNKNOWN},
+        {"version": "0.32.16"},
+        {},
+    ],
+)
+def test_versions_that_are_not_known_to_leak(values: dict[str, Any]) -> None:
+    assert places(LeakingVersion, server(values)) == []
+
+
+def test_a_package_and_the_users_version() -> None:
+    assert places(LeakingVersion, server({"version": "0.32.0"})) == ['"0.32.0"']
+    assert places(LeakingVersion, server({}), target=Target(version=(0, 6, 5))) == ["ollama"]
+    assert places(LeakingVersion, server({"version": "0.7.1"}), target=Target(version=(0, 6, 5))) == []
+
+
+def test_a_digest_is_not_edited() -> None:
+    (finding,) = judged(LeakingVersion, [server({"image": f"ollama/ollama:0.6.5@{SHA}"})])
+    assert finding.fixes == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "is_found"),
+    [
+        ("ollama/ollama", True),
+        ("ollama/ollama:latest", True),
+        ("ghcr.io/ollama/ollama:rocm", True),
+        ("ollama/ollama:0.17.4", False),
+        ("ollama/ollama:0.17.4-rocm", False),
+        (f"ollama/ollama@{SHA}", False),
+        (f"ollama/ollama:latest@{SHA}", False),
+        ("me/ollama:latest", False),
+        ("my-ollama", False),
+        (UNKNOWN, False),
+    ],
+)
+def test_unpinned_images(image: Any, is_found: bool) -> None:
+    assert places(UnpinnedImage, server({"image": image})) == ([f'"{image}"'] if is_found else [])

@@ -1,0 +1,172 @@
+import pytest
+
+from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, Unknown
+from ollama_policy.sources.helm import Helm
+from ollama_policy.sources.kubernetes import Kubernetes
+from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read
+
+_CHART = "ollama: {models: {pull: [x]}}\n"
+
+
+def values(text: str, path: str = "values.yaml", **others: str) -> list[Subject]:
+    return read(Helm(), path, text, **others)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("extraEnv:\n- name: OLLAMA_A\n  value: '5m'\n", {"OLLAMA_A": ("5m", "'5m'")}),
+        ("extraEnv:\n- name: OLLAMA_A\n  valueFrom: {fieldRef: {}}\n", {"OLLAMA_A": (UNKNOWN, "{fieldRef: {}}")}),
+        ("env: [{name: OLLAMA_A, value: b}]\n", {}),
+        ("image: {tag: 0.17.4}\n", {IMAGE: ("ollama/ollama:0.17.4", "0.17.4")}),
+        ("image: {repository: r.io/ollama/ollama, tag: '0.5@sha256:0'}\n",
+         {IMAGE: ("r.io/ollama/ollama:0.5@sha256:0", "'0.5@sha256:0'")}),
+        ("image: {registry: r.io, repository: ollama/ollama, tag: 0.5.1, digest: 'sha256:0'}\n",
+         {IMAGE: ("r.io/ollama/ollama:0.5.1@sha256:0", "0.5.1")}),
+        ("image: {repository: ollama/ollama, tag: ''}\n", {}),
+        ("resources: {limits: {memory: 8Gi, nvidia.com/gpu: 1}}\n",
+         {MEMORY_LIMIT: (2**33, "8Gi"), GPU_COUNT: (1, "1")}),
+    ],
+)  # fmt: skip
+def test_values_of_ollamas_chart(text: str, expected: Facts) -> None:
+    for form in (_CHART + text, (_CHART + text).replace("\n", "\r\n"), "\ufeff" + _CHART + text):
+        subject = only(values(form))
+        assert facts(subject) == expected
+        assert (subject.address, subject.unknown) == ("values", None)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [
+        ("{enabled: true, number: 2}", {GPU_COUNT: (2, "2")}),
+        ("{enabled: true}", {GPU_COUNT: (1, "true")}),
+        ("{enabled: false, number: 2}", {}),
+    ],
+)
+def test_gpus_of_ollamas_chart(gpu: str, expected: Facts) -> None:
+    assert facts(only(values(f"ollama:\n  gpu: {gpu}\n"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "chart", "address"),
+    [
+        ("extraEnv: [{name: OLLAMA_A, value: b}]\n", "name: ollama\n", "values"),
+        ("ollama:\n  extraEnv: [{name: OLLAMA_A, value: b}]\n", "name: x\ndependencies: [{name: ollama}]\n",
+         "values.ollama"),
+        ("llm:\n  extraEnv: [{name: OLLAMA_A, value: b}]\n", "name: x\ndependencies: [{name: ollama, alias: llm}]\n",
+         "values.llm"),
+    ],
+)  # fmt: skip
+def test_the_chart_beside_values_says_whose_they_are(text: str, chart: str, address: str) -> None:
+    subject = only(values(text, Chart_DOT_yaml=chart))
+    assert (subject.address, facts(subject)) == (address, {"OLLAMA_A": ("b", "b")})
+    assert values(text) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ("OLLAMA_A: 5m", ("5m", "5m")),
+        ("OLLAMA_A: 1.0", ("1", "1.0")),
+        ("OLLAMA_A: on", (UNKNOWN, "on")),
+        ("OLLAMA_A: 1073741824", (UNKNOWN, "1073741824")),
+        ("OLLAMA_A: '1073741824'", ("1073741824", "'1073741824'")),
+        ("OLLAMA_A: {value: 4}", ("4", "4")),
+        ("OLLAMA_A: {valueFrom: {}}", (UNKNOWN, "{valueFrom: {}}")),
+        ("OLLAMA_A: '{{ .x }}'", (UNKNOWN, "'{{ .x }}'")),
+        ("- {name: OLLAMA_A, value: b}", ("b", "b")),
+        ("- OLLAMA_A=b", ("b", "b")),
+    ],
+)
+def test_values_of_charts_for_any_image(env: str, expected: tuple[str, str]) -> None:
+    text = f"controllers:\n  llm:\n    image: {{repository: ollama/ollama, tag: 0.5.1}}\n    env:\n      {env}\n"
+    for path in ("values.yaml", "ollama.yaml"):
+        subject = only(values(text, path))
+        assert facts(subject) == {IMAGE: ("ollama/ollama:0.5.1", "0.5.1"), "OLLAMA_A": expected}
+        assert (subject.address, at(subject)) == ("values.controllers.llm", "llm")
+    assert only(values(inserted(subject))).value("OLLAMA_NEW") == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("values.yaml", "image: {repository: open-webui}\nenv: {OLLAMA_BASE_URL: x}\n"),
+        ("values.yaml", "ollama: {enabled: true, baseUrl: x, models: [a]}\n"),
+        ("values.yaml", "image: {repository: ollama/ollama}\nargs: [pull, x]\n"),
+        ("values.yaml", "image: {repository: open-webui}\n" + _CHART),
+        ("ci.yaml", "job: {image: ollama/ollama, env: {OLLAMA_A: 1}}\n"),
+        ("values.yaml", "a: &a {b: *a}\n".replace("*a", "x")),
+    ],
+)
+def test_says_nothing_of_others(path: str, text: str) -> None:
+    assert values(text, path) == []
+
+
+def test_more_variables_from_elsewhere_leave_the_rest_unknown() -> None:
+    subject = only(values(_CHART + "extraEnvFrom: [{secretRef: {name: x}}]\n"))
+    assert subject.unknown == Unknown("extraEnvFrom may set more")
+
+
+RELEASES = {
+    "HelmRelease/ai": """
+kind: HelmRelease
+metadata: {name: ai}
+spec:
+  chart: {spec: {chart: ollama}}
+  values:
+    extraEnv: [{name: OLLAMA_A, value: "1"}]
+""",
+    "Application/ai": """
+kind: Application
+metadata: {name: ai}
+spec:
+  source:
+    chart: ollama
+    helm:
+      values: |
+        # note
+        extraEnv:
+        - name: OLLAMA_A
+          value: "1"
+""",
+    "HelmChart/ai": """
+kind: HelmChart
+metadata: {name: ai}
+spec:
+  chart: oci://ghcr.io/charts/ollama
+  valuesContent: |-
+    extraEnv:
+    - {name: OLLAMA_A, value: "1"}
+""",
+    "ApplicationSet/ai": """
+kind: ApplicationSet
+metadata: {name: ai}
+spec:
+  template:
+    spec:
+      sources:
+      - chart: ollama
+        helm: {valuesObject: {extraEnv: [{name: OLLAMA_A, value: "1"}]}}
+""",
+    "helmChart ollama": """
+kind: Kustomization
+helmCharts:
+- name: ollama
+  valuesInline: {extraEnv: [{name: OLLAMA_A, value: "1"}]}
+""",
+}
+
+
+@pytest.mark.parametrize("address", RELEASES)
+def test_releases_carry_values_with_them(address: str) -> None:
+    text = "apiVersion: x/v1" + RELEASES[address]
+    for form in (text, text.replace("\n", "\r\n")):
+        subject = only(read(Kubernetes(), "a.yaml", form))
+        assert (subject.address, facts(subject)) == (address, {"OLLAMA_A": ("1", '"1"')})
+        assert only(read(Kubernetes(), "a.yaml", inserted(subject))).value("OLLAMA_NEW") == "1"
+
+
+def test_a_helmfile_carries_values_with_it() -> None:
+    text = "releases:\n- name: ai\n  chart: otwld/ollama\n  values:\n  - extraEnv: [{name: OLLAMA_A, value: b}]\n"
+    subject = only(values(text, "helmfile.yaml"))
+    assert (subject.address, facts(subject)) == ("release ai", {"OLLAMA_A": ("b", "b")})
