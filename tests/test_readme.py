@@ -40,6 +40,15 @@ def test_every_link_leads_somewhere() -> None:
         assert missing == [], file
 
 
+def test_the_document_s_block_is_reported_as_the_readme_shows(tmp_path: Path) -> None:
+    block = '  name = "example-model"\n  memory_management = "automatic"\n'
+    (tmp_path / "models.tf").write_text(f'resource "ollama_model" "my_model" {{\n{block}}}\n')
+    checker = Path(sys.executable).with_name("ollama-policy")
+    ran = subprocess.run([checker, "check", "."], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1
+    assert f"```text\n{ran.stdout}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.engines
 @pytest.mark.timeout(600)
 def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
@@ -74,6 +83,6 @@ def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
         seen.append(command.split()[0])
         if command.startswith("pulumi up"):
             assert pinned(ollama) == [registry.reference("tiny:latest")]
-    assert {"pip", "pulumi"} <= set(seen)
+    assert {"pip", "ollama-policy", "pulumi"} <= set(seen)
     assert (ollama.tags(), ollama.runners()) == ([], [])
     shutil.rmtree(tmp_path / "venv")
