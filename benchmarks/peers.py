@@ -81,16 +81,16 @@ def conftest_command(binary: Path, rules: Path, what: Path) -> list[str | Path]:
     """The command that checks a folder or a file with the one rule, which is written to `rules`."""
     rules.mkdir(exist_ok=True)
     (rules / "automatic.rego").write_text(REGO)
-    return [binary, "test", what, "--parser", "hcl2", "--policy", rules]
+    return [binary, "test", what, "--parser", "hcl2", "--no-color", "--policy", rules]
 
 
 def checkov_command(checkov: list[str], rules: Path, what: Path) -> list[str | Path]:
-    """As above. It asks no server, and runs no check but this one."""
+    """As above. It looks for all kinds of files, as ours does; it asks no server, and runs no check but this one."""
     rules.mkdir(exist_ok=True)
     (rules / "__init__.py").touch()
     (rules / "automatic.py").write_text(PYTHON)
-    options = ["--framework", "terraform", "--check", "CKV_OLLAMA_1", "--compact", "--quiet", "--skip-download"]
-    return [*checkov, "--file" if what.is_file() else "--directory", what, "--external-checks-dir", rules, *options]
+    where = "--file" if what.is_file() else "--directory"
+    return [*checkov, where, what, "--external-checks-dir", rules, "--check", "CKV_OLLAMA_1", "--skip-download"]
 
 
 def environment() -> dict[str, str]:

@@ -40,7 +40,7 @@ def model_name(text: object) -> "ModelName | None":
 
 @lru_cache(maxsize=2**16)
 def _parsed(text: str) -> "ModelName | None":
-    from ollama_provider.ollama.names import InvalidNameError, ModelName  # noqa: PLC0415 - with hashlib and ipaddress
+    from ollama_provider.ollama.names import InvalidNameError, ModelName  # noqa: PLC0415 - not for a server's settings
 
     try:
         return ModelName.parse(text)
@@ -116,7 +116,7 @@ def _accepts(name: str, value: Any) -> bool:
     if name == "parameters":
         return isinstance(value, dict) and all(key in PARAMETERS and _is_parameter(item) for key, item in value.items())
     if name == "host" and isinstance(value, str):
-        from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415 - as above
+        from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415
 
         try:
             return bool(server_url(value))

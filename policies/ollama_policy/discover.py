@@ -126,6 +126,7 @@ class Workspace:
     def _walk(self, root: str) -> Iterator[tuple[Entry, bool]]:
         """The files under a folder whose names may be ours, and whether each is a link (that stays in the tree)."""
         stack: list[tuple[str, tuple[IgnoreFile, ...]]] = [(root, (*_above(root), *self._exclude))]
+        suffixes = _by_suffix()
         while stack:
             folder, ignores = stack.pop()
             prefix = "" if folder == os.curdir else folder.rstrip("/") + "/"
@@ -139,6 +140,13 @@ class Workspace:
                 ignores = (*ignores, *_ignore_file(prefix + ".gitignore", _without(prefix)))
             for child in children:
                 name, path = child.name, prefix + child.name
+                if child.is_file(follow_symlinks=False):  # nearly all are, and most by their suffix alone
+                    dot = name.rfind(".")
+                    if ((dot > 0 and name[dot:] in suffixes) or sources_of(name)) and not (
+                        ignores and is_ignored(ignores, path, name, False)
+                    ):
+                        yield Entry(path, name), False
+                    continue
                 is_link = child.is_symlink()
                 if child.is_dir(follow_symlinks=False):
                     if name not in SKIPPED_FOLDERS and not (ignores and is_ignored(ignores, path, name, True)):
@@ -146,14 +154,10 @@ class Workspace:
                     continue
                 if (is_link or sources_of(name)) and not (ignores and is_ignored(ignores, path, name, False)):
                     entry = Entry(path, name)
-                    if (self._may_follow(entry) and sources_of(name)) if is_link else self._is_plain(entry, child):
-                        yield entry, is_link
-
-    def _is_plain(self, entry: Entry, child: "os.DirEntry[str]") -> bool:
-        if child.is_file(follow_symlinks=False):
-            return True
-        self._is_regular(entry)
-        return False
+                    if not is_link:
+                        self._is_regular(entry)  # which it is not
+                    elif self._may_follow(entry) and sources_of(name):
+                        yield entry, True
 
     def _may_follow(self, link: Entry) -> bool:
         """Whether a link leads to a file of the tree; the folders of the tree are walked under their own names."""
@@ -185,8 +189,9 @@ class Workspace:
     def candidate(self, entry: Entry) -> Candidate | None:
         """The file, where it mentions Ollama; None where it does not, or where it cannot be read (a problem then)."""
         self.searched += 1
+        file = self._files.get(entry.path)  # there already, where another file's source looked at it
         try:
-            data = self._bytes(entry.path)
+            data = self._bytes(entry.path) if file is None else file.data
         except (OSError, ValueError) as error:
             self._refuse(entry, _reason(error))
             return None
@@ -212,13 +217,12 @@ class Workspace:
         sources = tuple(source for source in sources_of(entry.name) if source.may_hold(lowered))
         if not sources:
             return None
-        file = SourceFile(entry.path, data)
-        self._files[entry.path] = file
+        file = self._files[entry.path] = file or SourceFile(entry.path, data)
         return Candidate(file, sources)
 
     def _keep(self, path: str, data: bytes) -> None:
         """Keeps what a source may want to look at later, such as a variable's default, as far as there is room."""
-        if path.endswith(_LOOKED_AT) and len(data) < self._room:
+        if path.endswith(_LOOKED_AT) and len(data) < self._room and path not in self._files:
             self._room -= len(data)
             self._files[path] = SourceFile(path, data)
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ollama_policy.images import Image, version_in
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Setting, Subject
+from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Setting, Subject, Unknown
 from ollama_provider.ollama.variables import VARIABLES, Version, env_uint, text_of, trimmed
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def said(server: Subject, name: str, target: "Target") -> Setting | None:
 
 def decided(subject: Subject, key: str) -> bool:
     """Whether it is certain what a setting is, or that it is not there."""
-    return subject.settings[key].is_known if key in subject.settings else subject.shows_all
+    setting = subject.settings.get(key)
+    return subject.shows_all if setting is None else not isinstance(setting.value, Unknown)
 
 
 def number(server: Subject, name: str, target: "Target") -> int | None:

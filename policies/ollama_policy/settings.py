@@ -194,8 +194,8 @@ class Subject:
 
     def value(self, key: str) -> Any:
         """The decided value, or None where it is absent or undecided; see `decides` to tell these apart."""
-        setting = self.known(key)
-        return None if setting is None else setting.value
+        setting = self.settings.get(key)
+        return None if setting is None or isinstance(setting.value, Unknown) else setting.value
 
     def decides(self, *keys: str) -> bool:
         """Whether the presence and the value of all these keys are certain."""

@@ -249,10 +249,8 @@ def test_a_clean_file_needs_nothing_heavy(tree: Path) -> None:
     (tree / "clean.tf").write_text(MANUAL)
     program = (
         "import sys; sys.argv = ['ollama-policy', 'check', 'clean.tf']\n"
-        "from ollama_policy.__main__ import main\n"
-        "try: main()\n"
-        "except SystemExit as end: code = end.code\n"
-        f"print(code, [name for name in {HEAVY!r} if name in sys.modules])"
+        "from ollama_policy.__main__ import _run\n"
+        f"print(_run(sys.argv[1:]), [name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"

@@ -192,7 +192,8 @@ def _assignments(value: PlacedText, file: SourceFile, known: dict[str, Setting])
     first = words[0].text.data
     lookup = _lookup(known, "variable")
     if b"=" not in first:
-        rest = value.cut(len(value.data) - len(value.data.lstrip()) + len(first)).stripped()
+        behind = value.data.split(maxsplit=1)[1:]  # as written: a name may have quotes, too
+        rest = value.cut(len(value.data) - sum(map(len, behind))).stripped()
         quotes = rest.data[:1] if len(rest.data) > 1 and rest.data[:1] == rest.data[-1:] in (b'"', b"'") else b""
         inner = rest.cut(len(quotes), len(rest.data) - len(quotes))
         yield value_of(words[0].text.text, inner, rest.span, file, "", None if quotes == b"'" else lookup)

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from ollama_policy.settings import SourceFile
+from ollama_policy.sources.terraform.values import plain_number
 
 ABSENT: Final = object()
 _PLAIN: Final = re.compile(rb'"([^"\\$%\r\n]*)"')
 _WHOLE: Final = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})")
+_DECIMAL: Final = re.compile(rb"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}")
 _WORDS: Final = {b"true": True, b"false": False, b"null": None}
 # An object or a list of nothing but such values: a tenth of the time that its nodes take.
-_SIMPLE: Final = rb'(?:"[^"\\$%\r\n]*+"|-?+(?:0|[1-9][0-9]{0,17}+)(?![\w.])|(?:true|false|null)(?![\w.-]))'
+_NUMBER: Final = rb"-?+(?:(?:0|[1-9][0-9]{0,14}+)\.[0-9]{1,15}+|(?:0|[1-9][0-9]{0,17}+))(?![\w.])"
+_SIMPLE: Final = rb'(?:"[^"\\$%\r\n]*+"|' + _NUMBER + rb"|(?:true|false|null)(?![\w.-]))"
 _NAME: Final = rb'(?:[A-Za-z_][\w-]*+|"[^"\\$%\r\n]*+")'
 _ENTRY: Final = rb"(" + _NAME + rb")[ \t]*+[=:][ \t]*+(" + _SIMPLE + rb")"
 _OBJECT: Final = re.compile(
@@ -31,7 +34,9 @@ def literal(data: bytes, start: int, end: int) -> Any:
         plain = _PLAIN.fullmatch(data, start, end)
         return ABSENT if plain is None else plain[1].decode("utf-8", "replace")
     if first in b"-0123456789":
-        return int(data[start:end]) if _WHOLE.fullmatch(data, start, end) else ABSENT
+        if _WHOLE.fullmatch(data, start, end):
+            return int(data[start:end])
+        return plain_number(float(data[start:end])) if _DECIMAL.fullmatch(data, start, end) else ABSENT
     if first == 0x7B and _OBJECT.fullmatch(data, start, end):
         found = {}
         for name, value in _ENTRIES.findall(data, start, end):

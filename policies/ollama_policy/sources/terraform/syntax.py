@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.sources.terraform import plain_blocks
 from ollama_policy.sources.terraform.blocks import Attribute, Block, Expression, of_type
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -47,6 +48,9 @@ def _tree(data: bytes) -> Any:
 
 def parse(file: SourceFile) -> list[Block]:
     """The top-level blocks of a file. Raises UnreadableError at the first place that is no HCL."""
+    plain = plain_blocks.parse(file)
+    if plain is not None:
+        return plain
     root = _body(file)
     return [HclBlock(file, node) for node in root.children if node.type == "block"] if root else []
 
