@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
-from ollama_provider.ollama.api import Connection
+from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.names import InvalidServerError, server_url
 
 TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it

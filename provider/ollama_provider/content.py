@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 from ollama_provider.memory import Report
 from ollama_provider.model import ModelDeclaration, PullPolicy
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.api import InstalledModel, TransferProgress
+from ollama_provider.ollama.answers import InstalledModel, TransferProgress
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.server import Server

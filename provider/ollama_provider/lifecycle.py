@@ -25,7 +25,7 @@ from ollama_provider.model import (
     declare,
 )
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.api import InstalledModel, Running
+from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError
 from ollama_provider.ollama.names import ModelName, server_url
 from ollama_provider.server import Server, Servers, View

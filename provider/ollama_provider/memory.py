@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from ollama_provider.model import ModelDeclaration
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.api import FOR_EVER, InstalledModel, Running, RunningModel
+from ollama_provider.ollama.answers import FOR_EVER, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.errors import NotFoundError, RefusedError, UnreachableError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.server import Server

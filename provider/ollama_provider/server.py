@@ -2,10 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ollama_provider.ollama.api import Connection, InstalledModel, Ollama, Running
+from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.errors import NotOllamaError
 from ollama_provider.ollama.names import ModelName
+
+if TYPE_CHECKING:
+    from ollama_provider.ollama.api import Ollama
 
 OLDEST_VERSION = (0, 6, 4)  # the first whose /api/show tells a model's capabilities
 VIEW_SECONDS = 2.0
@@ -25,7 +29,7 @@ class Server:
     `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
     """
 
-    def __init__(self, client: Ollama) -> None:
+    def __init__(self, client: "Ollama") -> None:
         self.client = client
         self.placing = asyncio.Lock()
         self._looking = asyncio.Lock()
@@ -77,6 +81,8 @@ class Servers:
     def at(self, connection: Connection) -> Server:
         key = (connection.url, connection.token, frozenset(connection.headers.items()), connection.ca_file)
         if key not in self._servers:
+            from ollama_provider.ollama.api import Ollama  # noqa: PLC0415 - httpx, for those who really ask a server
+
             self._servers[key] = Server(Ollama(connection))
         return self._servers[key]
 

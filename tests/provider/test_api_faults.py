@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ollama_provider.ollama import api
-from ollama_provider.ollama.api import Connection, Ollama, TransferProgress
+from ollama_provider.ollama.answers import Connection, TransferProgress
+from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import (
     NotFoundError,
     NotOllamaError,

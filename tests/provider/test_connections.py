@@ -7,7 +7,8 @@ import pytest
 
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.ollama.api import Connection, Ollama
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.api import Ollama
 from ollama_provider.server import Servers
 
 SECRET = "hunter2-and-more"

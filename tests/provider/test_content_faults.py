@@ -16,7 +16,8 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.content import second_name
 from ollama_provider.lifecycle import Lifecycle, State
 from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.ollama.api import Connection, Ollama
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import (
     NotFoundError,
     NotOllamaError,

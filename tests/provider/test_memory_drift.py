@@ -15,7 +15,7 @@ from ollama_provider.memory import (
     PINNED_BY_CLIENT,
 )
 from ollama_provider.model import declare
-from ollama_provider.ollama.api import Running, RunningModel
+from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 
 HERE = datetime(2026, 1, 1, 12, tzinfo=UTC)

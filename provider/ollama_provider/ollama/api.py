@@ -8,7 +8,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -20,6 +19,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.answers import (
+    Connection,
+    InstalledModel,
+    ModelDetails,
+    Running,
+    RunningModel,
+    TransferProgress,
+)
 from ollama_provider.ollama.errors import (
     NotFoundError,
     NotOllamaError,
@@ -35,7 +42,6 @@ ANSWER_SECONDS = 30.0
 STALL_SECONDS = 120.0
 LARGEST_ANSWER = 64 * 2**20
 LONGEST_LINE = 2**20
-FOR_EVER = -1
 _UPLOAD_CHUNK = 2**20
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _TRANSIENT_WORDS = (
@@ -48,82 +54,6 @@ _TRANSIENT_WORDS = (
     "max retries exceeded",
     "http2: ",
 )
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How a server is reached. `token` is sent as a bearer token; it and the headers never appear in a text."""
-
-    url: str
-    token: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ca_file: str | None = None
-
-    def redact(self, text: str) -> str:
-        """The text without any secret of this connection, for servers and proxies that repeat what they were sent."""
-        values = [value for value in (self.token, *self.headers.values()) if value]
-        # A server may repeat what follows the scheme: of `Bearer abc` the `abc`. The longest first, so none is cut.
-        secrets = {*values, *(value.rpartition(" ")[2] for value in values)}
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-
-@dataclass(frozen=True)
-class InstalledModel:
-    """A model on disk, from /api/tags. `digest` is its manifest's, in hex; `size` its bytes on disk."""
-
-    name: ModelName
-    digest: str
-    size: int
-    family: str
-    parameter_size: str
-    quantization_level: str
-
-
-@dataclass(frozen=True)
-class RunningModel:
-    """A model in memory, from /api/ps. `size` and `size_vram` are Ollama's own estimate in bytes."""
-
-    name: ModelName
-    digest: str
-    expires_at: datetime
-    size: int
-    size_vram: int
-    context_length: int
-
-
-@dataclass(frozen=True)
-class Running:
-    """What /api/ps said, and the server's own clock at that moment: expiries are in the server's time."""
-
-    models: tuple[RunningModel, ...]
-    server_time: datetime
-
-    def is_pinned(self, model: RunningModel) -> bool:
-        return durations.is_for_ever(model.expires_at, self.server_time)
-
-
-@dataclass(frozen=True)
-class ModelDetails:
-    """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do."""
-
-    blob: str
-    context_length: int
-    capabilities: tuple[str, ...]
-
-    @property
-    def only_embeds(self) -> bool:
-        return "embedding" in self.capabilities and "completion" not in self.capabilities
-
-
-@dataclass(frozen=True)
-class TransferProgress:
-    """Where a pull, a creation or an upload is: its current status, and bytes over all layers seen so far."""
-
-    status: str
-    completed: int
-    total: int
 
 
 class Ollama:
