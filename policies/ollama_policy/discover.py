@@ -206,7 +206,7 @@ class Workspace:
             self.searched -= 1  # a file without a suffix and a name of its own is ours only as a script
             return None
         lowered = lowered_if_mentioned(data)
-        if lowered is None and "ollama" in entry.path.lower() and _is_about(entry.path):
+        if lowered is None and ("llama" in entry.path or "LLAMA" in entry.path) and _is_about(entry.path):
             lowered = data.lower()
         if b"\0" in data:
             self._not_text(entry, data, lowered)

@@ -72,10 +72,8 @@ OWN_NAME = re.compile(
 
 
 def lowered_if_mentioned(data: bytes) -> bytes | None:
-    """The content in lower case where it can be about Ollama at all, else None. Most files of a large tree end here."""
-    if b"llama" in data or b"LLAMA" in data:
-        lowered = data.lower()
-        if b"ollama" in lowered or b"llama_arg_" in lowered:
-            return lowered
-    is_mentioned = b"keep_alive" in data or b"memory_management" in data or b":11434" in data
-    return data.lower() if is_mentioned else None
+    """The content in lower case where it can be about Ollama at all."""
+    lowered = data.lower()
+    if b"llama" in lowered and (b"ollama" in lowered or b"llama_arg_" in lowered):
+        return lowered
+    return lowered if b"keep_alive" in lowered or b"memory_management" in lowered else None
