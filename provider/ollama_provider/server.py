@@ -44,7 +44,7 @@ class Server:
             now = asyncio.get_running_loop().time()
             if self._view is None or now - self._viewed_at > VIEW_SECONDS:
                 changes = self._changes
-                view = View(await self.client.installed(), await self.client.running())
+                view = View(*await asyncio.gather(self.client.installed(), self.client.running()))
                 if changes != self._changes:
                     return view
                 self._view, self._viewed_at = view, now
