@@ -81,9 +81,17 @@ def _baseline(file: SourceFile) -> "Baseline":
 def _read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
     readings = []
     total = len(workspace.entries)
+    second = workspace.second_core()
+    flags = b""
     for index, entry in enumerate(workspace.entries):
         if index % _EVERY == 0:
             progress(index, total)
+        if second is not None and index >= second.half:
+            if index == second.half:
+                flags = second.flags()
+            if flags[index - second.half : index - second.half + 1] == b"\1":
+                workspace.searched += 1
+                continue
         candidate = workspace.candidate(entry)
         if candidate is not None:
             readings.append(_read(candidate, workspace))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ollama_policy.gitignore import IgnoreFile, is_ignored, relative_to
 from ollama_policy.result import Unreadable
+from ollama_policy.second_core import SecondCore, is_worth_it
 from ollama_policy.settings import SourceFile
 from ollama_policy.sources import OWN_NAME, SOURCES, Registered, lowered_if_mentioned
 
@@ -220,6 +221,12 @@ class Workspace:
         file = self._files[entry.path] = file or SourceFile(entry.path, data)
         return Candidate(file, sources)
 
+    def second_core(self) -> SecondCore | None:
+        """A second process that looks through half of a large tree, where nothing but the disk has its contents."""
+        if self._overlay or not is_worth_it(len(self.entries)):
+            return None
+        return SecondCore([entry.path for entry in self.entries], _is_other)
+
     def _keep(self, path: str, data: bytes) -> None:
         """Keeps what a source may want to look at later, such as a variable's default, as far as there is room."""
         if path.endswith(_LOOKED_AT) and len(data) < self._room and path not in self._files:
@@ -331,6 +338,16 @@ def sources_of(name: str) -> tuple[Registered, ...]:
     return tuple(
         source for source in SOURCES if source in by_suffix or (source.names and re.fullmatch(source.names, name))
     )
+
+
+def _is_other(path: str) -> bool:
+    """Whether there is certainly nothing to look at, and nothing to say, in a file: text that mentions nothing."""
+    try:
+        data = read_regular(path)
+    except (OSError, ValueError):
+        return False
+    is_plain = bool(data) and "." in path.rpartition("/")[2] and "llama" not in path and "LLAMA" not in path
+    return is_plain and data is not None and b"\0" not in data and lowered_if_mentioned(data) is None
 
 
 def _is_about(path: str) -> bool:
