@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
 
 AUTOMATIC, MANUAL = "automatic", "manual"
+_PLAIN = frozenset((str, bool, int, float, type(None)))
 
 
 def mode_of(declaration: Subject) -> Any:
@@ -68,7 +69,7 @@ def split(declaration: Subject) -> tuple[dict[str, Any], frozenset[str]]:
 
 def contains_unknown(value: Any) -> bool:
     """Whether a value, or anything in it, is Unknown. Without recursion: nesting is the file's to choose."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if type(value) in _PLAIN:
         return False
     rest = [value]
     while rest:
