@@ -346,8 +346,9 @@ def _is_other(path: str) -> bool:
         data = read_regular(path)
     except (OSError, ValueError):
         return False
-    is_plain = bool(data) and "." in path.rpartition("/")[2] and "llama" not in path and "LLAMA" not in path
-    return is_plain and data is not None and b"\0" not in data and lowered_if_mentioned(data) is None
+    if not data or b"\0" in data or "." not in path.rpartition("/")[2]:
+        return False
+    return lowered_if_mentioned(data) is None and not _is_about(path)
 
 
 def _is_about(path: str) -> bool:
