@@ -131,7 +131,9 @@ def _tokens(segment: str) -> Iterator[str]:
         elif character == "[" and (end := _class_end(segment, at)):
             inner = segment[at:end]
             is_negated = inner[0] in "!^"
-            inner = (inner[1:] if is_negated else inner).replace("[", "\\[").replace("&&", "&\\&")
+            inner = (inner[1:] if is_negated else inner).replace("[", "\\[")
+            for reserved in "&|~-":  # Python warns of them in twos, and may give them a meaning one day
+                inner = inner.replace(reserved * 2, f"{reserved}\\{reserved}")
             yield f"(?!/)[{'^' if is_negated else ''}{inner}]"
             at = end + 1
         else:
