@@ -144,14 +144,3 @@ def run_click() -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     return code if isinstance(code, int) else 0
-
-
-def main() -> NoReturn:
-    """The console script."""
-    from ollama_policy.__main__ import main as start
-
-    start()
-
-
-if __name__ == "__main__":
-    main()

@@ -193,13 +193,9 @@ class Subject:
         return setting if setting is not None and setting.is_known else None
 
     def value(self, key: str) -> Any:
-        """The decided value, or None where it is absent or undecided; see `decides` to tell these apart."""
+        """The decided value, or None where it is absent or undecided: `servers.decided` tells."""
         setting = self.settings.get(key)
         return None if setting is None or isinstance(setting.value, Unknown) else setting.value
-
-    def decides(self, *keys: str) -> bool:
-        """Whether the presence and the value of all these keys are certain."""
-        return all(self.settings[key].is_known if key in self.settings else self.shows_all for key in keys)
 
 
 class UnreadableError(Exception):

@@ -129,10 +129,7 @@ class Lifecycle:
         view = await server.view()
         if declared.model_name not in view.installed:
             raise NotFoundError(f"the import of {name}", server.client.url, "there is no model of that name")
-        is_pinned = any(
-            model.name == declared.model_name and view.running.is_pinned(model) for model in view.running.models
-        )
-        if is_pinned:
+        if _is_pinned(view.running, declared.model_name):
             values["memory_management"] = "manual"
         found = values | {"id": identity(declared)}
         return await self._observed(server, declare(values), found, view, found)
