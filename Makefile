@@ -1,6 +1,7 @@
 # Every command that the README and CONTRIBUTING name. The engines are found on PATH, or built into the user's cache.
 PYTHON ?= python3
 BIN := .venv/bin
+PROTOCOL := provider/ollama_provider/terraform/protocol
 
 .PHONY: demo test lint test-fast engines generated bench clean
 
@@ -27,6 +28,7 @@ generated: .venv/installed
 	$(BIN)/python -m ollama_policy.declaration_table_generator
 	$(BIN)/python -m ollama_policy.rule_pages docs/rules
 	$(BIN)/python -m ollama_policy.schemas schemas
+	$(BIN)/python -m grpc_tools.protoc -I$(PROTOCOL) --python_out=$(PROTOCOL) --pyi_out=$(PROTOCOL) tfplugin6.proto
 
 bench: engines
 	$(BIN)/python -m benchmarks
@@ -34,7 +36,7 @@ bench: engines
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[pulumi,report]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[pulumi,report,terraform]' --group dev
 	touch $@
 
 clean:

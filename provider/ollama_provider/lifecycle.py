@@ -7,7 +7,8 @@ the next one goes on from.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,16 @@ OUTPUTS = {
 NO_DRIFT = memory.AS_DECLARED
 CONTENT_REPLACED = "its content was replaced by somebody else"
 APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
+KEPT_SECONDS = 5.0
 _CONTENT_INPUTS = ("base", "parameters", "system", "template")
+
+
+class UnplacedError(Exception):
+    """A new model is there, and not in memory as declared. `state` is what an engine may keep of it."""
+
+    def __init__(self, why: str, state: State) -> None:
+        super().__init__(f"{why} (the model itself is there: the next apply goes on from it)")
+        self.state = state
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ class Lifecycle:
         declared = declare(values)
         server = await self._fit_server(declared)
         await memory.refuse_second_resident(server, declared, {declared.model_name})
-        return await self._apply(server, declared, values, identity(declared), state=None)
+        async with _turn(server, declared.model_name):
+            return await self._create(server, declared, values)
 
     async def update(self, state: Mapping[str, Any], values: Mapping[str, Any]) -> State:
         """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys."""
@@ -103,8 +114,10 @@ class Lifecycle:
         if declared.model_name == before.model_name:
             server = await self._fit_server(declared)
             await memory.refuse_second_resident(server, declared, {declared.model_name})
-            return await self._apply(server, declared, values, state["id"], state)
-        return await self._rename(state, before, declared, values)
+            async with _turn(server, declared.model_name):
+                return await self._apply(server, declared, values, state["id"], state)
+        async with _turn(self._server(declared), before.model_name, declared.model_name):
+            return await self._rename(state, before, declared, values)
 
     async def read(self, state: Mapping[str, Any]) -> State | None:
         """The state as it is now, or None where the model is gone. Any other failure is raised: it is not "gone"."""
@@ -118,7 +131,9 @@ class Lifecycle:
     async def delete(self, state: Mapping[str, Any]) -> None:
         """Unloads, waits until it is out of memory, then deletes, as far as `on_destroy` says. Gone is success."""
         declared = _declared_in(state)
-        await self._release(self._server(declared), declared)
+        server = self._server(declared)
+        async with _turn(server, declared.model_name):
+            await self._release(server, declared)
 
     async def adopt(self, import_id: str) -> State:
         """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not."""
@@ -134,20 +149,43 @@ class Lifecycle:
         found = values | {"id": identity(declared)}
         return await self._observed(server, declare(values), found, view, found)
 
+    async def _create(self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any]) -> State:
+        gguf = await self._look_at_gguf(declared, None)
+        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
+        try:
+            await self._settle(server, declared, presence, was_pinned)
+        except (OllamaError, asyncio.CancelledError) as error:
+            state = await self._what_is_kept(server, declared, values, gguf)
+            if state is None:
+                raise
+            raise UnplacedError(str(error) or "stopped on request", state) from error
+        return await self._result(server, declared, values, identity(declared), gguf)
+
     async def _apply(
         self,
         server: Server,
         declared: ModelDeclaration,
         values: Mapping[str, Any],
         resource_id: str,
-        state: Mapping[str, Any] | None,
+        state: Mapping[str, Any],
     ) -> State:
         gguf = await self._look_at_gguf(declared, state)
         was_pinned = _is_pinned(await server.client.running(), declared.model_name)
-        must_make = state is None or _content_differs(state, declared, gguf)
+        must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
         await self._settle(server, declared, presence, was_pinned)
         return await self._result(server, declared, values, resource_id, gguf)
+
+    async def _what_is_kept(
+        self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any], gguf: content.GgufFile | None
+    ) -> State | None:
+        """The state of a model whose placing failed, or None where the server does not tell it in time."""
+        try:
+            async with asyncio.timeout(KEPT_SECONDS):
+                return await self._result(server, declared, values, identity(declared), gguf)
+        except (OllamaError, TimeoutError, LookupError):  # LookupError: it is gone
+            return None
 
     async def _rename(
         self, state: Mapping[str, Any], before: ModelDeclaration, declared: ModelDeclaration, values: Mapping[str, Any]
@@ -207,11 +245,15 @@ class Lifecycle:
         found: State = {name: values[name] for name in INPUTS if values.get(name) is not None} | {"id": resource_id}
         if gguf:
             found["gguf_file"] = gguf
+        server.made.add(declared.model_name)
         return await self._observed(server, declared, found, await server.view(), None)
 
     async def _release(self, server: Server, declared: ModelDeclaration) -> None:
         name = declared.model_name
         if declared.on_destroy is OnDestroy.KEEP:
+            return
+        if name in server.made:
+            self._report(f"{name}: left, since another resource has it now")
             return
         installed = await server.client.installed()
         if name in installed:
@@ -264,6 +306,14 @@ class Lifecycle:
         server = self._server(declared)
         await server.be_fit()
         return server
+
+
+@asynccontextmanager
+async def _turn(server: Server, *names: ModelName) -> AsyncIterator[None]:
+    async with AsyncExitStack() as turns:
+        for name in sorted(set(names), key=str):  # in one order everywhere, so that nobody waits in a circle
+            await turns.enter_async_context(server.turn(name))
+        yield
 
 
 class Residents:

@@ -13,7 +13,7 @@ from pulumi.runtime import rpc
 from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, difference
+from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference
 from ollama_provider.model import InvalidDeclarationError, problems_of
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
@@ -91,7 +91,7 @@ def _plain_errors() -> Iterator[None]:
     """Turns the failures that a user can mend into errors of text alone."""
     try:
         yield
-    except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:
+    except (OllamaError, InvalidDeclarationError, InterruptedWorkError, UnplacedError) as error:
         raise pulumi_host.PlainError(str(error)) from None
 
 

@@ -27,16 +27,24 @@ class Server:
     """A client, the moment's view of the server, and the turn-taking of those who change its memory.
 
     `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
+    `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
+    the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
     """
 
     def __init__(self, client: "Ollama") -> None:
         self.client = client
         self.placing = asyncio.Lock()
+        self.made: set[ModelName] = set()
+        self._turns: dict[ModelName, asyncio.Lock] = {}
         self._looking = asyncio.Lock()
         self._view: View | None = None
         self._viewed_at = 0.0
         self._changes = 0
         self._is_fit = False
+
+    def turn(self, name: ModelName) -> asyncio.Lock:
+        """Held by whoever creates, changes or deletes a name."""
+        return self._turns.setdefault(name, asyncio.Lock())
 
     async def view(self) -> View:
         """Two requests for everybody who asks within a moment; never a view from before a change of ours."""

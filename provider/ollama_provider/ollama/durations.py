@@ -1,7 +1,10 @@
 """Go durations, as Ollama's request fields read them (time.ParseDuration), and Ollama's way of saying "for ever"."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime  # 2 ms to a checker of durations, which needs no time of day
 
 NANOSECONDS = {
     "ns": 1,
@@ -80,13 +83,17 @@ def seconds(duration: str) -> float:
     return parse(duration) / NANOSECONDS["s"]
 
 
-def is_for_ever(expires_at: datetime, now: datetime | None = None) -> bool:
+def is_for_ever(expires_at: "datetime", now: "datetime | None" = None) -> bool:
     """Whether an expiry of /api/ps means "never": Ollama shows a pinned model as expiring about 292 years ahead."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - see above
+
     return expires_at - (now or datetime.now(UTC)) > timedelta(days=100 * 365)
 
 
-def parse_time(text_of_time: str) -> datetime:
+def parse_time(text_of_time: str) -> "datetime":
     """An instant as Go writes it in JSON (RFC 3339 with up to nine digits of fraction). Raises ValueError."""
+    from datetime import datetime  # noqa: PLC0415 - see above
+
     shortened = re.sub(r"(\.\d{6})\d+", r"\1", text_of_time)
     time = datetime.fromisoformat(shortened)
     if time.tzinfo is None:

@@ -1,0 +1,83 @@
+"""The provider as a whole: its configuration, and what it offers."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.terraform.model_resource import ModelResource
+from ollama_provider.terraform.progress import reporter
+from ollama_provider.terraform.protocol.provider import Diagnostic, Provider, Values
+from ollama_provider.terraform.protocol.schema import Attribute, Schema
+from ollama_provider.terraform.protocol.values import STRING, holds_unknown, map_of, plain
+from ollama_provider.terraform.session import Session, diagnosed, diagnostics_of
+
+SCHEMA = Schema(
+    description="Ollama models, with their memory as part of the desired state.",
+    attributes={
+        "host": Attribute(
+            type=STRING,
+            description="The server, as in OLLAMA_HOST, which is read where this is not given. "
+            "A resource's own `host` goes over it.",
+            optional=True,
+        ),
+        "token": Attribute(
+            type=STRING,
+            description="A bearer token. Else OLLAMA_API_KEY. May be an ephemeral value; no state or plan holds it.",
+            optional=True,
+            sensitive=True,
+        ),
+        "headers": Attribute(
+            type=map_of(STRING),
+            description="Headers of every request. May be ephemeral values; no state or plan holds them.",
+            optional=True,
+            sensitive=True,
+        ),
+        "ca_file": Attribute(
+            type=STRING,
+            description="A file with the certificates of the authority that signed the server's.",
+            optional=True,
+        ),
+    },
+)
+
+
+class OllamaProvider(Provider):
+    """`terraform-provider-ollama`."""
+
+    schema = SCHEMA
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._report = reporter()
+        self._session: Session | None = None
+        self._past_sessions: list[Session] = []
+        self.resources = (ModelResource(self.session),)
+        self.data_sources = ()
+        self.functions = ()
+
+    def session(self) -> Session:
+        assert self._session is not None, "Terraform configures a provider before it asks it for anything"
+        return self._session
+
+    def validate(self, config: Values) -> Sequence[Diagnostic]:
+        known = {name: None if holds_unknown(value) else plain(value) for name, value in config.items()}
+        try:
+            # What only the environment has wrong is said when it is used.
+            ProviderSettings.read(known, {})
+        except InvalidDeclarationError as error:
+            return diagnostics_of(error.problems)
+        return ()
+
+    def configure(self, config: Values) -> None:
+        settings = None
+        if not any(map(holds_unknown, config.values())):
+            with diagnosed():
+                settings = ProviderSettings.read(plain(config), self._environment)
+        if self._session:
+            self._past_sessions.append(self._session)
+        self._session = Session(settings, self._report)
+
+    async def close(self) -> None:
+        for session in (*self._past_sessions, *filter(None, [self._session])):
+            await session.close()

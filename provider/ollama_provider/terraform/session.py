@@ -1,0 +1,78 @@
+"""What one configuration of the provider has at hand: its settings, the servers, and the residents declared so far."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.lifecycle import Lifecycle, Residents, UnplacedError
+from ollama_provider.memory import Report
+from ollama_provider.model import InvalidDeclarationError, Problem
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.server import Server, Servers
+from ollama_provider.terraform.protocol.provider import Diagnostic, DiagnosticsError
+
+
+class Session:
+    """Begins anew with each ConfigureProvider. Without settings the provider's own configuration is not known yet."""
+
+    def __init__(self, settings: ProviderSettings | None, report: Report) -> None:
+        self._settings = settings
+        self._servers = Servers()
+        self._report = report
+        self.residents = Residents()
+
+    def lifecycle(self) -> Lifecycle:
+        return Lifecycle(self._known_settings(), self._servers, self._report)
+
+    def server(self, host: str | None) -> Server:
+        return self._servers.at(self.connection(host))
+
+    def connection(self, host: str | None) -> Connection:
+        return self._known_settings().connection(host)
+
+    async def close(self) -> None:
+        await self._servers.close()
+
+    def _known_settings(self) -> ProviderSettings:
+        if self._settings is None:
+            summary = "The configuration of the provider is not known yet"
+            detail = (
+                "One of its values comes from a resource that is still to be created, and this needs the server now. "
+                "Apply that resource first, with -target."
+            )
+            raise DiagnosticsError(Diagnostic(summary, detail))
+        return self._settings
+
+
+SessionOf = Callable[[], Session]
+
+
+@contextmanager
+def diagnosed() -> Iterator[None]:
+    """Turns the failures that a user can mend into diagnostics."""
+    try:
+        yield
+    except OllamaError as error:
+        raise DiagnosticsError(failure(error)) from None
+    except InvalidDeclarationError as error:
+        raise DiagnosticsError(*map(diagnostic_of, error.problems)) from None
+
+
+def failure(error: OllamaError | UnplacedError) -> Diagnostic:
+    if isinstance(error, OllamaError):
+        return Diagnostic(f"{_capitalised(error.asked)} failed", f"{error.server}: {error.words}")
+    return Diagnostic("The model is there, and not in memory as declared", str(error))
+
+
+def diagnostic_of(problem: Problem) -> Diagnostic:
+    name = ".".join(map(str, problem.path))
+    return Diagnostic(f"Wrong {name}" if name else "Wrong declaration", problem.reason, problem.path)
+
+
+def diagnostics_of(problems: Sequence[Problem]) -> list[Diagnostic]:
+    return list(map(diagnostic_of, problems))
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
