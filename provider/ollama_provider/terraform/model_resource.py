@@ -57,7 +57,7 @@ class ModelResource(Resource):
         if prior is None:
             return self._creation(planned, values, unknown)
         # Looking at a local file may mean to read all of it.
-        found = await asyncio.to_thread(difference, plain(prior), values, unknown)
+        found = difference(plain(prior), values, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
             if is_same and config[name] is not None and prior[name] is not None:
