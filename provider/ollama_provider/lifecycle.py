@@ -72,16 +72,18 @@ class Difference:
 
 def difference(state: Mapping[str, Any], values: Mapping[str, Any], unknown: Collection[str] = ()) -> Difference:
     """What an update would change. `llama3` is `llama3:latest` and `5m` is `300s`: no change of text is a change."""
-    old = _normal(state)
-    new = _normal({name: value for name, value in values.items() if name not in unknown})
-    changed = [name for name in INPUTS if name in unknown or old.get(name) != new.get(name)]
-    if "digest" in changed and "digest" not in unknown and new.get("digest") is None:
-        changed.remove("digest")  # not declared (any more): whichever is there is right
+    known = {name: value for name, value in values.items() if name not in unknown}
+    if known.get("digest") is None:
+        state = {**state, "digest": None}  # not declared (any more): whichever is there is right
+    changed = [name for name in INPUTS if name in unknown or state.get(name) != known.get(name)]
+    if changed:  # which is seldom so, and to bring a thousand declarations into one form takes time
+        old, new = _normal(state), _normal(known)
+        changed = [name for name in INPUTS if name in unknown or old.get(name) != new.get(name)]
     if state.get("drift"):
         changed.append("drift")
-    if new.get("pull_policy") == PullPolicy.ALWAYS and not changed:
+    if known.get("pull_policy") == PullPolicy.ALWAYS and not changed:
         changed.append("pull_policy")
-    if "gguf" not in changed and new.get("gguf") and _gguf_changed(state, Path(new["gguf"])):
+    if "gguf" not in changed and known.get("gguf") and _gguf_changed(state, Path(known["gguf"])):
         changed.append("gguf")
     return Difference(tuple(changed), tuple(name for name in changed if name == "host"))
 
@@ -321,6 +323,7 @@ class Residents:
 
     def __init__(self) -> None:
         self._sources: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._on_weights: dict[str, dict[str, list[str]]] = {}  # by server, then by what weights come from
 
     def problem_with(self, values: Mapping[str, Any]) -> Problem | None:
         """Notes valid, known inputs, and says where they cannot be together with those noted before."""
@@ -328,33 +331,40 @@ class Residents:
         server = server_url(declared.host) if declared.host else ""
         own = str(declared.model_name).lower()
         source = str(declared.base_name).lower() if declared.base else declared.gguf or own
-        before = self._residents(server)
-        self._sources[server, own] = (source, declared.must_be_resident)
-        residents = self._residents(server)
-        weights = self._weights(server, own)
-        sharing = [name for name, its_weights in residents.items() if its_weights == weights]
-        if own in sharing:
-            sharing.remove(own)
-            second = own
-        elif len({before.get(name) for name in sharing}) > 1:
-            second = sharing.pop()  # not resident itself, and yet what shows that two others are on the same weights
+        noted = (source, declared.must_be_resident)
+        before = self._on_weights.setdefault(server, {})
+        moves_no_other = source == own and self._sources.get((server, own), noted) == noted
+        self._sources[server, own] = noted
+        if moves_no_other:
+            if not declared.must_be_resident:
+                return None
+            sharing = before.setdefault(own, [])
+            if own not in sharing:
+                sharing.append(own)
         else:
+            self._on_weights[server] = self._residents(server)
+            sharing = self._on_weights[server].get(self._weights(server, own), [])
+        others = [name for name in sharing if name != own]
+        if not others:
             return None
-        if not sharing:
-            return None
+        second = own
+        if own not in sharing:
+            if any(set(others) <= set(together) for together in before.values()):
+                return None
+            second = others.pop()  # not resident itself, and yet what shows that two others are on the same weights
         expected = (
-            f"one resident model a weights file, and {sharing[0]} is declared resident on the same: each would "
+            f"one resident model a weights file, and {others[0]} is declared resident on the same: each would "
             'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
         )
         return Problem(("memory_management",), f"a second resident model ({second})", expected)
 
-    def _residents(self, server: str) -> dict[str, str]:
-        """Each model that is declared resident on a server, and what its weights come from."""
-        return {
-            name: self._weights(server, name)
-            for (where, name), (_, is_resident) in self._sources.items()
-            if where == server and is_resident
-        }
+    def _residents(self, server: str) -> dict[str, list[str]]:
+        """The models that are declared resident on a server, by what their weights come from."""
+        on_weights: dict[str, list[str]] = {}
+        for (where, name), (_, is_resident) in self._sources.items():
+            if where == server and is_resident:
+                on_weights.setdefault(self._weights(server, name), []).append(name)
+        return on_weights
 
     def _weights(self, server: str, name: str) -> str:
         seen = set()

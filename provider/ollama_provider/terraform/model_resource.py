@@ -10,6 +10,7 @@ from ollama_provider.lifecycle import (
     INPUTS,
     NO_DRIFT,
     OUTPUTS,
+    Difference,
     State,
     UnplacedError,
     difference,
@@ -56,8 +57,7 @@ class ModelResource(Resource):
         planned = with_defaults(config)
         if prior is None:
             return self._creation(planned, values, unknown)
-        # Looking at a local file may mean to read all of it.
-        found = difference(plain(prior), values, unknown)
+        found = await self._difference(plain(prior), planned, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
             if is_same and config[name] is not None and prior[name] is not None:
@@ -123,6 +123,13 @@ class ModelResource(Resource):
         except InvalidNameError:
             return None
         return with_defaults(dict.fromkeys(INPUTS) | {"name": name}) | {"id": str(model_name), "drift": NO_DRIFT}
+
+    async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
+        values = {name: plain(planned[name]) for name in INPUTS if name not in unknown}
+        if values.get("gguf"):
+            # To look at a local file may mean to read all of it.
+            return await asyncio.to_thread(difference, state, values, unknown)
+        return difference(state, values, unknown)
 
     def _creation(self, planned: Values, values: Values, unknown: set[str]) -> Plan:
         outputs: Values = {name: UNKNOWN for name in OUTPUTS if name not in INPUTS}
