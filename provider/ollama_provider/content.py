@@ -67,7 +67,7 @@ async def make_present(
     `must_make` says that a derived or uploaded model is not known to have its declared content already.
     """
     name, second = declared.model_name, second_name(declared.model_name)
-    installed = await server.client.installed()
+    installed = (await server.view()).installed
     before = installed.get(name)
     if _has_content(declared, before, must_make):
         assert before is not None

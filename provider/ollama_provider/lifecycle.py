@@ -153,7 +153,7 @@ class Lifecycle:
 
     async def _create(self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any]) -> State:
         gguf = await self._look_at_gguf(declared, None)
-        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         try:
             await self._settle(server, declared, presence, was_pinned)
@@ -173,7 +173,7 @@ class Lifecycle:
         state: Mapping[str, Any],
     ) -> State:
         gguf = await self._look_at_gguf(declared, state)
-        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
         await self._settle(server, declared, presence, was_pinned)
@@ -196,7 +196,7 @@ class Lifecycle:
         server = await self._fit_server(declared)
         await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
         gguf = await self._look_at_gguf(declared, state)
-        was_pinned = _is_pinned(await server.client.running(), declared.model_name)
+        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         installed = await server.client.installed()
         if before.on_destroy is not OnDestroy.KEEP and before.model_name in installed:
