@@ -1,6 +1,6 @@
 """The console script: `ollama-policy`, and `python -m ollama_policy`.
 
-`ollama-policy check PATHS` needs no parser of options, and starts in three quarters of the time without one.
+`ollama-policy check PATHS` needs no parser of options, and starts in two thirds of the time without one.
 """
 
 import os

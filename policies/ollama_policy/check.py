@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ollama_policy.configuration import Configuration
 from ollama_policy.discover import Candidate, Entry, Workspace
@@ -24,26 +23,31 @@ _MARKER = b"ollama-policy:"  # of a suppression
 _EVERY = 64  # files between two reports of progress
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+def _today() -> "date":
+    from datetime import date  # noqa: PLC0415 - most runs have no suppressions, and need no date
+
+    return date.today()
+
+
+class Options(NamedTuple):
     """What a run is asked for. `overlay` holds contents that count in place of what is on the disk."""
 
     rules: Sequence[type[Rule]]
-    configuration: Configuration = field(default_factory=Configuration)
+    configuration: Configuration = Configuration()
     baseline: SourceFile | None = None
-    overlay: Mapping[str, bytes] = field(default_factory=dict)
-    today: "date | None" = None
+    overlay: Mapping[str, bytes] = {}
+    today: Callable[[], "date"] = _today
     progress: Progress = lambda done, total: None
 
 
-@dataclass(slots=True)
 class Reading:
     """What one file came to."""
 
-    file: SourceFile
-    subjects: list[Subject] = field(default_factory=list)
-    problem: Unreadable | None = None
-    is_read: bool = False
+    def __init__(self, file: SourceFile) -> None:
+        self.file = file
+        self.subjects: list[Subject] = []
+        self.problem: Unreadable | None = None
+        self.is_read = False
 
 
 def check(paths: Sequence[str], options: Options) -> Result:
@@ -211,7 +215,8 @@ class _Report:
             (IgnoreFile([pattern], relative), prefixes)
             for pattern, prefixes in options.configuration.per_path_ignores.items()
         ]
-        self._today = options.today
+        self._options = options
+        self._today: date | None = None
         self._suppressions: dict[str, list[Suppression]] = {}
 
     def load_suppressions(self, files: Iterable[SourceFile], findings: Iterable[Finding]) -> None:
@@ -219,11 +224,9 @@ class _Report:
         every = {file.path: file for file in files} | {finding.file.path: finding.file for finding in findings}
         marked = {path: file for path, file in every.items() if _MARKER in file.data}
         if marked:
-            from datetime import date  # noqa: PLC0415 - most runs have no suppressions
+            from ollama_policy.suppressions import suppressions_in  # noqa: PLC0415 - most runs have none
 
-            from ollama_policy.suppressions import suppressions_in  # noqa: PLC0415
-
-            self._today = self._today or date.today()
+            self._today = self._options.today()
             self._suppressions = {path: suppressions_in(file, known) for path, file in marked.items()}
 
     def add_undecided(self, undecided: Iterable[tuple[Undecided, set[str]]]) -> None:

@@ -46,11 +46,11 @@ class Request(NamedTuple):
 
 def run(request: Request) -> int:
     """Checks, reports, and gives the exit code. Raises CannotLookError."""
+    gc.set_threshold(300_000, 50, 50)  # a run makes much that lives to its end, and hardly a cycle
     from ollama_policy.formats import Format, render
     from ollama_policy.formats.writing import Look
     from ollama_policy.rules.rule import Severity
 
-    gc.set_threshold(100_000, 50, 50)  # a run makes much that lives to its end, and hardly a cycle
     if request.does_fix and request.shows_diff:
         raise CannotLookError("--fix writes and --diff does not: give one of them")
     request = request._replace(paths=request.paths or (os.curdir,))
@@ -98,8 +98,6 @@ def _result(request: Request, options: "Options") -> "Result":
 
 def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bool = True) -> "Options":
     """The request's rules, configuration and baseline. Raises CannotLookError."""
-    from dataclasses import replace
-
     from ollama_policy import configuration as settings
     from ollama_policy.check import Options
 
@@ -108,9 +106,8 @@ def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bo
         given = settings.parse({"select": _split(request.select), "ignore": _split(request.ignore)})
         target = configuration.target
         if request.target_version is not None:
-            target = replace(target, version=settings.version(request.target_version))
-        configuration = replace(
-            configuration,
+            target = target._replace(version=settings.version(request.target_version))
+        configuration = configuration._replace(
             select=given.select or configuration.select,
             ignore=(*configuration.ignore, *given.ignore),
             target=target,

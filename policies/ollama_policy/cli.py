@@ -98,7 +98,7 @@ def rules() -> None:
 @click.argument("rule_id", metavar="ID")
 def explain(rule_id: str) -> None:
     """Explain a rule: what happens in Ollama, and what to write instead."""
-    from ollama_policy.explaining import explanation
+    from ollama_policy.rule_pages import page
     from ollama_policy.spelling import suggestion
 
     every = all_rules()
@@ -107,7 +107,7 @@ def explain(rule_id: str) -> None:
         wanted = rule_id.upper() if rule_id[:3].upper() == "OLL" else rule_id.lower()
         hint = suggestion(wanted, [name for rule in every for name in (rule.id, rule.name)])
         raise CannotLookError(f"there is no rule {rule_id}" + (f"; {hint}" if hint else ""))
-    click.echo(explanation(found[0]), nl=False)
+    click.echo(page(found[0]), nl=False)
 
 
 @cli.command()

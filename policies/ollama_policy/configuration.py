@@ -9,8 +9,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ollama_policy.rules.rule import Severity, Target
 from ollama_policy.spelling import suggestion
@@ -65,20 +64,19 @@ class ConfigurationError(Exception):
     """A configuration that cannot be used, with the file and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """A project's decisions. `folder` is what its patterns are relative to."""
 
     folder: str = os.curdir
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    severity: Mapping[str, Severity] = field(default_factory=dict)
-    per_path_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    severity: Mapping[str, Severity] = {}
+    per_path_ignores: Mapping[str, tuple[str, ...]] = {}
     exclude: tuple[str, ...] = ()
     baseline: str | None = None
     fail_on: Severity = Severity.WARNING
     is_strict: bool = False
-    target: Target = field(default_factory=Target)
+    target: Target = Target()
 
     def selects(self, rule_id: str) -> bool:
         """Whether a rule is used: by the longest prefix of `select` and `ignore`; `ignore` where both are as long."""

@@ -1,8 +1,8 @@
 """What the settings of one declaration say. Names a model's validity by the generated table, without pydantic."""
 
 import re
-from collections.abc import Collection, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +55,32 @@ def shown_name(declaration: Subject) -> str:
     return f'"{name}"' if isinstance(name, str) else "the model"
 
 
+def last_part(name: str) -> str:
+    """What names have in common that are the same to Ollama; to compare this first is cheaper than to read them."""
+    return name[name.rfind("/") + 1 :].lower().removesuffix(":latest")
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two valid names are the same to Ollama."""
+    return last_part(one) == last_part(other) and model_name(one) == model_name(other)
+
+
 def split(declaration: Subject) -> tuple[dict[str, Any], frozenset[str]]:
     """The declaration's known values, and the names of those that may be anything."""
-    known = {key: setting.value for key, setting in declaration.settings.items() if not contains_unknown(setting.value)}
-    unknown = declaration.settings.keys() - known.keys()
-    if unknown - PROPERTIES:  # wrong, whatever they say
-        known |= dict.fromkeys(unknown - PROPERTIES, True)
-        unknown &= PROPERTIES
+    known: dict[str, Any] = {}
+    unknown: set[str] = set()
+    for key, setting in declaration.settings.items():
+        value = setting.value
+        if contains_unknown(value):
+            if key in PROPERTIES:
+                unknown.add(key)
+            else:
+                known[key] = True  # wrong, whatever it says
+        elif value is not None:
+            known[key] = value
     if declaration.unknown is not None:
-        unknown |= PROPERTIES - known.keys()
-    return {key: value for key, value in known.items() if value is not None}, frozenset(unknown)
+        unknown |= PROPERTIES - declaration.settings.keys()
+    return known, frozenset(unknown)
 
 
 def contains_unknown(value: Any) -> bool:
@@ -87,43 +103,71 @@ def certainly_valid(values: Mapping[str, Any], unknown: Collection[str] = ()) ->
     """Whether ollama_provider.model would find nothing wrong. False says nothing: only that it has to be asked."""
     if "name" not in values and "name" not in unknown:
         return False
-    if not all(_accepts(name, value) for name, value in values.items()):
-        return False
+    for name, value in values.items():
+        if not _check(name)(value):
+            return False
     mode = values.get("memory_management", AUTOMATIC)
     if "memory_management" not in unknown and ("resident" if mode == AUTOMATIC else "keep_alive") in values:
         return False
     if "gguf" in values:  # that it is one, and not beside base, is not in the table
         return False
-    if "base" in values and "name" in values and model_name(values["base"]) == model_name(values["name"]):
+    if "base" in values and "name" in values and is_same_name(values["base"], values["name"]):
         return False
-    has_source = "base" in values or bool({"base", "gguf"} & set(unknown))
+    has_source = "base" in values or "base" in unknown or "gguf" in unknown
     return has_source or not {"parameters", "system", "template"} & values.keys()
 
 
-def _accepts(name: str, value: Any) -> bool:
+@lru_cache
+def _check(name: str) -> Callable[[Any], bool]:
+    """What tells whether a property's value is accepted."""
     if name in TEXTS:
         pattern = TEXTS[name]
-        return isinstance(value, str) and (pattern is None or bool(_compiled(pattern).match(value)))
+        if pattern is None:
+            return _is_text
+        match = re.compile(pattern.removesuffix("$") + r"\Z").match
+        return lambda value: isinstance(value, str) and match(value) is not None
     if name in CHOICES:
-        return isinstance(value, str) and value in CHOICES[name]
+        accepted = CHOICES[name]
+        return lambda value: isinstance(value, str) and value in accepted
     if name in BOOLEANS:
-        return isinstance(value, bool)
+        return _is_boolean
     if name in DURATIONS:
-        return is_finite_duration(value)
-    if name == "timeouts":
-        return isinstance(value, dict) and all(
-            key in DEADLINES and _nanoseconds(deadline) > 0 for key, deadline in value.items()
-        )
-    if name == "parameters":
-        return isinstance(value, dict) and all(key in PARAMETERS and _is_parameter(item) for key, item in value.items())
-    if name == "host" and isinstance(value, str):
-        from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415
+        return is_finite_duration
+    return _OTHERS.get(name, _is_refused)
 
-        try:
-            return bool(server_url(value))
-        except InvalidServerError:
-            return False
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_refused(value: Any) -> bool:
     return False
+
+
+def _are_timeouts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        key in DEADLINES and _nanoseconds(deadline) > 0 for key, deadline in value.items()
+    )
+
+
+def _are_parameters(value: Any) -> bool:
+    return isinstance(value, dict) and all(key in PARAMETERS and _is_parameter(item) for key, item in value.items())
+
+
+def _is_host(value: Any) -> bool:
+    from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415 - few give one
+
+    try:
+        return isinstance(value, str) and bool(server_url(value))
+    except InvalidServerError:
+        return False
+
+
+_OTHERS = {"timeouts": _are_timeouts, "parameters": _are_parameters, "host": _is_host}
 
 
 def _is_parameter(value: Any) -> bool:
@@ -138,12 +182,12 @@ def is_finite_duration(value: Any) -> bool:
 
 
 def _nanoseconds(value: Any) -> int:
+    return _parsed_duration(value) if isinstance(value, str) else -1
+
+
+@lru_cache  # for most declarations say the same
+def _parsed_duration(text: str) -> int:
     try:
-        return -1 if not isinstance(value, str) or value.startswith("-") else durations.parse(value)
+        return -1 if text.startswith("-") else durations.parse(text)
     except durations.InvalidDurationError:
         return -1
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.removesuffix("$") + r"\Z")

@@ -8,7 +8,7 @@ Only what was given is written, never through a link, and every byte outside of 
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ollama_policy.check import Options, check
 from ollama_policy.discover import is_under, normal
@@ -62,7 +62,7 @@ def fix(paths: Sequence[str], options: Options, *, with_unsafe: bool = False) ->
             fixed.before.setdefault(path, file.data)
             fixed.after[path] = apply(of_file, file.data)
         fixed.count += count
-        fixed.result = check(paths, replace(options, overlay=dict(options.overlay) | fixed.after))
+        fixed.result = check(paths, options._replace(overlay=dict(options.overlay) | fixed.after))
     fixed.after = {path: data for path, data in fixed.after.items() if data != fixed.before[path]}
     return fixed
 
@@ -98,7 +98,7 @@ def _with_line_ends(edit: Edit) -> Edit:
     """The edit with the line ends that the file has."""
     if "\n" not in edit.text or b"\r\n" not in edit.file.data:
         return edit
-    return replace(edit, text=edit.text.replace("\r\n", "\n").replace("\n", "\r\n"))
+    return edit._replace(text=edit.text.replace("\r\n", "\n").replace("\n", "\r\n"))
 
 
 def may_write(path: str, given: Sequence[str]) -> bool:

@@ -1,11 +1,14 @@
-"""References of container images, as far as they say which Ollama is in them."""
+"""References of container images: whether Ollama runs in one, and which version of it, as far as the text says."""
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ollama_provider.ollama.variables import Version
 
-_VERSION = r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])"
+# Compiled when first asked for: every run imports this.
+_VERSION: Final = r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])"
+_FILLED_IN: Final = r"\{\{.*?\}\}|\$\{[^${}]*\}|\$[A-Za-z_][A-Za-z0-9_]*"
+_LONGEST: Final = 1000
 
 
 class Image(NamedTuple):
@@ -36,6 +39,20 @@ class Image(NamedTuple):
     def is_pinned(self) -> bool:
         """Whether it is the same tomorrow: by a digest, or by a tag that is a version."""
         return bool(self.digest) or version_in(self.tag) is not None
+
+
+def is_ollama(reference: str) -> bool:
+    """Whether an image is Ollama's server: its own, a mirror of it or a build of it, by the last part of its name.
+
+    Not `open-webui:ollama`, `ollama-webui` or `litellm`: these have an Ollama at most beside what they are. A registry
+    or a tag may be a reference, as in `${REGISTRY}/ollama/ollama:{{ version }}`.
+    """
+    if len(reference) > _LONGEST:
+        return False
+    found = 1 if "$" in reference or "{{" in reference else 0
+    while found:  # references may stand in the defaults of others
+        reference, found = re.subn(_FILLED_IN, "x", reference)
+    return Image.parse(reference).repository.rpartition("/")[2].lower() == "ollama"
 
 
 def version_in(text: str) -> Version | None:

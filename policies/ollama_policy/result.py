@@ -1,7 +1,7 @@
 """What a check comes to. Formats write it; the command line makes an exit code of it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ollama_policy.rules.rule import Finding, Rule, Severity
@@ -58,18 +58,26 @@ class Unreadable(NamedTuple):
     is_internal: bool = False  # our own defect, not the file's
 
 
-@dataclass(slots=True)
 class Result:
     """Everything that one run found, in order of file and place."""
 
-    findings: list[Reported] = field(default_factory=list)
-    accepted: list[Reported] = field(default_factory=list)
-    undecided: list[Undecided] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    rules: tuple[type[Rule], ...] = ()
-    searched: int = 0  # files whose name may hold settings
-    read: int = 0  # files that a source read
+    def __init__(
+        self,
+        *,
+        rules: tuple[type[Rule], ...] = (),
+        notes: Sequence[str] = (),
+        searched: int = 0,
+        read: int = 0,
+        findings: Iterable[Reported] = (),
+    ) -> None:
+        self.rules = rules
+        self.notes = notes
+        self.searched = searched  # files whose name may hold settings
+        self.read = read  # files that a source read
+        self.findings = list(findings)
+        self.accepted: list[Reported] = []
+        self.undecided: list[Undecided] = []
+        self.unreadable: list[Unreadable] = []
 
     def count(self, severity: Severity) -> int:
         return sum(reported.severity is severity for reported in self.findings)

@@ -1,14 +1,17 @@
-"""The documentation of every rule, made of its class: `python -m ollama_policy.rule_pages docs/rules`."""
+"""A rule in words, made of its class; those of all rules: `python -m ollama_policy.rule_pages docs/rules`."""
 
 import sys
 from pathlib import Path
+from textwrap import fill
+from typing import Final
 
 from ollama_policy.housekeeping import HOUSEKEEPING
 from ollama_policy.rules import RULES
 from ollama_policy.rules.rule import Example, Rule
 
-ALL: tuple[type[Rule], ...] = (*RULES, *HOUSEKEEPING)
-_FAMILIES = {
+ALL: Final[tuple[type[Rule], ...]] = (*RULES, *HOUSEKEEPING)
+_WIDTH: Final = 100
+_FAMILIES: Final = {
     "OLL0": "Declarations of `ollama_model`",
     "OLL1": "A server's variables",
     "OLL2": "Sums of memory",
@@ -16,7 +19,7 @@ _FAMILIES = {
     "OLL4": "Requests in scripts",
     "OLL9": "The checker's own comments and files",
 }
-_LANGUAGES = {".tf": "hcl", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".json": "json", ".env": "sh"}
+_LANGUAGES: Final = {".tf": "hcl", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".json": "json", ".env": "sh"}
 
 
 def file_name(rule: type[Rule]) -> str:
@@ -24,24 +27,22 @@ def file_name(rule: type[Rule]) -> str:
 
 
 def page(rule: type[Rule]) -> str:
-    """A rule's page, in Markdown."""
-    return (
-        "\n\n".join(
-            [
-                f"# {rule.id} {rule.name}",
-                f"*{rule.severity.value}*: {rule.summary}.",
-                rule.why,
-                "## What to do",
-                rule.fix,
-                "## Reported",
-                *map(_block, rule.bad),
-                "## Not reported",
-                *map(_block, rule.good),
-                f"## Source\n\n{rule.source}.\n\nSince {rule.since}. Generated from the rule's class.",
-            ]
-        )
-        + "\n"
-    )
+    """A rule's page, in Markdown that a terminal shows as well: `explain` prints it."""
+    parts = [
+        f"# {rule.id} {rule.name}",
+        *_folded(f"*{rule.severity.value}*: {rule.summary}."),
+        *_folded(rule.why),
+        "## What to do",
+        *_folded(rule.fix),
+        "## Reported",
+        *map(_block, rule.bad),
+        "## Not reported",
+        *map(_block, rule.good),
+        "## Source",
+        *_folded(f"{rule.source}."),
+        f"Since {rule.since}.",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def index() -> str:
@@ -59,6 +60,10 @@ def index() -> str:
 def files() -> dict[str, str]:
     """Every generated file's name and text."""
     return {"README.md": index()} | {file_name(rule): page(rule) for rule in ALL}
+
+
+def _folded(text: str) -> list[str]:
+    return [fill(part, _WIDTH, break_long_words=False, break_on_hyphens=False) for part in text.split("\n\n")]
 
 
 def _block(example: Example) -> str:

@@ -2,37 +2,48 @@
 
 Offsets are bytes into the file as it is on disk. Lines and columns (1-based; columns in code points) are made from them
 only for what is shown.
+
+Nothing here is a dataclass: to import these, and to make all classes, would be a third of the time of one small file.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A half-open range of bytes of one file."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place as people count: both from 1, the column in code points."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
 class Unknown:
     """A value that cannot be decided by reading, and why: `var.mode has no default`. Never guessed, never dropped."""
 
-    reason: str
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unknown) and type(self) is type(other) and self.reason == other.reason
+
+    def __hash__(self) -> int:
+        return hash(self.reason)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reason!r})"
 
 
 class SourceFile:
@@ -49,11 +60,8 @@ class SourceFile:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        starts, at = [0], self.data.find(b"\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = self.data.find(b"\n", at + 1)
-        return starts
+        lengths = map(len, self.data.split(b"\n"))
+        return [at + ends for ends, at in enumerate(accumulate(lengths, initial=0))][:-1]
 
     def position(self, offset: int) -> Position:
         line = bisect_right(self._line_starts, offset)
@@ -89,7 +97,6 @@ class Style(StrEnum):
     BARE = "bare"  # env files, units, Dockerfiles, shells: as it stands, quoted only where it has to be
 
 
-@dataclass(slots=True)
 class Setting:
     """One key with its value as far as it can be known.
 
@@ -98,12 +105,17 @@ class Setting:
     written at `span` itself, for this setting alone, so that a fix may rewrite it.
     """
 
-    key: str
-    value: Any
-    span: Span
-    file: SourceFile
-    origin: str = ""
-    is_literal: bool = True
+    __slots__ = ("file", "is_literal", "key", "origin", "span", "value")
+
+    def __init__(
+        self, key: str, value: Any, span: Span, file: SourceFile, origin: str = "", is_literal: bool = True
+    ) -> None:
+        self.key = key
+        self.value = value
+        self.span = span
+        self.file = file
+        self.origin = origin
+        self.is_literal = is_literal
 
     @property
     def is_known(self) -> bool:
@@ -134,8 +146,7 @@ GPU_COUNT = "gpu_count"  # int: GPUs given to it
 ENDPOINT = "endpoint"  # text: the path, such as /api/generate or /v1/chat/completions
 
 
-@dataclass(frozen=True, slots=True)
-class Insertion:
+class Insertion(NamedTuple):
     """Where and how a setting that is not there can be added: `before` + key + `between` + value + `after` at `at`.
 
     `style` is how the value is written there, where that is not the subject's. `is_camel_case`: the format writes
@@ -150,7 +161,6 @@ class Insertion:
     is_camel_case: bool = False
 
 
-@dataclass(slots=True)
 class Subject:
     """A group of settings: one declaration, one server, one request.
 
@@ -163,18 +173,32 @@ class Subject:
     `unit` is what is applied together (a root module's folder): only what is of one unit can contradict itself.
     """
 
-    kind: Kind
-    address: str
-    file: SourceFile
-    span: Span
-    style: Style
-    settings: dict[str, Setting] = field(default_factory=dict)
-    repeated: list[Setting] = field(default_factory=list)
-    insertion: Insertion | None = None
-    unknown: Unknown | None = None
-    is_fragment: bool = False
-    unit: str = ""
-    is_open: bool = False
+    def __init__(
+        self,
+        kind: Kind,
+        address: str,
+        file: SourceFile,
+        span: Span,
+        style: Style,
+        *,
+        insertion: Insertion | None = None,
+        unknown: Unknown | None = None,
+        is_fragment: bool = False,
+        unit: str = "",
+        is_open: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.address = address
+        self.file = file
+        self.span = span
+        self.style = style
+        self.settings: dict[str, Setting] = {}
+        self.repeated: list[Setting] = []
+        self.insertion = insertion
+        self.unknown = unknown
+        self.is_fragment = is_fragment
+        self.unit = unit
+        self.is_open = is_open
 
     @property
     def shows_all(self) -> bool:
@@ -206,8 +230,7 @@ class UnreadableError(Exception):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """A replacement of bytes; an empty span inserts. All that is outside stays as it was."""
 
     file: SourceFile

@@ -1,13 +1,12 @@
 """What a fix changes, as the lines that go and the lines that come."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ollama_policy.rules.rule import Fix
 from ollama_policy.settings import Edit, SourceFile, apply
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The lines of one file that a fix replaces, without their indentation and ends."""
 
     file: SourceFile

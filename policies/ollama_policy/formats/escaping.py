@@ -5,7 +5,7 @@ import re
 
 # Controls of ASCII and Latin-1, what turns the direction of text, line and paragraph separators, bytes that are no
 # UTF-8 (surrogates), marks without width that hide in names, and the tags block.
-_HIDDEN = re.compile(
+_HIDDEN = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
@@ -14,7 +14,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\x1b"}
 
 def shown(text: str) -> str:
     """The text on one line, harmless in a terminal."""
-    return _HIDDEN.sub(_escape, text)
+    return text if text.isascii() and text.isprintable() else re.sub(_HIDDEN, _escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ infra/models.tf:3:23 error OLL001 automatic-without-bound: nothing bounds how lo
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ollama_policy.formats.escaping import file_uri, shown, shown_path
@@ -52,12 +52,13 @@ def _problem(problem: Unreadable, look: Look) -> str:
 
 def _finding(reported: Reported, look: Look) -> Iterator[str]:
     finding, rule = reported.finding, reported.finding.rule
-    place = _painted(_place(finding.file, reported.start), _BOLD, look)
+    start, end = reported.start, reported.end
+    place = _painted(_place(finding.file, start), _BOLD, look)
     if look.has_links:
         place = f"\x1b]8;;{file_uri(os.path.realpath(finding.file.path))}\x1b\\{place}\x1b]8;;\x1b\\"
     severity = _painted(reported.severity.value, _COLOURS[reported.severity], look)
     yield f"{place} {severity} {rule.id} {rule.name}: {shown(finding.message)}"
-    excerpt, carets = _excerpt(finding.file, reported.start, reported.end)
+    excerpt, carets = _excerpt(finding.file, start, end)
     yield f"  | {excerpt}".rstrip()
     carets = _painted(carets.lstrip(), _COLOURS[reported.severity], look, carets[: len(carets) - len(carets.lstrip())])
     yield f"  | {carets} {shown(finding.label)}".rstrip()
@@ -107,14 +108,23 @@ def _excerpt(file: SourceFile, start: Position, end: Position) -> tuple[str, str
         if cut:
             line, first, last = "…" + line, first + 1, last + 1
         line += "…" if is_cut_after else ""
-    cells, at = [], 0
+    excerpt, ends = _cells(line)
+    left = 0 if first <= 0 or not ends else ends[min(first, len(ends)) - 1]
+    right = ends[min(last, len(ends)) - 1] if last > 0 and ends else left
+    return excerpt, " " * left + "^" * max(1, right - left)
+
+
+def _cells(line: str) -> tuple[str, Sequence[int]]:
+    """A line as it is shown, and how many columns it has up to the end of each of its characters."""
+    if line.isascii() and line.isprintable():
+        return line, range(1, len(line) + 1)
+    cells, ends, at = [], [], 0
     for character in line:
         cell = " " * (_TAB - at % _TAB) if character == "\t" else shown(character)
         at += len(cell) if cell != character else _width(character)
-        cells.append((cell, at))
-    left = cells[first - 1][1] if 0 < first <= len(cells) else (0 if first <= 0 else at)
-    right = cells[min(last, len(cells)) - 1][1] if last > 0 and cells else left
-    return "".join(cell for cell, _ in cells), " " * left + "^" * max(1, right - left)
+        cells.append(cell)
+        ends.append(at)
+    return "".join(cells), ends
 
 
 def _width(character: str) -> int:

@@ -1,11 +1,19 @@
 """OLL006: two declarations of one module that cannot both be true."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, contains_unknown, is_pinned, mode_of, model_name, shown_name
+from ollama_policy.declarations import (
+    AUTOMATIC,
+    contains_unknown,
+    is_pinned,
+    last_part,
+    mode_of,
+    model_name,
+    shown_name,
+)
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided
 from ollama_policy.settings import Kind, Setting, Span, Subject
@@ -59,21 +67,21 @@ class ConflictingDeclarations(Rule):
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         for declarations in _groups(subjects):
-            if _may_repeat(declarations):
-                yield from self._twice(declarations)
+            yield from self._twice(declarations)
             if any("base" in subject.settings or "gguf" in subject.settings for subject in declarations):
                 yield from self._one_file(declarations)
 
     def _twice(self, declarations: list[Subject]) -> Iterator[Finding]:
         by_name: dict[ModelName, Subject] = {}
-        for subject in declarations:
-            name = model_name(subject.value("name"))
+        named = [(subject, subject.settings["name"]) for subject in declarations if "name" in subject.settings]
+        for subject, setting in _alike(named):
+            name = model_name(setting.value)
             if name is None:
                 continue
             first = by_name.setdefault(name, subject)
             if first is not subject and not _is_same_place(first, subject) and _differ(first, subject):
                 yield self.at(
-                    subject.settings["name"],
+                    setting,
                     subject,
                     f"{shown_name(subject)} is declared twice, with other memory settings",
                     label=f"{first.address} says otherwise",
@@ -81,9 +89,11 @@ class ConflictingDeclarations(Rule):
 
     def _one_file(self, declarations: list[Subject]) -> Iterator[Finding]:
         by_file: dict[Hashable, list[tuple[Subject, Setting]]] = defaultdict(list)
-        for subject in declarations:
-            if is_pinned(subject) and (found := _file_of(subject)) is not None:
-                by_file[found[0]].append((subject, found[1]))
+        pinned = [(subject, _said_by(subject)) for subject in declarations if is_pinned(subject)]
+        for subject, setting in _alike([(subject, setting) for subject, setting in pinned if setting is not None]):
+            file = setting.value if setting.key == "gguf" else model_name(setting.value)
+            if file is not None and isinstance(file, Hashable):
+                by_file[file].append((subject, setting))
         for sharing in by_file.values():
             sharing.sort(key=lambda pair: pair[1].key == "name")  # a finding stands at a variant, not at its base
             for (subject, setting), (other, _) in combinations(sharing, 2):
@@ -117,10 +127,11 @@ def _applied_with(subject: Subject) -> str:
     return subject.unit or path
 
 
-def _may_repeat(declarations: list[Subject]) -> bool:
-    """Whether two names may be one: the last parts of equal names are equal, and to compare these is cheap."""
-    names = [str(subject.value("name")).rpartition("/")[2].lower().removesuffix(":latest") for subject in declarations]
-    return len(set(names)) < len(names)
+def _alike(pairs: list[tuple[Subject, Setting]]) -> list[tuple[Subject, Setting]]:
+    """Those whose setting may say the same as another's: few do, and to read all names would take longer than this."""
+    texts = [last_part(str(setting.value)) for _, setting in pairs]
+    count = Counter(texts)
+    return [pair for pair, text in zip(pairs, texts, strict=True) if count[text] > 1]
 
 
 def _provider(subject: Subject) -> str:
@@ -128,16 +139,11 @@ def _provider(subject: Subject) -> str:
     return "" if setting is None else setting.written
 
 
-def _file_of(subject: Subject) -> tuple[Hashable, Setting] | None:
-    """What says which GGUF file the model is, and the setting that says it."""
+def _said_by(subject: Subject) -> Setting | None:
+    """The setting that says which GGUF file the model is."""
     if not decided(subject, "base") or not decided(subject, "gguf"):
         return None
-    for key in ("base", "gguf", "name"):
-        value = subject.value(key)
-        if value is not None:
-            known = value if key == "gguf" else model_name(value)
-            return None if known is None or not isinstance(known, Hashable) else (known, subject.settings[key])
-    return None
+    return next((subject.settings[key] for key in ("base", "gguf", "name") if subject.value(key) is not None), None)
 
 
 def _is_same_place(one: Subject, other: Subject) -> bool:

@@ -52,8 +52,11 @@ class InvalidDeclaration(Rule):
     source = "ollama_provider/model.py, the one source of a declaration's fields"
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        problems = problems_in(subject)
+        if not problems:
+            return
         by_key: dict[str, list[Problem]] = {}
-        for problem in problems_in(subject):
+        for problem in problems:
             key = str(problem.path[0])
             is_left_out = subject.is_fragment and key == "name" and key not in subject.settings
             if key != "keep_alive" and not is_left_out:

@@ -1,9 +1,8 @@
 """What every rule is: facts about itself as class attributes, and a judgement of one subject, or of all."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ollama_policy.settings import Edit, Kind, Setting, SourceFile, Span, Subject
 
@@ -16,16 +15,14 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A whole file by name and text. In a bad one the finding's exact range stands between `«` and `»`."""
 
     path: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(NamedTuple):
     """A way out: what it does, in a few words, and the edits that do it. Safe: it cannot change what else works."""
 
     title: str
@@ -33,8 +30,7 @@ class Fix:
     is_safe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong, at its place. `label` is said under the excerpt; `advice` where no edit can be made."""
 
     rule: type["Rule"]
@@ -48,8 +44,7 @@ class Finding:
     value: str = ""  # what was found, as text: part of what a baseline knows a finding by
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the checked configuration is meant for, where the user says so. None: not said."""
 
     version: tuple[int, int, int] | None = None

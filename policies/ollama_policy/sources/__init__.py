@@ -44,7 +44,7 @@ SOURCES: tuple[Registered, ...] = (
     Registered("pulumi_json:PulumiJson", suffixes=".json", words=(b'"newstate"', b'"deployment"')),
     Registered("pulumi_python:PulumiPython", suffixes=".py", words=(b"ollama_provider",)),
     Registered("pulumi_yaml:PulumiYaml", suffixes=_YAML, words=(b"resources",)),
-    Registered("compose:Compose", suffixes=_YAML, words=(b"services",)),
+    Registered("compose:Compose", suffixes=_YAML, words=(b"services", b"include")),
     Registered("kubernetes:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion", b"helmcharts")),
     Registered("helm:Helm", suffixes=_YAML + " .tpl"),
     Registered("ansible:Ansible", suffixes=_YAML + " .j2"),

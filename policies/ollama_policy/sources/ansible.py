@@ -1,158 +1,35 @@
-"""Ansible: tasks that start an Ollama container, or write a unit, a compose file or a manifest of one.
+"""Ansible: tasks that start an Ollama container, or write a unit, an env file, a compose file or a manifest of one.
 
-Jinja is not evaluated: `{{ name }}` counts as what the role's defaults, or the play's or task's own variables, say
-literally, where no inventory of the tree says otherwise; anything else is undecided.
+Of Jinja only plain `{{ name }}` is followed: ansible_variables.py says how far.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from typing import Final
 
-from ollama_policy.settings import (
-    GPU_COUNT,
-    IMAGE,
-    MEMORY_LIMIT,
-    Kind,
-    Setting,
-    SourceFile,
-    Style,
-    Subject,
-    Unknown,
-    UnreadableError,
-)
-from ollama_policy.sources import images
+from ollama_policy import images
+from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Setting, SourceFile, Style, Subject, Unknown
+from ollama_policy.sources.ansible_definitions import SUFFIXES, VARIABLES, Definitions
+from ollama_policy.sources.ansible_files import WRITERS, written_servers
+from ollama_policy.sources.ansible_variables import EXPRESSION, Found, Scope, filled
 from ollama_policy.sources.compose import Compose, services_subjects
 from ollama_policy.sources.containers import Role, command_text, is_variable, role
 from ollama_policy.sources.environment import SERVER_ONLY
 from ollama_policy.sources.kubernetes import Kubernetes, object_subjects, objects
-from ollama_policy.sources.sizes import bytes_of
+from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
-from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
+from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node
 from ollama_policy.sources.yaml_nodes import Node
 from ollama_policy.sources.yaml_templates import file_documents, template_documents
 
 _CONTAINERS: Final = frozenset(("docker_container", "podman_container", "docker_swarm_service"))
-_WRITERS: Final = {"copy": ("content", "dest"), "blockinfile": ("block", "path")}
-_MODULES: Final = (
-    rb"docker_container|podman_container|docker_swarm_service|docker_compose(?:_v2)?|k8s|helm|copy|blockinfile"
-)
+_MODULES: Final = "|".join((*_CONTAINERS, *WRITERS, "docker_compose(?:_v2)?", "k8s", "helm")).encode()
 _SIGN: Final = re.compile(rb"^[ \t-]*[\"']?(?:[a-z_]+\.){0,2}(?:" + _MODULES + rb")[\"']?[ \t]*:", re.MULTILINE)
 _IS_PLAY: Final = re.compile(rb"^[ \t]*-[ \t]+(?:name|hosts|block|[a-z_.]+)[ \t]*:", re.MULTILINE)
-_VARIABLES: Final = re.compile(r"(?:^|/)(?:defaults|vars|group_vars|host_vars)/")
-_INVENTORY: Final = re.compile(r"(?:^|/)(?:group_vars|host_vars|inventor(?:y|ies))(?:/|\.)")
 _IS_ENVIRONMENT: Final = re.compile(r"\w*env\w*", re.ASCII)
 _TEMPLATE: Final = re.compile(r".*\.ya?ml\.(?:j2|jinja2?)")
 _TASKS: Final = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
-_SUFFIXES: Final = (".yml", ".yaml")
-_MAX_DEPTH: Final = 8
-_EXPRESSION: Final = re.compile(
-    r"\{\{-?\s*(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,4})"
-    r"(?:\s*\|\s*default\(\s*(?:'(?P<single>[^'{}]*)'|\"(?P<double>[^\"{}]*)\"|(?P<bare>[\w.-]+))\s*(?:,\s*true\s*)?\))?"
-    r"(?:\s*\|\s*(?:string|trim|quote))*\s*-?\}\}"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a variable is, and the file that says so."""
-
-    node: Node
-    file: SourceFile
-
-
-@dataclass(slots=True)
-class _Scope:
-    """The variables that a task sees, as far as its own files say."""
-
-    file: SourceFile
-    tree: Tree
-    own: Mapping[str, Node] = field(default_factory=dict)
-    _of_role: dict[str, _Found] | None = None
-
-    def within(self, variables: Node | None) -> "_Scope":
-        """The scope with a play's or a task's `vars` over it."""
-        if variables is None or not variables.is_mapping:
-            return self
-        own = {**self.own, **{key.text: value for key, value in variables.members}}
-        return _Scope(self.file, self.tree, own, self._roles())
-
-    def _roles(self) -> dict[str, _Found]:
-        if self._of_role is None:
-            self._of_role = {}
-            for folder in ("defaults", "vars"):  # the latter wins
-                for name in ("main.yml", "main.yaml"):
-                    found = self.tree.sibling(self.file, f"../{folder}/{name}")
-                    for key, node in _top_level(found) if found is not None else ():
-                        self._of_role[key] = _Found(node, found or self.file)
-        return self._of_role
-
-    def find(self, path: str) -> _Found | Unknown:
-        """What a name, or a dotted path into it, stands for."""
-        name, *rest = path.split(".")
-        if name in self.own:
-            found = _Found(self.own[name], self.file)
-        elif name in self._roles():
-            found = self._roles()[name]
-            for file in self.tree.files(_SUFFIXES):
-                if _INVENTORY.search(file.path) and name.encode() in file.data:
-                    return Unknown(f"{name} is set in {file.path} too")
-        else:
-            return Unknown(f"{name} is set elsewhere")
-        node = found.node.at(*rest)
-        return Unknown(f"{path} is set elsewhere") if node is None else _Found(node, found.file)
-
-    def setting(self, key: str, assigned: Assignment, file: SourceFile, origin: str = "", depth: int = 0) -> Setting:
-        """The setting for an assignment, its expressions resolved as far as they can be."""
-        span = assigned.span
-        text = "" if assigned.value is None else assigned.value.text
-        if assigned.value is None and (assigned.node is None or assigned.node.is_null):
-            return Setting(key, "", span, file, origin, is_literal=False)
-        if assigned.value is None or (assigned.node is not None and assigned.node.has_own_tag):
-            return Setting(key, Unknown(f"{key} is no plain text"), span, file, origin, is_literal=False)
-        if assigned.node is not None and assigned.node.is_plain and text.lower() in ("yes", "no", "on", "off"):
-            return Setting(key, Unknown(f"{written(assigned, file)} is no text"), span, file, origin, is_literal=False)
-        if "{{" not in text and "{%" not in text:
-            return Setting(key, text, span, file, origin, assigned.is_literal)
-        return self.resolved(Setting(key, Unknown(""), span, file, origin, is_literal=False), text, depth)
-
-    def resolved(self, setting: Setting, text: str, depth: int = 0) -> Setting:
-        """The setting whose value a text with expressions is."""
-        whole = _EXPRESSION.fullmatch(text.strip())
-        if whole is not None and depth < _MAX_DEPTH:
-            found = self.find(whole["name"])
-            if isinstance(found, Unknown):
-                default = _default(whole)
-                value = found if default is None else default
-                origin = setting.origin if default is None else f"the default of {whole['name']}"
-                return Setting(setting.key, value, setting.span, setting.file, origin, is_literal=False)
-            if found.node.is_scalar:
-                node = found.node
-                assigned = replace(of_node(setting.key, node), is_literal=False)
-                origin = f"{whole['name']} in {found.file.path}"
-                return self.setting(setting.key, assigned, found.file, origin, depth + 1)
-        parts, at = [], 0
-        for match in _EXPRESSION.finditer(text) if whole is None and depth < _MAX_DEPTH else ():
-            part = self.resolved(setting, match[0], depth + 1)
-            if isinstance(part.value, Unknown):
-                return Setting(setting.key, part.value, setting.span, setting.file, setting.origin, is_literal=False)
-            parts += [text[at : match.start()], str(part.value)]
-            at = match.end()
-        value = "".join([*parts, text[at:]])
-        unknown = Unknown(f"{excerpt(text)} is filled in by a template") if "{{" in value or "{%" in value else None
-        return Setting(setting.key, unknown or value, setting.span, setting.file, setting.origin, is_literal=False)
-
-
-def _default(match: re.Match[str]) -> str | None:
-    return next((match[group] for group in ("single", "double", "bare") if match[group] is not None), None)
-
-
-def _top_level(file: SourceFile) -> list[tuple[str, Node]]:
-    """The variables of a file; one that cannot be read is reported where it is read itself."""
-    try:
-        return [(key.text, node) for root in template_documents(file.data) for key, node in root.members]
-    except UnreadableError:
-        return []
+_MOST_ITEMS: Final = 200  # of a loop
 
 
 class Ansible:
@@ -163,40 +40,27 @@ class Ansible:
     def accepts(self, file: SourceFile) -> bool:
         if _TEMPLATE.fullmatch(file.path.lower()):
             return Compose().accepts(file) or Kubernetes().accepts(file)
-        if not file.path.endswith(_SUFFIXES):
+        if not file.path.endswith(SUFFIXES):
             return False
-        if _VARIABLES.search(file.path) and b"OLLAMA_" in file.data:
+        if VARIABLES.search(file.path) and b"OLLAMA_" in file.data:
             return True
         return _SIGN.search(file.data) is not None and _IS_PLAY.search(file.data) is not None
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
-        scope = _Scope(file, tree)
+        scope = Scope(Definitions(file, tree))
         if _TEMPLATE.fullmatch(file.path.lower()):
             source = Compose() if Compose().accepts(file) else Kubernetes()
             for subject in source.read(file, tree):
-                yield _filled(subject, scope)
+                yield filled(subject, scope)
             return
         for root in file_documents(file):
-            if root.is_mapping and _VARIABLES.search(file.path):
+            if root.is_mapping and VARIABLES.search(file.path):
                 yield from _environments(root, scope)
             else:
                 yield from _tasks(root, scope)
 
 
-def _filled(subject: Subject, scope: _Scope) -> Subject:
-    """The subject with what the role says of the expressions in its values."""
-    for key, setting in subject.settings.items():
-        if isinstance(setting.value, Unknown) and "{{" in setting.written:
-            new = scope.resolved(setting, setting.written.strip("'\""))
-            if key == MEMORY_LIMIT and isinstance(new.value, str):
-                size = bytes_of(new.value)
-                new.value = Unknown(f"{new.value} is no size") if size is None else size
-            if new.is_known and key != GPU_COUNT:
-                subject.settings[key] = new
-    return subject
-
-
-def _environments(root: Node, scope: _Scope) -> Iterator[Subject]:
+def _environments(root: Node, scope: Scope) -> Iterator[Subject]:
     """Maps of variables that are a server's by their names; what else its unit or container sets is not known."""
     for key, box in root.members:
         if not _IS_ENVIRONMENT.fullmatch(key.text) or not (box.is_mapping or box.is_sequence):
@@ -211,13 +75,13 @@ def _environments(root: Node, scope: _Scope) -> Iterator[Subject]:
         yield subject
 
 
-def _add_variables(subject: Subject, found: list[Assignment], file: SourceFile, scope: _Scope) -> None:
+def _add_variables(subject: Subject, found: list[Assignment], file: SourceFile, scope: Scope) -> None:
     for assigned in found:
         if is_variable(assigned.name):
             subject.add(scope.setting(assigned.name, assigned, file))
 
 
-def _tasks(root: Node, scope: _Scope) -> Iterator[Subject]:
+def _tasks(root: Node, scope: Scope) -> Iterator[Subject]:
     stack = [(item, scope) for item in reversed(root.items)]
     while stack:
         task, outer = stack.pop()
@@ -230,7 +94,7 @@ def _tasks(root: Node, scope: _Scope) -> Iterator[Subject]:
             stack += [(item, inner) for item in reversed(box.items)] if box is not None else []
 
 
-def _task(task: Node, scope: _Scope) -> Iterator[Subject]:
+def _task(task: Node, scope: Scope) -> Iterator[Subject]:
     label = task.text_at("name")
     for key, options in task.members:
         module = key.text.rpartition(".")[2]
@@ -241,16 +105,29 @@ def _task(task: Node, scope: _Scope) -> Iterator[Subject]:
             subject = _container(key, options, address, scope)
             if subject is not None:
                 yield subject
-        elif module in _WRITERS:
-            content, path = _WRITERS[module]
-            where = options.text_at(path) or options.text_at("dest")
-            yield from _written(options.get(content), where, address, scope)
+        elif module in WRITERS:
+            for inner in _each(task, scope):
+                yield from written_servers(key, options, address, inner)
         else:
             for subject in _embedded(module, options, address, scope):
-                yield _filled(subject, scope)
+                yield filled(subject, scope)
 
 
-def _container(key: Node, options: Node, address: str, scope: _Scope) -> Subject | None:
+def _each(task: Node, scope: Scope) -> list[Scope]:
+    """The scope of each turn of a task's loop, where its items are known; one that has no item otherwise."""
+    loop = task.get("loop") or task.get("with_items")
+    if loop is None:
+        return [scope]
+    match = EXPRESSION.fullmatch(loop.text.strip())
+    found = Found(loop, scope.file) if match is None else scope.find(match["name"])
+    items = found.node.items if isinstance(found, Found) else []
+    if not isinstance(found, Found) or not 0 < len(items) <= _MOST_ITEMS:
+        return [scope]
+    name = task.text_at("loop_control", "loop_var") or "item"
+    return [scope.having({name: Found(item, found.file)}) for item in items]
+
+
+def _container(key: Node, options: Node, address: str, scope: Scope) -> Subject | None:
     file = scope.file
     image = options.get("image")
     if image is None or not image.is_scalar:
@@ -271,10 +148,7 @@ def _container(key: Node, options: Node, address: str, scope: _Scope) -> Subject
     _add_environment(subject, options.get("env"), scope)
     memory = options.get("memory") or options.at("limits", "memory")
     if memory is not None and memory.is_scalar and not memory.is_null:
-        limit = _scalar(MEMORY_LIMIT, memory, scope)
-        if isinstance(limit.value, str):
-            size = bytes_of(limit.value)
-            limit.value = Unknown(f"{limit.value} is no size") if size is None else size
+        limit = sized(_scalar(MEMORY_LIMIT, memory, scope))
         if limit.value != 0:
             subject.add(limit)
     _add_gpus(subject, options.get("device_requests"), scope)
@@ -283,11 +157,11 @@ def _container(key: Node, options: Node, address: str, scope: _Scope) -> Subject
     return subject
 
 
-def _scalar(key: str, node: Node, scope: _Scope) -> Setting:
+def _scalar(key: str, node: Node, scope: Scope) -> Setting:
     return scope.setting(key, of_node(key, node), scope.file)
 
 
-def _add_environment(subject: Subject, box: Node | None, scope: _Scope) -> None:
+def _add_environment(subject: Subject, box: Node | None, scope: Scope) -> None:
     """Adds a container's variables, which may be a variable that holds a map of them."""
     if box is None or box.is_null:
         return
@@ -295,21 +169,19 @@ def _add_environment(subject: Subject, box: Node | None, scope: _Scope) -> None:
         _add_variables(subject, list(assignments(box)), scope.file, scope)
         subject.insertion = insertion(box, scope.file)
         return
-    match = _EXPRESSION.fullmatch(box.text.strip())
-    found = (
-        scope.find(match["name"]) if match is not None else Unknown(f"{excerpt(box.text)} is filled in by a template")
-    )
-    if isinstance(found, Unknown):
-        subject.unknown = found
-    elif not found.node.is_scalar:
-        names = list(assignments(found.node))
-        _add_variables(subject, names, found.file, scope)
-        for setting in subject.settings.values():
-            if setting.file is found.file and setting.key not in (IMAGE, MEMORY_LIMIT) and match is not None:
-                setting.origin = setting.origin or f"{match['name']} in {found.file.path}"
+    match = EXPRESSION.fullmatch(box.text.strip())
+    found = scope.find(match["name"]) if match is not None else None
+    if match is None or not isinstance(found, Found) or found.node.is_scalar:
+        otherwise = Unknown(f"{excerpt(box.text)} is filled in by a template")
+        subject.unknown = found if isinstance(found, Unknown) else otherwise
+        return
+    _add_variables(subject, list(assignments(found.node)), found.file, scope)
+    for setting in subject.settings.values():
+        if setting.file is found.file and setting.key not in (IMAGE, MEMORY_LIMIT):
+            setting.origin = setting.origin or f"{match['name']} in {found.file.path}"
 
 
-def _add_gpus(subject: Subject, requests: Node | None, scope: _Scope) -> None:
+def _add_gpus(subject: Subject, requests: Node | None, scope: Scope) -> None:
     for device in requests.items if requests is not None else ():
         ids, count = device.get("device_ids"), device.get("count")
         if ids is not None and ids.items:
@@ -323,35 +195,12 @@ def _add_gpus(subject: Subject, requests: Node | None, scope: _Scope) -> None:
         return
 
 
-def _written(content: Node | None, path: str, address: str, scope: _Scope) -> Iterator[Subject]:
-    """The servers in a text that a task writes to a file."""
-    block = content.block if content is not None else None
-    if block is None:
-        return
-    data, offset = block
-    if b"[Service]" in data or b"[Container]" in data:
-        from ollama_policy.sources.systemd import read_unit  # noqa: PLC0415 - few tasks write units
-
-        subjects = read_unit(data, scope.file, offset, address, path=path)
-    elif path.endswith(_SUFFIXES):
-        roots = template_documents(data, offset)
-        subjects = (
-            subject
-            for root in roots
-            for subject in (*services_subjects(root, scope.file, scope.tree), *_manifests(root, scope))
-        )
-    else:
-        return
-    for subject in subjects:
-        yield _filled(subject, scope)
-
-
-def _manifests(root: Node, scope: _Scope) -> Iterator[Subject]:
+def _manifests(root: Node, scope: Scope) -> Iterator[Subject]:
     for item in objects(root):
         yield from object_subjects(item, scope.file, scope.tree)
 
 
-def _embedded(module: str, options: Node, address: str, scope: _Scope) -> Iterator[Subject]:
+def _embedded(module: str, options: Node, address: str, scope: Scope) -> Iterator[Subject]:
     """The servers in what a task hands to another tool."""
     if module in ("docker_compose", "docker_compose_v2"):
         definition = options.get("definition")

@@ -22,18 +22,18 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
+from ollama_policy.sources.compose_include import CANONICAL, Includes, Missing, has_include
 from ollama_policy.sources.compose_interpolation import Lookup, interpolated
 from ollama_policy.sources.containers import Role, command_text, is_variable, role
 from ollama_policy.sources.env_files import Dialect, read_assignments
-from ollama_policy.sources.sizes import bytes_of
+from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
-from ollama_policy.sources.yaml_environment import Assignment, assignments, insertion, of_node, written
+from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
 from ollama_policy.sources.yaml_nodes import Node
 from ollama_policy.sources.yaml_templates import file_documents, template_documents
 
 _SIGN: Final = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?services[\"']?[ \t]*:", re.MULTILINE)
 _OTHERS: Final = re.compile(rb"^(?:apiVersion|jobs|stages)[ \t]*:", re.MULTILINE)
-_CANONICAL: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _SUFFIXES: Final = (".yaml", ".yml")
 _MAX_EXTENDED: Final = 16
 # How yaml.v3, which compose reads with, takes a plain scalar (its resolve.go).
@@ -50,6 +50,7 @@ class _Layer:
     file: SourceFile
     origin: str = ""
     is_shared: bool = False  # others may build on it too
+    lookup: Lookup | None = None  # where it is included, with an environment of its own
 
 
 @dataclass(slots=True)
@@ -79,18 +80,30 @@ class Compose:
 
     def accepts(self, file: SourceFile) -> bool:
         name = file.path.rpartition("/")[2].lower()
-        if _SIGN.search(file.data) is None or name.startswith("values"):
+        if name.startswith("values"):
             return False
+        if _SIGN.search(file.data) is None:
+            return name in CANONICAL and has_include(file)
         return "compose" in name or _OTHERS.search(file.data) is None
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         for root in file_documents(file):
             yield from services_subjects(root, file, tree)
+            if root.get("include") is not None:
+                yield from _not_seen(root, file, tree)
+
+
+def _not_seen(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+    """What a file includes and the tree does not hold: there may be servers in it."""
+    for entry in Includes(tree).entries(root, file):
+        if isinstance(entry, Missing):
+            address, span = f"include {excerpt(entry.node.text)}", entry.node.span
+            yield Subject(Kind.SERVER, address, file, span, Style.YAML, unknown=entry.unknown)
 
 
 def services_subjects(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
     """The servers of a compose model, which may stand inside another file."""
-    reader = _Reader(file, tree, _dot_env(file, tree))
+    reader = _Reader(file, tree)
     services = root.get("services")
     for key, service in services.members if services is not None else ():
         subject = reader.server(root, key, service) if service.is_mapping else None
@@ -98,25 +111,17 @@ def services_subjects(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subj
             yield subject
 
 
-def _dot_env(file: SourceFile, tree: Tree) -> Lookup:
-    """Looks names up in the `.env` beside the file, read when first asked."""
-    known: dict[str, Setting] | None = None
-
-    def lookup(name: str) -> Setting | None:
-        nonlocal known
-        if known is None:
-            found = tree.sibling(file, ".env")
-            known = {} if found is None else {setting.key: setting for setting in read_assignments(found.data, found)}
-        return known.get(name)
-
-    return lookup
-
-
-@dataclass(frozen=True, slots=True)
 class _Reader:
-    file: SourceFile
-    tree: Tree
-    lookup: Lookup
+    def __init__(self, file: SourceFile, tree: Tree) -> None:
+        self.file = file
+        self.tree = tree
+        self.includes = Includes(tree)
+        self.lookup = self.includes.environment_of(file)
+
+    def _at(self, layer: _Layer, path: str) -> SourceFile | None:
+        """The file at a path that a layer names."""
+        use = self.includes.use_of(self.file) if layer.file is self.file else None
+        return self.tree.sibling(layer.file, path if use is None else posixpath.join(use.folder, path))
 
     def server(self, root: Node, key: Node, service: Node) -> Subject | None:
         """The server that a service is, if it is one."""
@@ -155,14 +160,18 @@ class _Reader:
                 stack.unknown = Unknown(f"it extends {other}{where}")
             elif (base[1].path, other) not in seen and len(seen) < _MAX_EXTENDED:
                 origin = f"extends {other}" + (f" in {path}" if path else "")
-                self._add(stack, _Layer(base[2], base[1], origin, is_shared=True), base[0], other, seen)
+                lookup = layer.lookup if path or base[1] is layer.file else self.includes.environment_of(base[1])
+                self._add(stack, _Layer(base[2], base[1], origin, True, lookup), base[0], other, seen)
         stack.layers.append(layer)
 
     def _base(self, layer: _Layer, root: Node, name: str, path: str) -> tuple[Node, SourceFile, Node] | None:
         if not path:
             service = root.at("services", name)
-            return None if service is None or not service.is_mapping else (root, layer.file, service)
-        other = self.tree.sibling(layer.file, path)
+            if service is not None and service.is_mapping:
+                return root, layer.file, service
+            included = self.includes.files_of(layer.file) if root.get("include") is not None else []
+            return next((found for other in included if (found := self._service_in(other, name)) is not None), None)
+        other = self._at(layer, path)
         return None if other is None else self._service_in(other, name)
 
     def _service_in(self, file: SourceFile, name: str) -> tuple[Node, SourceFile, Node] | None:
@@ -187,11 +196,10 @@ class _Reader:
         if not any(map(is_variable, names)) and has_limit is None and service.get("env_file") is None:
             return False
         own = stack.layers[:]
-        for file in self._beside(name):
+        for file, is_automatic in self._below(name):
             found = self._service_in(file, name)
             if found is None or all(found[2].get(key) is None for key in ("image", "build")):
                 continue
-            is_automatic = self.file.path in _override_paths(file.path)
             if is_automatic and any(other.path == file.path for other in self.tree.files(_SUFFIXES)):
                 return False
             stack.layers = []
@@ -201,6 +209,19 @@ class _Reader:
             return True
         return False
 
+    def _below(self, name: str) -> Iterator[tuple[SourceFile, bool]]:
+        """The files that may have a service below this one's, and whether compose lays this one over it by itself."""
+        use = self.includes.use_of(self.file)
+        for file in use.below if use is not None else ():
+            yield file, True
+        for file in self._beside(name):
+            yield file, self.file.path in _override_paths(file.path)
+        for file in self.tree.folder(self.file, _SUFFIXES):
+            is_automatic = self.file.path in _override_paths(file.path)
+            for included in self.includes.files_of(file) if file.path != self.file.path else ():
+                if included.path != self.file.path and name.encode() in included.data:
+                    yield included, is_automatic
+
     def _beside(self, name: str) -> list[SourceFile]:
         """The compose files in the folder that may have a service, those first that compose takes by itself."""
         files = [
@@ -208,17 +229,23 @@ class _Reader:
             for file in self.tree.folder(self.file, _SUFFIXES)
             if file.path != self.file.path and name.encode() in file.data and _SIGN.search(file.data)
         ]
-        return sorted(files, key=lambda file: (file.path.rpartition("/")[2] not in _CANONICAL, file.path))
+        return sorted(files, key=lambda file: (file.path.rpartition("/")[2] not in CANONICAL, file.path))
 
     def _add_override(self, stack: _Stack, name: str) -> None:
-        """Lays over a service what compose itself takes from the override file beside it."""
-        for path in _override_paths(self.file.path):
-            file = self.tree.sibling(self.file, path.rpartition("/")[2])
-            found = None if file is None else self._service_in(file, name)
+        """Lays over a service what compose itself takes from override files, and from what is included with it."""
+        above = [*self._overrides(self.file)]
+        if (use := self.includes.use_of(self.file)) is not None:
+            above += [*use.above, *self._overrides(use.entry.by)]
+        for file in above:
+            found = self._service_in(file, name)
             if found is not None:
-                origin = path.rpartition("/")[2]
+                origin = file.path.rpartition("/")[2]
                 self._add(stack, _Layer(found[2], found[1], origin), found[0], name, set())
-                return
+
+    def _overrides(self, file: SourceFile) -> list[SourceFile]:
+        """The override file that compose takes by itself with a file, if there is one."""
+        paths = (path.rpartition("/")[2] for path in _override_paths(file.path))
+        return [found for path in paths if (found := self.tree.sibling(file, path)) is not None][:1]
 
     # Settings.
 
@@ -226,18 +253,18 @@ class _Reader:
         return self._assigned(of_node(key, node), layer, node)
 
     def _assigned(self, assigned: Assignment, layer: _Layer, node: Node) -> Setting:
-        name, file = assigned.name, layer.file
+        name, file, lookup = assigned.name, layer.file, layer.lookup or self.lookup
         if node.is_filled_in:
             unknown = Unknown(f"{written(assigned, file)} is filled in by a template")
             return Setting(name, unknown, assigned.span, file, layer.origin, is_literal=False)
         if assigned.value is None:
-            found = self.lookup(name)
+            found = lookup(name)
             if found is None:
                 unknown = Unknown(f"${name} is set where compose runs")
                 return Setting(name, unknown, assigned.span, file, layer.origin, is_literal=False)
             return Setting(name, found.value, found.span, found.file, f"${name} in .env", is_literal=False)
         is_literal = assigned.is_literal and not layer.is_shared
-        setting = interpolated(name, assigned.value, assigned.span, file, layer.origin, is_literal, self.lookup)
+        setting = interpolated(name, assigned.value, assigned.span, file, layer.origin, is_literal, lookup)
         if assigned.node is not None and assigned.node.is_plain and setting.value == assigned.node.text:
             setting.value = go_text(assigned.node.text)
         return setting
@@ -264,7 +291,7 @@ class _Reader:
         """Adds what the Dockerfile of a service says; answers an image that stands for what is built."""
         context = build.text if build.is_scalar else build.text_at("context") or "."
         path = posixpath.join(context, build.text_at("dockerfile") or "Dockerfile")
-        file = self.tree.sibling(layer.file, path) if build.get("dockerfile_inline") is None else None
+        file = self._at(layer, path) if build.get("dockerfile_inline") is None else None
         if file is None or build.get("target") is not None:
             subject.unknown = Unknown(f"{path} is not in the tree" if file is None else f"{path} may set more")
             return reference
@@ -307,7 +334,7 @@ class _Reader:
         if isinstance(path, Unknown):
             subject.unknown = Unknown(f"the env file {node.text} is not known")
             return
-        file = self.tree.sibling(layer.file, path)
+        file = self._at(layer, path)
         if file is None:
             subject.unknown = Unknown(f"the env file {path} is not in the tree")
             return
@@ -320,10 +347,7 @@ class _Reader:
         found = stack.last("deploy", "resources", "limits", "memory") or stack.last("mem_limit")
         if found is None or not found[0].is_scalar:
             return
-        setting = self._setting(MEMORY_LIMIT, *found)
-        if isinstance(setting.value, str):
-            size = bytes_of(setting.value)
-            setting.value = Unknown(f"{setting.value} is no size") if size is None else size
+        setting = sized(self._setting(MEMORY_LIMIT, *found))
         if setting.value != 0:  # none
             subject.add(setting)
 
@@ -361,7 +385,7 @@ class _Reader:
 def _override_paths(path: str) -> list[str]:
     """The files that compose lays over one by itself."""
     folder, slash, name = path.rpartition("/")
-    if name not in _CANONICAL:
+    if name not in CANONICAL:
         return []
     stem = name.rpartition(".")[0]
     return [f"{folder}{slash}{stem}.override{suffix}" for suffix in (".yml", ".yaml")]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from ollama_policy import images
 from ollama_policy.settings import (
     GPU_COUNT,
     IMAGE,
@@ -17,11 +18,10 @@ from ollama_policy.settings import (
     Subject,
     Unknown,
 )
-from ollama_policy.sources import images
 from ollama_policy.sources.env_files import Dialect, read_assignments
 from ollama_policy.sources.environment import Lookup, value_of
 from ollama_policy.sources.placed_text import PlacedText, Word
-from ollama_policy.sources.sizes import bytes_of
+from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
 
 # Options without a value (docker run --help, podman run --help); all others take one.
@@ -138,11 +138,7 @@ def _take(subject: Subject, option: str, value: Word, file: SourceFile, lookup: 
             else:
                 subject.unknown = Unknown(f"{name} is put together when it runs")
         case "m" | "memory":
-            setting = value_of(MEMORY_LIMIT, value.text, value.span, file, "", lookup)
-            if isinstance(setting.value, str):
-                size = bytes_of(setting.value)
-                setting.value = Unknown(f"{setting.value} is no size") if size is None else size
-            subject.add(setting)
+            subject.add(sized(value_of(MEMORY_LIMIT, value.text, value.span, file, "", lookup)))
         case "gpus":
             subject.add(Setting(GPU_COUNT, _gpus(value.text), value.span, file, is_literal=False))
         case "name" if value.text.data and b"$" not in value.text.data:

@@ -4,7 +4,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from ollama_policy.sources import images
+from ollama_policy import images
 from ollama_policy.sources.yaml_nodes import Node
 
 _SERVES: Final = re.compile(r"\bollama['\",\s]{1,9}serve\b")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from ollama_policy import images
 from ollama_policy.settings import (
     IMAGE,
     Insertion,
@@ -21,7 +22,6 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources import images
 from ollama_policy.sources.environment import value_of
 from ollama_policy.sources.file_names import ABOUT
 from ollama_policy.sources.placed_text import PlacedText, split_words

@@ -175,35 +175,40 @@ class EnvFiles:
             file.data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UnreadableError(error.start, "bytes that are not UTF-8", "UTF-8") from None
-        yield from own_env_file(file.path, file.data, file, 0)
+        yield from own_env_file(file.path, PlacedText.at(file.data, 0), file)
 
 
 def own_env_file(
-    path: str, data: bytes, file: SourceFile, base_offset: int, filled: re.Pattern[bytes] | None = None
+    path: str,
+    text: PlacedText,
+    file: SourceFile,
+    filled: re.Pattern[bytes] | None = None,
+    *,
+    is_ollamas: bool = False,
 ) -> Iterator[Subject]:
-    """The server that an env file's text at an offset of `file` is for, where its `path` and names say so.
+    """The server that an env file's text is for, where its `path` and names say so. Never raises.
 
-    `filled` finds in a value what the text around it fills in (`$X` in a here-document). Never raises.
+    `filled` finds in a value what the text around it fills in (`$X` in a here-document). `is_ollamas`: it is known
+    otherwise that an Ollama unit reads it.
     """
     stem = _stem(path)
-    if stem is None:
+    if stem is None and not is_ollamas:
         return
-    is_systemd = any(f"{folder}/" in path for folder in _SYSTEMD_FOLDERS)
-    dialect = Dialect.SYSTEMD if is_systemd else Dialect.DOTENV
-    settings = list(read_assignments(data, file, base_offset, dialect))
+    is_systemd = is_ollamas or any(f"{folder}/" in path for folder in _SYSTEMD_FOLDERS)
+    settings = list(assignments(text, file, Dialect.SYSTEMD if is_systemd else Dialect.DOTENV))
     names = {setting.key for setting in settings}
-    is_ollamas = stem == "ollama" and not any(map(_CLIENT.fullmatch, names))
-    if not settings or not (names & SERVER_ONLY or is_ollamas):
+    has_own_name = is_ollamas or (stem == "ollama" and not any(map(_CLIENT.fullmatch, names)))
+    if not settings or not (names & SERVER_ONLY or has_own_name):
         return
-    first, last = settings[0].span.start, _line_end(data, settings[-1].span.end - base_offset)
-    newline = "\r\n" if data[:last].endswith(b"\r") else "\n"
+    first, last = settings[0].span.start, _line_end(file.data, settings[-1].span.end)
+    newline = "\r\n" if file.data[:last].endswith(b"\r") else "\n"
     subject = Subject(
         Kind.SERVER,
         path.rpartition("/")[2],
         file,
-        Span(max(base_offset, file.data.rfind(b"\n", 0, first) + 1), first),
+        Span(max(text.place, file.data.rfind(b"\n", 0, first) + 1), first),
         Style.BARE,
-        insertion=Insertion(base_offset + last - len(newline) + 1, newline, "=", ""),
+        insertion=Insertion(last - len(newline) + 1, newline, "=", ""),
         is_open=True,
     )
     for setting in settings:

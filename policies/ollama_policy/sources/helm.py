@@ -2,16 +2,21 @@
 
 The Ollama chart (otwld/ollama-helm) reads `extraEnv`, `image`, `resources` and `ollama.gpu` from its top; most other
 charts read `env` beside `image: {repository, tag}`. Whether a chart reads a value at all is not asked here.
+
+Files such as `values-prod.yaml` are laid over the `values.yaml` beside them, or that of the chart whose folder they are
+in: maps are merged, all else takes the place of what is below, and null takes it away (helm's chartutil/coalesce.go).
+Where such a file says nothing, the one below speaks for itself.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from ollama_policy import images
 from ollama_policy.settings import (
     GPU_COUNT,
     IMAGE,
+    MEMORY_LIMIT,
     Kind,
     Setting,
     SourceFile,
@@ -21,7 +26,6 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources import images
 from ollama_policy.sources.compose import go_text
 from ollama_policy.sources.containers import Role, command_text, is_variable, role
 from ollama_policy.sources.kubernetes import add_limits, scalar_setting, setting_of
@@ -49,16 +53,73 @@ _ENVIRONMENTS: Final = (
 )
 _ENV_FROM: Final = ("envFrom", "extraEnvFrom", "extraEnvVarsSecret", "extraEnvVarsCM")
 _MODEL_KEYS: Final = frozenset(("pull", "run", "create", "clean"))
+_BASES: Final = ("values.yaml", "values.yml")
 _LARGE: Final = re.compile(r"[+-]?[0-9]{7,}")  # Helm holds it as a float: `quote` makes 1.073741824e+09 of it
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+# What a file says of a server, where it says something of it.
+_SAYS: Final = ("image", "resources", "command", "args", *_ENVIRONMENTS, *_ENV_FROM)
+_MAX_UP: Final = 3  # folders between a chart and the values that are laid over its own
+
+
+class _Layers(NamedTuple):
+    """The values at a path: a file's own, and then those that it is laid over, the nearest first."""
+
+    nodes: tuple[tuple[Node, SourceFile], ...]
+
+    @property
+    def own(self) -> "_Layers":
+        return _Layers(self.nodes[:1])
+
+    @property
+    def below(self) -> "_Layers":
+        return _Layers(self.nodes[1:])
+
+    @property
+    def node(self) -> Node:
+        """The uppermost, which is all there is unless it is a mapping."""
+        return self.nodes[0][0]
+
+    @property
+    def file(self) -> SourceFile:
+        return self.nodes[0][1]
+
+    def get(self, key: str) -> "_Layers | None":
+        found: list[tuple[Node, SourceFile]] = []
+        for node, file in self.nodes:
+            inner = node.get(key)
+            if inner is None:
+                continue
+            if inner.is_null or (found and not inner.is_mapping):
+                break
+            found.append((inner, file))
+            if not inner.is_mapping:
+                break
+        return _Layers(tuple(found)) if found else None
+
+    def text_at(self, key: str) -> str:
+        found = self.get(key)
+        return "" if found is None else found.node.text
+
+
+class _Place(NamedTuple):
     """A mapping among the values, its path, and the key that leads to it."""
 
-    node: Node
+    layers: _Layers
     path: tuple[str, ...] = ()
     key: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        return self.layers.node
+
+
+class _Below(NamedTuple):
+    """What a values file is laid over. `is_certain`: it has no other use, and need not show whose values it has."""
+
+    layers: tuple[tuple[Node, SourceFile], ...] = ()
+    is_certain: bool = False
+    unknown: Unknown | None = None
 
 
 class Helm:
@@ -73,6 +134,9 @@ class Helm:
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         is_values = _NAME.fullmatch(file.path.rpartition("/")[2].lower()) is not None
         charts = _charts(file, tree) if is_values else frozenset()
+        below = _below(file, tree) if is_values else _Below()
+        if below.layers:
+            charts |= _charts(below.layers[-1][1], tree)
         for root in file_documents(file):
             releases = root.get("releases")
             for release in releases.items if releases is not None else ():
@@ -80,7 +144,41 @@ class Helm:
                 name = release.text_at("name")
                 for values in box.items if box is not None else ():
                     yield from values_subjects(values, file, f"release {name}", _own(release.text_at("chart")))
-            yield from values_subjects(root, file, "values", charts, is_values=is_values)
+            yield from values_subjects(root, file, "values", charts, below.unknown, is_values=is_values, below=below)
+
+
+def _below(file: SourceFile, tree: Tree) -> _Below:
+    """The values that a file is laid over: those beside it, and those of the chart whose folder it is in."""
+    name = file.path.rpartition("/")[2].lower()
+    is_chart = tree.sibling(file, "Chart.yaml") is not None
+    base, is_certain = None, True
+    if name not in _BASES:
+        base, is_certain = _base_in(file, "", tree), is_chart and name.startswith("values")
+    if base is None and not is_chart:
+        base, is_certain = _base_above(file, tree), True
+    if base is None:
+        return _Below()
+    try:
+        roots = template_documents(base.data)
+    except UnreadableError:
+        return _Below(unknown=Unknown(f"{base.path}, which it is laid over, cannot be read"))
+    further = _below(base, tree)
+    return _Below((*((root, base) for root in roots[:1]), *further.layers), is_certain, further.unknown)
+
+
+def _base_in(file: SourceFile, folder: str, tree: Tree) -> SourceFile | None:
+    return next((found for name in _BASES if (found := tree.sibling(file, folder + name)) is not None), None)
+
+
+def _base_above(file: SourceFile, tree: Tree) -> SourceFile | None:
+    """The values of the chart that a file's folder is in, unless it is that of a chart within the chart."""
+    folders = file.path.split("/")[:-1]
+    for up in range(1, min(_MAX_UP, len(folders)) + 1):
+        if folders[-up] == "charts":
+            return None
+        if tree.sibling(file, "../" * up + "Chart.yaml") is not None:
+            return _base_in(file, "../" * up, tree)
+    return None
 
 
 def _own(chart: str) -> frozenset[tuple[str, ...]]:
@@ -115,12 +213,14 @@ def values_subjects(
     unknown: Unknown | None = None,
     *,
     is_values: bool = True,
+    below: _Below | None = None,
 ) -> Iterator[Subject]:
     """The servers that values configure. `charts` are the paths at which values of Ollama's own chart begin.
 
     Where it is not certain that these are values (`is_values`), an image in one text may be a job's or a dependency's.
     """
-    stack = [_Place(root)]
+    below = below or _Below()
+    stack = [_Place(_Layers(((root, file), *below.layers)))]
     shared: set[int] = set()
     while stack:
         place = stack.pop()
@@ -129,72 +229,127 @@ def values_subjects(
                 continue
             shared.add(place.node.id)
         for number, item in enumerate(place.node.items):
-            stack.append(_Place(item, (*place.path, str(number))))
+            stack.append(_Place(_Layers(((item, file),)), (*place.path, str(number))))
         if not place.node.is_mapping:
             continue
-        is_chart = place.path in charts or _is_chart(place.node)
-        if is_chart or (_reference(place.node) and (is_values or place.node.at("image", "repository") is not None)):
-            subject = _subject(place, file, address, is_chart)
+        layers = _of_ollama(place, charts, below, is_values=is_values)
+        if layers is not None:
+            is_chart = place.path in charts or _is_chart(layers)
+            subject = _subject(place._replace(layers=layers), address, is_chart)
             if subject is not None:
                 subject.unknown = subject.unknown or unknown
                 yield subject
-        stack += [_Place(value, (*place.path, key.text), key) for key, value in reversed(place.node.members)]
+        stack += _inner(place)
 
 
-def _is_chart(node: Node) -> bool:
+def _inner(place: _Place) -> Iterator[_Place]:
+    """The places under one, from the last; of a key that is repeated, only the last is laid over anything."""
+    file = place.layers.file
+    below = [({key.text: value for key, value in node.members}, other) for node, other in place.layers.below.nodes]
+    for key, value in reversed(place.node.members):
+        nodes = [(value, file)]
+        for named, other in below if value.is_mapping else ():
+            node = named.pop(key.text, None)
+            if node is not None and not node.is_mapping:
+                break
+            if node is not None:
+                nodes.append((node, other))
+        yield _Place(_Layers(tuple(nodes)), (*place.path, key.text), key)
+
+
+def _of_ollama(place: _Place, charts: frozenset[tuple[str, ...]], below: _Below, *, is_values: bool) -> _Layers | None:
+    """The layers that configure a server of Ollama at a place, where there is one and the file says something of it."""
+
+    def shows(layers: _Layers) -> bool:
+        if place.path in charts or _is_chart(layers):
+            return True
+        image = layers.get("image")
+        return bool(_reference(layers)) and (is_values or (image is not None and image.get("repository") is not None))
+
+    layers = place.layers
+    if not layers.below.nodes or not shows(layers.below):
+        return layers.own if shows(layers.own) else None
+    if not below.is_certain and not shows(layers.own):
+        return None
+    gpu = layers.own.get("ollama")
+    is_said = (gpu is not None and gpu.get("gpu") is not None) or any(map(place.node.get, _SAYS))
+    return layers if is_said else None
+
+
+def _is_chart(layers: _Layers) -> bool:
     """Whether these look like the values of Ollama's own chart, which has `gpu` and `models` under `ollama`."""
-    inside = node.get("ollama")
-    if inside is None or not inside.is_mapping:
+    inside = layers.get("ollama")
+    if inside is None or not inside.node.is_mapping:
         return False
     gpu, models = inside.get("gpu"), inside.get("models")
-    has_models = models is not None and any(key.text in _MODEL_KEYS for key, _ in models.members)
-    return has_models or (gpu is not None and gpu.is_mapping)
+    has_models = models is not None and any(node.get(key) for node, _ in models.nodes for key in _MODEL_KEYS)
+    return has_models or (gpu is not None and gpu.node.is_mapping)
 
 
-def _reference(node: Node) -> str:
+def _reference(layers: _Layers) -> str:
     """The image of Ollama that stands here; empty where none does."""
-    image = node.get("image")
+    image = layers.get("image")
     if image is None:
         return ""
-    reference = image.text if image.is_scalar else image.text_at("repository")
+    reference = image.node.text if image.node.is_scalar else image.text_at("repository")
     return reference if images.is_ollama(reference) else ""
 
 
-def _subject(place: _Place, file: SourceFile, address: str, is_chart: bool) -> Subject | None:
-    node = place.node
-    reference = _reference(node)
-    image = node.get("image")
-    if not reference and image is not None and (image.text or image.text_at("repository")):
+def _subject(place: _Place, address: str, is_chart: bool) -> Subject | None:
+    node, layers = place.node, place.layers
+    reference = _reference(layers)
+    image = layers.get("image")
+    if not reference and image is not None and (image.node.text or image.text_at("repository")):
         return None  # another program's, whatever its values look like
-    command, args = command_text(node.get("command")), command_text(node.get("args"))
+    command, args = (command_text(found.node) if (found := layers.get(key)) else None for key in ("command", "args"))
     what = role(reference or "ollama", command, args)
     if what is Role.OTHER:
         return None
     where = ".".join(filter(None, (address, *place.path)))
-    subject = Subject(Kind.SERVER, where, file, _span(place), Style.YAML)
+    subject = Subject(Kind.SERVER, where, layers.file, _span(place), Style.YAML)
     if what is Role.UNSURE:
         subject.unknown = Unknown(f"{(command or args or '').strip()} decides what runs")
-    _add_image(subject, image, file, is_chart)
-    keys = _OLLAMA_ENVIRONMENTS if is_chart else _ENVIRONMENTS
-    for key in keys:
-        box = node.get(key)
-        if box is None or not (box.is_mapping or box.is_sequence):
-            continue
-        for assigned in assignments(box):
-            if is_variable(assigned.name):
-                subject.add(_variable(assigned, file, is_map=box.is_mapping))
-        if not node.holds_actions:
-            subject.insertion = subject.insertion or insertion(box, file)
+    _add_image(subject, image, is_chart)
+    for key in _OLLAMA_ENVIRONMENTS if is_chart else _ENVIRONMENTS:
+        box = layers.get(key)
+        for part, file in reversed(box.nodes) if box is not None else ():
+            _add_variables(subject, part, file)
+            if file is layers.file and not node.holds_actions:
+                subject.insertion = subject.insertion or insertion(part, file)
     for key in _ENV_FROM:
-        more = node.get(key)
-        if more is not None and (more.items or more.members or (more.is_scalar and more.text)):
+        more = layers.get(key)
+        if more is not None and (more.node.items or more.node.members or (more.node.is_scalar and more.node.text)):
             subject.unknown = Unknown(f"{key} may set more")
-    add_limits(subject, node.get("resources"), file)
+    resources = layers.get("resources")
+    for part, file in reversed(resources.nodes) if resources is not None else ():
+        _add_limits(subject, part, file)
     if is_chart and GPU_COUNT not in subject.settings:
-        _add_gpus(subject, node.at("ollama", "gpu"), file)
-    if node.holds_actions:
+        inside = layers.get("ollama")
+        _add_gpus(subject, inside.get("gpu") if inside is not None else None)
+    if any(part.holds_actions for part, _ in layers.nodes):
         subject.unknown = subject.unknown or Unknown("a template decides what is there")
     return subject
+
+
+def _add_variables(subject: Subject, box: Node, file: SourceFile) -> None:
+    """Adds what a layer says, over what those below it do."""
+    of_layer: set[str] = set()
+    for assigned in assignments(box):
+        if not is_variable(assigned.name):
+            continue
+        if assigned.name not in of_layer:
+            subject.settings.pop(assigned.name, None)
+        of_layer.add(assigned.name)
+        subject.add(_variable(assigned, file, is_map=box.is_mapping))
+
+
+def _add_limits(subject: Subject, resources: Node, file: SourceFile) -> None:
+    limits = resources.get("limits")
+    if limits is not None:
+        names = [MEMORY_LIMIT if key.text == "memory" else GPU_COUNT for key, _ in limits.members]
+        for name in [MEMORY_LIMIT, GPU_COUNT] if limits.is_null else names:
+            subject.settings.pop(name, None)
+    add_limits(subject, resources, file)
 
 
 def _span(place: _Place) -> Span:
@@ -207,20 +362,19 @@ def _span(place: _Place) -> Span:
     return place.node.own_members[0][0].span if place.node.own_members else place.node.span
 
 
-def _add_image(subject: Subject, image: Node | None, file: SourceFile, is_chart: bool) -> None:
+def _add_image(subject: Subject, image: _Layers | None, is_chart: bool) -> None:
     """Adds the image, where its version is said: the one that a chart takes otherwise is not known here."""
     if image is None:
         return
-    if image.is_scalar:
-        if not image.is_null:
-            subject.add(scalar_setting(IMAGE, image, file))
+    if image.node.is_scalar:
+        subject.add(scalar_setting(IMAGE, image.node, image.file))
         return
     repository, tag, digest = image.text_at("repository"), image.text_at("tag"), image.text_at("digest")
     repository = repository or (_CHARTS_IMAGE if is_chart else "")
-    node = image.get("tag") if tag else image.get("digest")
-    if not images.is_ollama(repository) or node is None or not (tag or digest):
+    version = image.get("tag") if tag else image.get("digest")
+    if not images.is_ollama(repository) or version is None or not (tag or digest):
         return
-    setting = scalar_setting(IMAGE, node, file)
+    setting = scalar_setting(IMAGE, version.node, version.file)
     if setting.is_known:
         registry = image.text_at("registry")
         setting.value = "".join(
@@ -252,16 +406,15 @@ def _variable(assigned: Assignment, file: SourceFile, *, is_map: bool) -> Settin
     return setting
 
 
-def _add_gpus(subject: Subject, gpu: Node | None, file: SourceFile) -> None:
-    if gpu is None or gpu.text_at("enabled").lower() != "true":
+def _add_gpus(subject: Subject, gpu: _Layers | None) -> None:
+    enabled = gpu.get("enabled") if gpu is not None else None
+    if gpu is None or enabled is None or enabled.node.text.lower() != "true":
         return
     number = gpu.get("number")
     if number is None:
-        enabled = gpu.get("enabled")
-        assert enabled is not None
-        subject.add(Setting(GPU_COUNT, 1, enabled.span, file, "the chart's default", is_literal=False))
-    elif number.is_scalar and number.text.isdecimal() and len(number.text) < 4:
-        subject.add(Setting(GPU_COUNT, int(number.text), number.span, file))
+        subject.add(Setting(GPU_COUNT, 1, enabled.node.span, enabled.file, "the chart's default", is_literal=False))
+    elif number.node.is_scalar and number.node.text.isdecimal() and len(number.node.text) < 4:
+        subject.add(Setting(GPU_COUNT, int(number.node.text), number.node.span, number.file))
 
 
 # Releases that are objects of their own.

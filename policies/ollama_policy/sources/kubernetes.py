@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ollama_policy import images
 from ollama_policy.settings import (
     GPU_COUNT,
     IMAGE,
@@ -21,10 +22,9 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources import images
 from ollama_policy.sources.containers import Role, command_text, is_variable, role
 from ollama_policy.sources.env_files import Dialect, read_assignments
-from ollama_policy.sources.sizes import quantity_of
+from ollama_policy.sources.sizes import quantity_of, sized
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import Assignment, assignments, insertion, of_node, written
 from ollama_policy.sources.yaml_nodes import Node
@@ -128,11 +128,7 @@ def add_limits(subject: Subject, resources: Node | None, file: SourceFile) -> No
         if not node.is_scalar or node.is_null:
             continue
         if key.text == "memory":
-            setting = scalar_setting(MEMORY_LIMIT, node, file)
-            if isinstance(setting.value, str):
-                size = quantity_of(setting.value)
-                setting.value = Unknown(f"{setting.value} is no quantity") if size is None else size
-            subject.add(setting)
+            subject.add(sized(scalar_setting(MEMORY_LIMIT, node, file), quantity_of))
         elif _GPUS.fullmatch(key.text):
             setting = scalar_setting(GPU_COUNT, node, file)
             if isinstance(setting.value, str):

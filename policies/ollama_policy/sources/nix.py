@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ollama_policy import images
 from ollama_policy.settings import (
     IMAGE,
     MEMORY_LIMIT,
@@ -22,7 +23,7 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources import grammars, images
+from ollama_policy.sources import grammars
 from ollama_policy.sources.sizes import bytes_of
 from ollama_policy.sources.source import Tree
 

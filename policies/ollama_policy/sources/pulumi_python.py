@@ -19,6 +19,7 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
+from ollama_policy.sources.configured_values import ConfiguredValues
 from ollama_policy.sources.python_values import Call, Expression, Program, Run, UndecidedError
 from ollama_policy.sources.source import Tree
 
@@ -39,7 +40,7 @@ class PulumiPython:
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         try:
-            yield from _Reader(file).subjects()
+            yield from _Reader(file, tree).subjects()
         except RecursionError:
             raise UnreadableError(0, "expressions nested too deeply") from None
 
@@ -50,11 +51,12 @@ def address_of(resource_name: str) -> str:
 
 
 class _Reader:
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: SourceFile, tree: Tree) -> None:
         self._file = file
+        self._configured = ConfiguredValues(file, tree)
         mark = 3 if file.data.startswith(b"\xef\xbb\xbf") else 0
         self._lines = [mark, *(end.end() for end in _LINE_END.finditer(file.data, mark))]
-        self._program = Program(self._parsed())
+        self._program = Program(self._parsed(), self._configured.expression)
 
     def _parsed(self) -> ast.Module:
         try:
@@ -149,10 +151,12 @@ class _Reader:
                 at = end
         except UndecidedError as error:
             value = Unknown(str(error))
+        origin = "" if is_own and at is expression.node else _one_line(ast.unparse(expression.node))
+        if (place := self._configured.places.get(at)) is not None:
+            return Setting(key, value, place.span, place.file, origin, is_literal=False)
         span = self._span(at)
         is_prefixed = isinstance(value, str) and self._file.data[span.start : span.start + 1] not in (b'"', b"'")
         is_plain = isinstance(at, ast.Constant) and not is_prefixed
-        origin = "" if is_own and at is expression.node else _one_line(ast.unparse(expression.node))
         return Setting(key, value, span, self._file, origin, is_own and is_plain and at is expression.node)
 
     def _insertion(self, call: ast.Call) -> Insertion | None:

@@ -7,18 +7,19 @@ resources: {chat: {type: ollama:index:Model, properties: {name: llama3, memoryMa
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ollama_policy.settings import Kind, Setting, SourceFile, Span, Style, Subject, Unknown, UnreadableError
 from ollama_policy.sources.plain_nodes import YamlNode, insertion
+from ollama_policy.sources.pulumi_configuration import Configuration, Configured, scalar
 from ollama_policy.sources.pulumi_resources import TYPES, first_unknown, snake
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_nodes import Node, documents
 
 _WORDS: Final = tuple(name.encode() for name in TYPES)
-_STACK_FILE: Final = re.compile(r"(?:.*/)?Pulumi\.[^/]+\.ya?ml")
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_PLAIN_NAME: Final = re.compile(r"[\w:-]+")  # what has a dot is a resource's output
+_NO_TEXT: Final = re.compile(r"true|false|[-+]?[0-9.]+(?:e[-+]?[0-9]+)?", re.IGNORECASE)
 _MAX_DEPTH: Final = 20  # of variables that refer to variables
 _MAX_TEXT: Final = 10_000
 
@@ -43,23 +44,20 @@ class PulumiYaml:
                     yield program.subject(name, resource)
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """A value, and where it is written: at the property itself, or at what that refers to."""
 
     value: Any
     span: Span
     origin: str = ""
+    file: SourceFile | None = None  # where it is another
 
 
 class _Program:
     def __init__(self, root: Node, file: SourceFile, tree: Tree) -> None:
         self._file = file
-        self._tree = tree
         self._variables = _named(root.get("variables"))
-        self._config = {name.rpartition(":")[2]: node for name, node in _named(root.get("configuration")).items()}
-        self._config |= {name.rpartition(":")[2]: node for name, node in _named(root.get("config")).items()}
-        self._project = root.text_at("name")
+        self._configuration = Configuration(root, file, tree)
 
     def subject(self, name: Node, resource: Node) -> Subject:
         unit = posixpath.dirname(self._file.path)
@@ -71,11 +69,12 @@ class _Program:
             found = self._evaluated(node, 0)
             is_own = not found.origin and not node.is_shared and node.is_scalar and node.style not in ("|", ">")
             is_literal = is_own and found.span.start < found.span.end and not isinstance(found.value, Unknown)
-            subject.add(Setting(snake(key.text), found.value, found.span, self._file, found.origin, is_literal))
+            at = found.file or self._file
+            subject.add(Setting(snake(key.text), found.value, found.span, at, found.origin, is_literal))
         if not properties.is_mapping:
             subject.unknown = Unknown("the properties are no mapping")
         elif not properties.is_shared and (place := insertion(YamlNode(properties), self._file.data, Style.YAML)):
-            subject.insertion = replace(place, is_camel_case=True)
+            subject.insertion = place._replace(is_camel_case=True)
         return subject
 
     def _evaluated(self, node: Node, depth: int) -> _Value:
@@ -100,7 +99,8 @@ class _Program:
             if whole[1] is None:
                 return _Value("${", node.span, text)
             found = self._referred(whole[1].strip(), depth)
-            return _Value(found.value, node.span if isinstance(found.value, Unknown) else found.span, text)
+            is_unknown = isinstance(found.value, Unknown)
+            return _Value(found.value, node.span, text) if is_unknown else found._replace(origin=text)
         parts, at = [], 0
         for reference in _REFERENCE.finditer(text):
             parts.append(text[at : reference.start()])
@@ -118,29 +118,23 @@ class _Program:
             return _Value(Unknown(f"{name} refers to itself"), nowhere)
         if (variable := self._variables.get(name)) is not None:
             return self._evaluated(variable, depth + 1)
-        if (declared := self._config.get(name)) is None:
-            return _Value(Unknown(f"{name} is only known at deployment"), nowhere)
-        default = declared if declared.is_scalar else declared.get("value") or declared.get("default")
-        if default is None or not default.is_scalar or default.is_null:
-            return _Value(Unknown(f"configuration value {name} is only known at deployment"), nowhere)
-        if (other := self._stack_with_another(name, default.value)) is not None:
-            return _Value(Unknown(f"configuration value {name} is {default.text:.60} unless {other} is used"), nowhere)
-        return _Value(default.value, default.span)
+        namespace, _, key = name.rpartition(":")
+        found = self._configuration.value(key, namespace) if _PLAIN_NAME.fullmatch(name) else None
+        if isinstance(found, Configured):
+            return _configured(key, found)
+        return _Value(found or Unknown(f"{name} is only known at deployment"), nowhere)
 
-    def _stack_with_another(self, name: str, value: Any) -> str | None:
-        """The path of a stack's configuration beside the program that gives a name another value."""
-        for file in self._tree.folder(self._file, (".yaml", ".yml")):
-            if _STACK_FILE.fullmatch(file.path) is None or name.encode() not in file.data:
-                continue
-            try:
-                roots = documents(file.data)
-            except UnreadableError:
-                return file.path
-            for root in roots:
-                given = root.at("config", f"{self._project}:{name}")
-                if given is not None and (not given.is_scalar or given.value != value):
-                    return file.path
-        return None
+
+def _configured(name: str, found: Configured) -> _Value:
+    """A configuration value, of the type that the project declares, or that it looks to have."""
+    node = found.node
+    try:
+        value = scalar(node) if node.is_scalar else node.value
+    except UnreadableError as error:
+        value = Unknown(f"configuration value {name} cannot be read: {error}")
+    if isinstance(value, str) and not node.is_plain and found.type.lower() != "string" and _NO_TEXT.fullmatch(value):
+        value = Unknown(f"configuration value {name} is {found.written}, and its type is not declared")
+    return _Value(value, node.span, file=found.file)
 
 
 def _named(node: Node | None) -> dict[str, Node]:

@@ -9,7 +9,7 @@ f-strings, conditionals over known tests, loops over literals. All else is an Un
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +22,10 @@ _MAX_RUNS: Final = 256
 _MAX_WHOLE: Final = 2**63
 _READERS: Final = frozenset("get items keys values copy index count format join".split())
 _SAFE_CALLS: Final = frozenset("dict list tuple set len sorted enumerate range zip print str repr isinstance".split())
+_CONFIGURATIONS: Final = frozenset(("pulumi.Config", "pulumi.config.Config"))
+_OF_CONFIGURATION: Final = frozenset(
+    f"{how}{kind}" for how in ("get", "require") for kind in ("", "_bool", "_int", "_float", "_object")
+)
 _ENUMERATIONS: Final = {"".join(map(str.capitalize, name.split("_"))): choices for name, choices in CHOICES.items()}
 
 
@@ -75,6 +79,10 @@ class Binding:
     why: str = ""
 
 
+Lookup = Callable[[str, str, str, ast.Call], ast.expr | None]
+"""What a value of `pulumi.Config` is: its bag (empty for the project's own), its name, what it is read as (`int`; empty
+for text) and the call. None: it is not set. Raises UndecidedError."""
+
 Where = tuple[Loop | Condition, ...]
 Run = Mapping[Loop, Expression]
 
@@ -91,8 +99,9 @@ class Call:
 class Program:
     """A module's names and calls. Raises RecursionError on no input: its own walks are loops."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, configured: Lookup | None = None) -> None:
         self.module = Scope(None)
+        self._configured = configured
         self.calls: list[Call] = []
         self.classes: list[tuple[ast.ClassDef, Scope]] = []
         self._changed: set[str] = set()  # names of containers that something may have changed
@@ -373,6 +382,10 @@ class Program:
                 box = self.follow(Expression(node.value, scope), run, depth)
                 if isinstance(box.node, ast.Dict | ast.List | ast.Tuple):
                     return self._element(box, self.value(Expression(node.slice, scope), run, depth))
+            case ast.Call(func=ast.Attribute(attr=str(method), value=of), args=[key, *_]) if (
+                method in _OF_CONFIGURATION and (bag := self._bag(Expression(of, scope), run, depth)) is not None
+            ):
+                return self._of_configuration(node, bag, self.value(Expression(key, scope), run, depth), scope)
             case ast.Call(func=ast.Attribute(attr="get", value=of), args=[key, *rest], keywords=[]) if len(rest) <= 1:
                 return self._of_get(Expression(of, scope), Expression(key, scope), rest, run, depth)
             case ast.Attribute():
@@ -399,6 +412,7 @@ class Program:
                 f"{name} comes from {binding.imported.rpartition('.')[0]}" if binding.imported else binding.why
             )
         if (element := run.get(binding.loop)) is None:
+            self._look_for_configuration(binding.loop, run, depth)
             raise UndecidedError(f"{name} changes in the loop on line {binding.loop.line}")
         for index in binding.path:
             element = self.follow(element, run, depth)
@@ -406,6 +420,14 @@ class Program:
                 raise UndecidedError(f"{name} is unpacked in the loop on line {binding.loop.line}")
             element = self._element(element, index)
         return element
+
+    def _look_for_configuration(self, loop: Loop, run: Run, depth: int) -> None:
+        """Raises UndecidedError where a configuration value is why a loop is not known: that one can be mended."""
+        try:
+            self._elements(loop.over, run, depth)
+        except UndecidedError as error:
+            if str(error).startswith("configuration value "):
+                raise
 
     def _of_choice(self, node: ast.BoolOp, scope: Scope, run: Run, depth: int) -> Expression:
         is_or = isinstance(node.op, ast.Or)
@@ -436,6 +458,32 @@ class Program:
             if isinstance(at, ast.Constant) and at.value == name:
                 return Expression(item, box.scope)
         return Expression(default[0] if default else ast.copy_location(ast.Constant(None), key.node), key.scope)
+
+    def _bag(self, holder: Expression, run: Run, depth: int) -> str | None:
+        """The name of what should be a `pulumi.Config`, empty for the project's own; None where it is none of these."""
+        if self._configured is None:
+            return None
+        try:
+            call = self.follow(holder, run, depth)
+            if not isinstance(call.node, ast.Call) or self.dotted(call.node.func, call.scope) not in _CONFIGURATIONS:
+                return None
+            names = [*call.node.args, *(keyword.value for keyword in call.node.keywords if keyword.arg == "name")]
+            name = self.value(Expression(names[0], call.scope), run, depth) if names else None
+        except UndecidedError:
+            return None
+        return name or "" if isinstance(name, str | None) else None
+
+    def _of_configuration(self, node: ast.Call, bag: str, name: Any, scope: Scope) -> Expression | None:
+        assert self._configured is not None  # or there would be no bag
+        assert isinstance(node.func, ast.Attribute)
+        how, _, kind = node.func.attr.partition("_")
+        found = self._configured(bag, name, kind, node) if isinstance(name, str) else None
+        if found is None:
+            default = [*node.args[1:], *(keyword.value for keyword in node.keywords if keyword.arg == "default")]
+            if how == "require" or not isinstance(name, str):
+                return None
+            found = default[0] if default else ast.copy_location(ast.Constant(None), node)
+        return Expression(found, scope)
 
     def _element(self, box: Expression, key: Any) -> Expression:
         if isinstance(box.node, ast.Dict):

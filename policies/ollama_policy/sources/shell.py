@@ -327,7 +327,7 @@ def _documents(command: Command, program: str, script: Script, tree: Tree, depth
     elif depth and name.endswith(_SUFFIXES) and document.is_quoted and b"ollama" in body.data.lower():
         yield from _subjects(body, file, tree, depth - 1)
     else:
-        yield from own_env_file(path, body.data, file, body.place, filled)
+        yield from own_env_file(path, body, file, filled)
 
 
 def _address(path: str) -> str:

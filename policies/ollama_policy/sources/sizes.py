@@ -5,7 +5,10 @@ writes quantities: `8Gi` by 1024, `8G` by 1000, `1e9`, `129e6`, `500m` (apimachi
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
+
+from ollama_policy.settings import Setting, Unknown
 
 _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGTPE]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
 _LONGEST: Final = 40
@@ -21,6 +24,14 @@ def bytes_of(text: str) -> int | None:
     if match is None:
         return None
     return int(float(match[1]) * 1024 ** " KMGTPE".index(match[2].upper() or " "))
+
+
+def sized(setting: Setting, read: Callable[[str], int | None] = bytes_of) -> Setting:
+    """The setting of an amount, its text made bytes."""
+    if isinstance(setting.value, str):
+        size = read(setting.value)
+        setting.value = Unknown(f"{setting.value} is no size") if size is None else size
+    return setting
 
 
 def quantity_of(text: str) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from ollama_policy import images
 from ollama_policy.settings import (
     GPU_COUNT,
     IMAGE,
@@ -23,7 +24,6 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources import images
 from ollama_policy.sources.container_command import container_server
 from ollama_policy.sources.env_files import Dialect, read_assignments
 from ollama_policy.sources.environment import SERVER_ONLY, TEMPLATE, value_of

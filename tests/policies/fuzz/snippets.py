@@ -114,6 +114,53 @@ def terraform(random: Random) -> tuple[str, str]:
     return "main.tf", "\n".join(lines) + "\n"
 
 
+def _here_document(text: str, random: Random) -> str:
+    """A text as Terraform may hold it: indented, with a piece of it from elsewhere or on a condition."""
+    lines = text.replace("${", "$${").replace("%{", "%%{").split("\n")
+    for _ in range(random.randint(0, 3)):
+        line = random.randrange(len(lines))
+        at = random.randint(0, len(lines[line]))
+        piece = random.choice(["${var.v}", "${local.l}", "${~ var.v ~}", "${each.key}", "%{ if var.v }", "%{ endif ~}"])
+        lines[line] = lines[line][:at] + piece + lines[line][at:]
+    mark, indent = random.choice([("<<", ""), ("<<-", "    "), ("<<-", "\t")])
+    return f"{mark}EOT\n" + "".join(f"{indent}{line}\n" for line in lines) + "  EOT"
+
+
+def _cloud_init(random: Random) -> str:
+    path, content = random.choice((compose, systemd, shell, env_file))(random)
+    commands = random.choice([["docker", "run", "ollama/ollama"], "ollama serve", shell(random)[1]])
+    whole: Any = {"write_files": [{"path": f"/etc/{path}", "content": content}], "runcmd": [commands]}
+    return "#cloud-config\n" + _yaml(whole, random)
+
+
+def terraform_here_document(random: Random) -> tuple[str, str]:
+    path, text = random.choice((compose, kubernetes, systemd, shell, dockerfile, env_file))(random)
+    text = random.choice([text, _cloud_init(random)])
+    name = random.choice([f'  filename = "${{path.module}}/{path}"', "", "  for_each = var.v", "  count = 2"])
+    return "main.tf", (
+        'variable "v" {\n  default = ' + _hcl(_value(random), random) + "\n}\n"
+        f'resource "local_file" "ollama" {{\n{name}\n  content = {_here_document(text, random)}\n}}\n'
+    )
+
+
+def terraform_helm_release(random: Random) -> tuple[str, str]:
+    values = []
+    for _ in range(random.randint(0, 3)):
+        _, text = helm(random)
+        whole = {"extraEnv": [{"name": name, "value": value} for name, value in _environment(random).items()]}
+        encoded = f"yamlencode({_hcl(whole, random)})"
+        values.append(random.choice([_here_document(text, random) + "\n", encoded, json.dumps(text), "var.v"]))
+    names = ["image.tag", "extraEnv[0].value", "resources.limits.memory", "a.{", "ollama\\\\.gpu", "extraEnv[9]"]
+    sets = [
+        f'  set {{\n    name = "{random.choice(names)}"\n    value = {_hcl(_value(random), random)}\n  }}\n'
+        for _ in range(random.randint(0, 2))
+    ]
+    return "main.tf", (
+        'variable "v" {\n  default = ' + _hcl(_value(random), random) + "\n}\n"
+        f'resource "helm_release" "o" {{\n  chart = "ollama"\n  values = [{", ".join(values)}]\n{"".join(sets)}}}\n'
+    )
+
+
 def terraform_json(random: Random) -> tuple[str, str]:
     return "main.tf.json", _json(
         {"resource": {"ollama_model": {"m": _declaration(random), "n": [_declaration(random)]}}}, random
@@ -369,7 +416,7 @@ def _below(value: Any, random: Random, indent: str) -> str:
 
 
 SNIPPETS: dict[str, tuple[Snippet, ...]] = {
-    "terraform.hcl": (terraform, terraform, terraform_json),
+    "terraform.hcl": (terraform, terraform_here_document, terraform_helm_release, terraform_json),
     "terraform.plan": (plan,),
     "pulumi_json": (preview,),
     "pulumi_python": (program,),

@@ -1,38 +1,15 @@
-"""OLL301 and OLL302, and which version an image is."""
+"""OLL301 and OLL302."""
 
 from typing import Any
 
 import pytest
 
-from ollama_policy.images import Image
 from ollama_policy.rules.leaking_version import LEAKS, LeakingVersion
 from ollama_policy.rules.rule import Target
 from ollama_policy.rules.unpinned_image import UnpinnedImage
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, places, server, written
 
 SHA = "sha256:" + "0" * 64
-
-
-@pytest.mark.parametrize(
-    ("text", "repository", "tag", "digest", "version"),
-    [
-        ("ollama/ollama:0.5.4", "ollama/ollama", "0.5.4", "", (0, 5, 4)),
-        ("ollama/ollama:0.5.4-rocm", "ollama/ollama", "0.5.4-rocm", "", (0, 5, 4)),
-        ("ollama/ollama:v0.33.0-rc2", "ollama/ollama", "v0.33.0-rc2", "", (0, 33, 0)),
-        ("docker.io/ollama/ollama:0.5.4@" + SHA, "docker.io/ollama/ollama", "0.5.4", SHA, (0, 5, 4)),
-        ("r:5000/ollama/ollama", "r:5000/ollama/ollama", "", "", None),
-        ("ollama/ollama", "ollama/ollama", "", "", None),
-        ("ollama/ollama:latest", "ollama/ollama", "latest", "", None),
-        ("ollama/ollama:0.5", "ollama/ollama", "0.5", "", None),
-        ("ollama/ollama:0.5.4.1", "ollama/ollama", "0.5.4.1", "", None),
-        ("me/ollama:1.2.3", "me/ollama", "1.2.3", "", None),
-        ("notollama/ollama:0.5.4", "notollama/ollama", "0.5.4", "", None),
-        ("", "", "", "", None),
-    ],
-)
-def test_images(text: str, repository: str, tag: str, digest: str, version: Any) -> None:
-    image = Image.parse(text)
-    assert (*image, image.version) == (repository, tag, digest, version)
 
 
 @pytest.mark.parametrize(

@@ -61,19 +61,6 @@ def test_where_a_value_is_from_is_said() -> None:
     assert (setting.origin, setting.is_literal) == ("a in roles/llm/defaults/main.yml", False)
 
 
-def test_an_inventory_of_the_tree_may_say_otherwise() -> None:
-    text = container("env: {OLLAMA_A: '{{ a }}'}")
-    subject = only(tasks(text, "a: 24h\n", group_vars__all_DOT_yml="a: 1h\n"))
-    assert subject.settings["OLLAMA_A"].value == Unknown("a is set in group_vars/all.yml too")
-
-
-def test_variables_of_plays_and_tasks_come_first() -> None:
-    play = "- hosts: all\n  vars: {a: 1h, b: 2h}\n  tasks:\n  - vars: {b: 3h}\n    block:\n    - docker_container:\n"
-    text = play + "        image: ollama/ollama\n        env: {OLLAMA_A: '{{ a }}', OLLAMA_B: '{{ b }}'}\n"
-    subject = only(read(Ansible(), "play.yml", text))
-    assert facts(subject) == {**_IMAGE, "OLLAMA_A": ("1h", "1h"), "OLLAMA_B": ("3h", "3h")}
-
-
 @pytest.mark.parametrize(
     "text",
     [

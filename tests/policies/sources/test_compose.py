@@ -279,3 +279,107 @@ def test_a_file_that_does_not_parse_is_refused_at_its_place() -> None:
 )  # fmt: skip
 def test_plain_scalars_are_what_go_prints(plain: str, expected: str) -> None:
     assert go_text(plain) == expected
+
+
+INCLUDED = "services:\n  llm:\n    image: ollama/ollama:${TAG:-1}\n    environment: {OLLAMA_A: '${A:-default}'}\n"
+
+
+@pytest.mark.parametrize(
+    ("include", "others", "expected"),
+    [
+        # Whose variables count.
+        ("[ai/x.yaml]", {}, ("default", "ai/x.yaml")),
+        ("[ai/x.yaml]", {"ai___DOT_env": "A=beside\n"}, ("beside", "ai/.env")),
+        ("[ai/x.yaml]", {"ai___DOT_env": "A=beside\n", "_DOT_env": "A=above\n"}, ("above", ".env")),
+        ("[{path: ai/x.yaml}]", {"ai___DOT_env": "A=beside\n"}, ("beside", "ai/.env")),
+        ("[{path: ai/x.yaml, project_directory: .}]", {"ai___DOT_env": "A=beside\n"}, ("default", "ai/x.yaml")),
+        ("[{path: ai/x.yaml, project_directory: p}]", {"p___DOT_env": "A=project\n"}, ("project", "p/.env")),
+        ("[{path: ai/x.yaml, env_file: e/a.env}]", {"e__a_DOT_env": "A=given\n"}, ("given", "e/a.env")),
+        ("[{path: ai/x.yaml, env_file: [a.env, b.env]}]", {"a_DOT_env": "A=a\n", "b_DOT_env": "A=b\n"}, ("b", "b.env")),
+        ("[{path: ai/x.yaml, env_file: a.env}]", {"a_DOT_env": "B=a\n", "ai___DOT_env": "A=b\n"},
+         ("default", "ai/x.yaml")),
+        ("[{path: ai/x.yaml, env_file: a.env}]", {}, ("the env file a.env is not in the tree", "ai/x.yaml")),
+        ("['${WHERE:-ai}/x.yaml']", {"ai___DOT_env": "A=beside\n"}, ("beside", "ai/.env")),
+        # What is laid over it.
+        ("[{path: [ai/x.yaml, o.yaml]}]", {"o_DOT_yaml": "services: {llm: {environment: [OLLAMA_A=over]}}\n"},
+         ("over", "o.yaml")),
+        ("[ai/x.yaml]", {"compose_DOT_override_DOT_yml": "services: {llm: {environment: [OLLAMA_A=over]}}\n"},
+         ("over", "compose.override.yml")),
+        # Included by what is included.
+        ("[mid/compose.yaml]", {"mid__compose_DOT_yaml": "include: [../ai/x.yaml]\n", "_DOT_env": "A=above\n"},
+         ("default", "ai/x.yaml")),
+        ("[ai/compose.yaml]", {"ai__compose_DOT_yaml": "include: [x.yaml]\n", "_DOT_env": "A=above\n"},
+         ("above", ".env")),
+        # No includes.
+        ("[none.yaml]", {"_DOT_env": "A=above\n"}, ("default", "ai/x.yaml")),
+        ("[", {"_DOT_env": "A=above\n"}, ("default", "ai/x.yaml")),
+        ("[ai/x.yaml, compose.yaml, '${B}']", {"ai__compose_DOT_yaml": "include: ['${A}', ../compose.yaml]\n"},
+         ("default", "ai/x.yaml")),
+    ],
+)  # fmt: skip
+def test_an_included_service_is_judged_in_its_own_file_with_what_includes_it(
+    include: str, others: dict[str, str], expected: tuple[str, str]
+) -> None:
+    above = f"include: {include}\nservices: {{web: {{image: nginx}}}}\n"
+    setting = only(read(Compose(), "ai/x.yaml", INCLUDED, compose_DOT_yaml=above, **others)).settings["OLLAMA_A"]
+    value = setting.value.reason if isinstance(setting.value, Unknown) else setting.value
+    assert (value, setting.file.path) == expected
+
+
+def test_what_includes_others_says_nothing_of_their_services() -> None:
+    text = "include: [ai/x.yaml]\n"
+    others = {"ai__x_DOT_yaml": INCLUDED}
+    assert read(Compose(), "compose.yaml", text, **others) == []
+    assert only(read(Compose(), "compose.yaml", text + service(), **others)).unknown is None
+
+
+@pytest.mark.parametrize(
+    ("include", "place", "reason"),
+    [
+        ("[ai/x.yaml]", "ai/x.yaml", "the included file ai/x.yaml is not in the tree"),
+        ("['../x.yaml']", "'../x.yaml'", "the included file ../x.yaml is not in the tree"),
+        ("[/etc/x.yaml]", "/etc/x.yaml", "the included file /etc/x.yaml is not in the tree"),
+        ("[oci://r.io/ollama]", "oci://r.io/ollama", "the included file oci://r.io/ollama is not in the tree"),
+        ("['${X}/x.yaml']", "'${X}/x.yaml'", "the included file ${X}/x.yaml is not known"),
+        ("[{path: [there.yaml, x.yaml]}]", "x.yaml", "the included file x.yaml is not in the tree"),
+        ("[{path: {a: b}}]", "{a: b}", "the included file is no text"),
+    ],
+)
+def test_an_included_file_that_is_not_there_is_undecided(include: str, place: str, reason: str) -> None:
+    subject = only(read(Compose(), "compose.yaml", f"include: {include}\n", there_DOT_yaml="services: {}\n"))
+    assert (at(subject), subject.unknown, subject.settings) == (place, Unknown(reason), {})
+
+
+@pytest.mark.parametrize(
+    "include", ["", "x.yaml", "{a: b}", "[]", "[~]", "[[]]", "[{path: []}]", "[{env_file: x}]", "*x"]
+)
+def test_an_include_that_is_none_leads_nowhere(include: str) -> None:
+    text = f"x: &x [{{}}]\ninclude: {include}\n"
+    assert read(Compose(), "compose.yaml", text) == []
+
+
+def test_paths_in_an_included_file_begin_at_the_project_directory() -> None:
+    text = "services:\n  llm:\n    extends: {file: base.yaml, service: base}\n    env_file: a.env\n"
+    base = "services: {base: {image: ollama/ollama}}\n"
+    above = "include: [{path: ai/x.yaml, project_directory: p}]\n"
+    others = {"compose_DOT_yaml": above, "p__base_DOT_yaml": base, "p__a_DOT_env": "OLLAMA_A=1\n"}
+    subject = only(read(Compose(), "ai/x.yaml", text, **others))
+    assert (facts(subject), subject.unknown) == ({**_IMAGE, "OLLAMA_A": ("1", "1")}, None)
+
+
+def test_a_service_extends_one_that_is_included() -> None:
+    text = "include: [ai/y.yaml]\nservices: {mine: {extends: llm, environment: {OLLAMA_B: b}}}\n"
+    others = {"ai__y_DOT_yaml": "include: [x.yaml]\n", "ai__x_DOT_yaml": INCLUDED, "ai___DOT_env": "A=beside\n"}
+    subject = only(read(Compose(), "compose.yaml", text, **others))
+    assert facts(subject).keys() == {IMAGE, "OLLAMA_A", "OLLAMA_B"}
+    assert (subject.value("OLLAMA_A"), subject.unknown, subject.address) == ("beside", None, "service mine")
+    assert subject.settings[IMAGE].file.path == "ai/x.yaml"
+
+
+def test_an_override_of_an_included_service_is_reported_with_it() -> None:
+    over = "services: {llm: {environment: [OLLAMA_A=over]}}\n"
+    others = {"compose_DOT_yaml": "include: [ai/x.yaml]\n", "ai__x_DOT_yaml": INCLUDED}
+    assert read(Compose(), "compose.override.yaml", over, **others) == []
+    assert facts(only(read(Compose(), "compose.gpu.yaml", over, **others)))["OLLAMA_A"] == ("over", "over")
+    others["compose_DOT_yaml"] = "include: [{path: [ai/x.yaml, ai/over.yaml]}]\n"
+    assert read(Compose(), "ai/over.yaml", over, **others) == []

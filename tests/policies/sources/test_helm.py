@@ -170,3 +170,124 @@ def test_a_helmfile_carries_values_with_it() -> None:
     text = "releases:\n- name: ai\n  chart: otwld/ollama\n  values:\n  - extraEnv: [{name: OLLAMA_A, value: b}]\n"
     subject = only(values(text, "helmfile.yaml"))
     assert (subject.address, facts(subject)) == ("release ai", {"OLLAMA_A": ("b", "b")})
+
+
+BASE = """\
+ollama: {models: {pull: [x]}, gpu: {enabled: true, number: 2}}
+image: {repository: ollama/ollama, tag: 0.17.4}
+extraEnv: [{name: OLLAMA_A, value: base}]
+resources: {limits: {memory: 8Gi}}
+"""
+_BASES: Facts = {
+    IMAGE: ("ollama/ollama:0.17.4", "0.17.4"),
+    "OLLAMA_A": ("base", "base"),
+    MEMORY_LIMIT: (2**33, "8Gi"),
+    GPU_COUNT: (2, "2"),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "gone"),
+    [
+        ("extraEnv: [{name: OLLAMA_B, value: b}]\n", {"OLLAMA_B": ("b", "b")}, ["OLLAMA_A"]),
+        ("extraEnv: []\n", {}, ["OLLAMA_A"]),
+        ("extraEnv: null\n", {}, ["OLLAMA_A"]),
+        ("extraEnv: {OLLAMA_B: b}\n", {"OLLAMA_B": ("b", "b")}, ["OLLAMA_A"]),
+        ("image: {tag: 0.18.0}\n", {IMAGE: ("ollama/ollama:0.18.0", "0.18.0")}, []),
+        ("image: {registry: r.io}\n", {IMAGE: ("r.io/ollama/ollama:0.17.4", "0.17.4")}, []),
+        ("image: ollama/ollama:0.5\n", {IMAGE: ("ollama/ollama:0.5", "ollama/ollama:0.5")}, []),
+        ("resources: {limits: {memory: 4Gi}}\n", {MEMORY_LIMIT: (2**32, "4Gi")}, []),
+        ("resources: {limits: {memory: null}}\n", {}, [MEMORY_LIMIT]),
+        ("resources: {limits: null}\n", {}, [MEMORY_LIMIT]),
+        ("resources: null\n", {}, [MEMORY_LIMIT]),
+        ("resources: {limits: {nvidia.com/gpu: 1}}\n", {GPU_COUNT: (1, "1")}, []),
+        ("resources: {requests: {memory: 1Gi}}\n", {}, []),
+        ("resources: {}\nollama: {gpu: {enabled: false}}\n", {}, [GPU_COUNT]),
+        ("resources: {}\nollama: {gpu: {number: 3}}\n", {GPU_COUNT: (3, "3")}, []),
+        ("resources: {}\nollama: {gpu: {number: null}}\n", {GPU_COUNT: (1, "true")}, []),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "is_own"),
+    [
+        ("values-prod.yaml", True), ("values.prod.yaml", False), ("prod/values.yaml", False),
+        ("envs/prod/values.yml", False), ("ci/test-values.yaml", False),
+    ],
+)  # fmt: skip
+def test_what_an_overlay_leaves_out_is_what_it_is_laid_over(
+    path: str, is_own: bool, text: str, changed: Facts, gone: list[str]
+) -> None:
+    beside = {} if is_own else {"Chart_DOT_yaml": "name: x\n"}
+    own = "ollama: {models: {run: [x]}}\n" if is_own and "ollama:" not in text else ""
+    subject = only(values(own + text, path, values_DOT_yaml=BASE, **beside))
+    expected = {key: fact for key, fact in {**_BASES, **changed}.items() if key not in gone}
+    assert facts(subject) == expected
+    assert (subject.address, subject.file.path, subject.unknown) == ("values", path, None)
+    files = {key: setting.file.path for key, setting in subject.settings.items()}
+    assert files == {key: path if key in changed and files[key] == path else "values.yaml" for key in expected}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "others"),
+    [
+        # An overlay that says nothing of the server: the base speaks for itself.
+        ("values-prod.yaml", "ollama: {models: {pull: [y]}}\n", {"values_DOT_yaml": BASE}),
+        ("values-prod.yaml", "replicas: 2\n", {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: ollama\n"}),
+        ("prod/values.yaml", "ingress: {}\n", {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: x\n"}),
+        # What may be the values of another chart.
+        ("webui-values.yaml", "extraEnv: [{name: OLLAMA_A, value: b}]\n", {"values_DOT_yaml": BASE}),
+        ("values-webui.yaml", "resources: {}\n", {"values_DOT_yaml": BASE}),
+        ("webui-values.yaml", "resources: {}\n", {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: x\n"}),
+        ("prod/values.yaml", "resources: {}\n", {"values_DOT_yaml": BASE}),
+        ("charts/a/values.yaml", "resources: {}\n", {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: x\n"}),
+        ("a/values.yaml", "resources: {}\n",
+         {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: x\n", "a__Chart_DOT_yaml": "name: a\n"}),
+        ("values-prod.yaml", "image: {repository: open-webui}\nresources: {}\n",
+         {"values_DOT_yaml": BASE, "Chart_DOT_yaml": "name: x\n"}),
+    ],
+)  # fmt: skip
+def test_says_nothing_of_overlays_without_a_server_of_their_own(path: str, text: str, others: dict[str, str]) -> None:
+    assert values(text, path, **others) == []
+
+
+def test_an_overlay_over_values_of_another_program_is_read_as_it_is() -> None:
+    text = "image: {repository: ollama/ollama, tag: 0.5.1}\n"
+    base = "image: {repository: nginx, tag: 1}\nresources: {limits: {memory: 1Gi}}\n"
+    subject = only(values(text, "values-prod.yaml", values_DOT_yaml=base))
+    assert facts(subject) == {IMAGE: ("ollama/ollama:0.5.1", "0.5.1")}
+
+
+def test_an_overlay_of_maps_is_merged_where_it_says_something() -> None:
+    base = (
+        "llm:\n  image: {repository: ollama/ollama, tag: 0.5.1}\n  env: {OLLAMA_A: a, OLLAMA_B: b}\n"
+        "  resources: {limits: {memory: 1Gi}}\nother: {image: {repository: ollama/ollama, tag: 0.6.0}}\n"
+    )
+    text = "llm:\n  env: {OLLAMA_B: new}\n"
+    subject = only(values(text, "values-prod.yaml", values_DOT_yaml=base, Chart_DOT_yaml="name: x\n"))
+    assert facts(subject) == {
+        IMAGE: ("ollama/ollama:0.5.1", "0.5.1"), "OLLAMA_A": ("a", "a"), "OLLAMA_B": ("new", "new"),
+        MEMORY_LIMIT: (2**30, "1Gi"),
+    }  # fmt: skip
+    assert (subject.address, at(subject)) == ("values.llm", "llm")
+    assert inserted(subject) == 'llm:\n  env: {OLLAMA_B: new, OLLAMA_NEW: "1"}\n'
+
+
+def test_where_variables_stand_only_below_none_can_be_added_above() -> None:
+    assert only(values(_CHART + "resources: {}\n", "values-a.yaml", values_DOT_yaml=BASE)).insertion is None
+
+
+def test_overlays_may_lie_over_each_other_and_a_chart_within_the_chart() -> None:
+    others = {
+        "Chart_DOT_yaml": "name: x\ndependencies: [{name: ollama, alias: llm}]\n",
+        "values_DOT_yaml": "llm: {resources: {limits: {memory: 8Gi}}, extraEnv: [{name: OLLAMA_A, value: a}]}\n",
+        "prod__values_DOT_yaml": "llm: {image: {tag: 0.5.1}}\n",
+    }
+    subject = only(values("llm: {extraEnv: []}\n", "prod/values-eu.yaml", **others))
+    assert facts(subject) == {IMAGE: ("ollama/ollama:0.5.1", "0.5.1"), MEMORY_LIMIT: (2**33, "8Gi")}
+    assert subject.settings[IMAGE].file.path == "prod/values.yaml"
+
+
+def test_below_values_that_cannot_be_read_all_is_unknown() -> None:
+    subject = only(values(_CHART, "values-prod.yaml", values_DOT_yaml="a: [\n"))
+    assert subject.unknown == Unknown("values.yaml, which it is laid over, cannot be read")
+    assert only(values(_CHART, "values-prod.yaml", values_DOT_yaml="")).unknown is None

@@ -25,15 +25,17 @@ IMPORT = "from ollama_provider import OllamaModel\n"
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-def read(text: str | bytes) -> list[Subject]:
+def read(text: str | bytes, **others: str) -> list[Subject]:
+    """`others` are the files beside it, with `_` for a dot."""
     file = SourceFile("infra/__main__.py", text.encode() if isinstance(text, str) else text)
+    beside = [SourceFile(f"infra/{name.replace('_', '.')}", text.encode()) for name, text in others.items()]
     source = PulumiPython()
-    return list(source.read(file, Files())) if source.accepts(file) else []
+    return list(source.read(file, Files(file, *beside))) if source.accepts(file) else []
 
 
-def mode(text: str) -> Any:
+def mode(text: str, **others: str) -> Any:
     """The value of memory_management in the one call of a program; of an Unknown, its reason."""
-    [subject] = read(IMPORT + text)
+    [subject] = read(IMPORT + text, **others)
     value = subject.settings["memory_management"].value
     return value.reason if isinstance(value, Unknown) else value
 
@@ -138,6 +140,121 @@ CONFIG = "import os, pulumi\nconfig = pulumi.Config()\n"
 )
 def test_what_only_a_deployment_knows_is_undecided_and_says_why(expression: str, reason: str) -> None:
     assert mode(f"{CONFIG}OllamaModel('m', memory_management={expression})") == reason
+
+
+PROJECT = """name: infra
+runtime: python
+config:
+  mode: {type: string, default: manual}
+  pin: {type: boolean, default: true}
+  tokens: {type: integer, default: 8192}
+  share: 0.5
+  quoted: "8"
+  hosts: {type: array, default: [one, "two"]}
+  models: {default: [{name: a, mode: manual}, {name: b, mode: automatic}]}
+  packed: '["x"]'
+  needed: {type: string}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('config.require("mode")', "manual"),
+        ('config.get("mode")', "manual"),
+        ('pulumi.Config().require("mode")', "manual"),
+        ('pulumi.Config("infra").require("mode")', "manual"),
+        ('pulumi.Config(name="infra").require("mode")', "manual"),
+        ('pulumi.Config("other").require("mode")', "configuration value mode is only known at deployment"),
+        ('pulumi.Config(x).require("mode")', "configuration value mode is only known at deployment"),
+        ('config.get("mode") or "automatic"', "manual"),
+        ('config.get("mode", "automatic")', "manual"),
+        ('config.require("pin")', "true"),
+        ('config.require_bool("pin")', True),
+        ('"manual" if config.get_bool("pin") else "automatic"', "manual"),
+        ('config.require("tokens")', "8192"),
+        ('config.require_int("tokens")', 8192),
+        ('config.require_int("quoted")', 8),
+        ('config.require_object("tokens")', 8192),
+        ('config.require_float("share")', 0.5),
+        ('config.require_object("hosts")', ["one", "two"]),
+        ('config.require_object("hosts")[1]', "two"),
+        ('config.require_object("models")[1]["mode"]', "automatic"),
+        ('config.require_object("packed")', ["x"]),
+        ('config.require_int("mode")', "configuration value mode is manual, which is no int"),
+        ('config.require_bool("tokens")', "configuration value tokens is 8192, which is no bool"),
+        ('config.require_object("mode")', "configuration value mode is manual, which is no object"),
+        ('config.require("hosts")', 'configuration value hosts is [one, "two"], which is no text'),
+        ('config.require("needed")', "configuration value needed has no default in infra/Pulumi.yaml"),
+        ('config.require_secret("mode")', "configuration value mode is only known at deployment"),
+        ('config.require(f"mo{choose()}")', "choose() is only known when the program runs"),
+        ('config.get("nowhere")', "configuration value nowhere is only known at deployment"),
+    ],
+)
+def test_configuration_is_what_the_project_says(expression: str, value: Any) -> None:
+    assert mode(f"{CONFIG}OllamaModel('m', memory_management={expression})", Pulumi_yaml=PROJECT) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('config.require("mode")', "automatic"),
+        ('config.require("needed")', "x"),
+        ('config.get("nowhere")', None),
+        ('config.get("nowhere") or "automatic"', "automatic"),
+        ('config.get("nowhere", "automatic")', "automatic"),
+        ('config.get("nowhere", default="automatic")', "automatic"),
+        ('config.get_bool("nowhere", True)', True),
+        ('config.require("nowhere")', "configuration value nowhere is only known at deployment"),
+    ],
+)
+def test_configuration_is_what_the_one_stack_says(expression: str, value: Any) -> None:
+    stack = "config: {'infra:mode': automatic, 'infra:needed': x}\n"
+    text = f"{CONFIG}OllamaModel('m', memory_management={expression})"
+    assert mode(text, Pulumi_yaml=PROJECT, Pulumi_dev_yaml=stack) == value
+
+
+def test_configuration_of_another_language_is_none_of_a_program_in_python() -> None:
+    text = f"{CONFIG}OllamaModel('m', memory_management=config.require('mode'))"
+    reason = "configuration value mode is only known at deployment"
+    assert mode(text, Pulumi_yaml=PROJECT.replace("python", "nodejs")) == reason
+    assert mode("class Config: ...\n" + text.replace("pulumi.Config", "Config"), Pulumi_yaml=PROJECT) == reason
+
+
+def test_configuration_stands_where_it_is_written_and_is_not_rewritten() -> None:
+    call = "OllamaModel('m', name=f'{config.require(\"quoted\")}b', memory_management=config.require('mode'))"
+    [subject] = read(IMPORT + CONFIG + call, Pulumi_yaml=PROJECT)
+    setting = subject.settings["memory_management"]
+    assert (setting.file.path, setting.written, setting.is_literal) == ("infra/Pulumi.yaml", "manual", False)
+    assert setting.origin == "config.require('mode')"
+    name = subject.settings["name"]
+    assert (name.file, name.value, name.written) == (subject.file, "8b", "f'{config.require(\"quoted\")}b'")
+
+
+def test_a_loop_over_configuration_is_a_subject_a_round() -> None:
+    loop = (
+        'for number, model in enumerate(config.require_object("models")):\n'
+        '    OllamaModel(f"m-{number}", name=model["name"], memory_management=model["mode"])\n'
+    )
+    first, second = read(IMPORT + CONFIG + loop, Pulumi_yaml=PROJECT)
+    assert (first.address, first.value("name"), second.value("memory_management")) == (
+        'OllamaModel("m-0")', "a", "automatic",
+    )  # fmt: skip
+    assert second.settings["memory_management"].written == "automatic"
+    [subject] = read(IMPORT + CONFIG + loop.replace('"models"', '"needed"'), Pulumi_yaml=PROJECT)
+    reason = "configuration value needed has no default in infra/Pulumi.yaml"
+    assert subject.settings["name"].value == Unknown(reason)
+
+
+LEVELS = "".join(f"  v{n}: &v{n} [{', '.join([f'*v{n - 1}'] * 9 if n else ['x'])}]\n" for n in range(8))
+
+
+@pytest.mark.parametrize("default", ["*v7", "[" * 60 + "]" * 60, "'" + "[" * 10_000 + "'", "'" + "9" * 5_000 + "'"])
+def test_any_configuration_is_read_or_undecided(default: str) -> None:
+    project = f"name: infra\nruntime: python\nconfig:\n{LEVELS}  mode: {default}\n"
+    for kind in ("_object", "_int", "_float"):
+        text = f"{CONFIG}OllamaModel('m', memory_management=config.require{kind}('mode'))"
+        assert isinstance(mode(text, Pulumi_yaml=project), str)
 
 
 @pytest.mark.parametrize(

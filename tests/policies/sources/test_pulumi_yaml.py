@@ -69,7 +69,7 @@ def test_a_resource_has_its_properties_in_snake_case(runtime: str, kind: str) ->
         (
             '"${mode}"',
             "config: {mode: {type: string}}\n",
-            "configuration value mode is only known at deployment",
+            "configuration value mode has no default in infra/Pulumi.yaml",
             '"${mode}"',
         ),
         ('"${other.name}"', "", "other.name is only known at deployment", '"${other.name}"'),
@@ -85,23 +85,40 @@ def test_a_reference_is_followed_as_far_as_the_file_says(mode: str, head: str, v
     assert mode_of(program(mode, head)) == (value, place)
 
 
-UNLESS = "configuration value mode is manual unless infra/Pulumi.dev.yaml is used"
-
-
 @pytest.mark.parametrize(
-    ("stack", "value"),
+    ("stack", "value", "place"),
     [
-        ("config: {'infra:mode': automatic}\n", UNLESS),
-        ("config: {'infra:mode': {secure: AAB}}\n", UNLESS),
-        ("config: {'infra:mode': manual}\n", "manual"),
-        ("config: {'infra:other': mode}\n", "manual"),
-        ("config: {mode: [\n", UNLESS),
+        ("config: {'infra:mode': automatic}\n", "automatic", "automatic"),
+        ("config: {'infra:mode': {secure: AAB}}\n", "configuration value mode is a secret in Pulumi.dev.yaml", None),
+        ("config: {'infra:other': mode}\n", "manual", "manual"),
+        ("config: {'infra:mode': '5'}\n", "configuration value mode is '5', and its type is not declared", None),
+        ("config: {'infra:mode': 1_0}\n", "readers of YAML differ about 1_0: put it in quotes", None),
     ],
 )
-def test_a_default_holds_where_no_stack_beside_it_says_otherwise(stack: str, value: str) -> None:
+def test_a_default_holds_where_no_stack_beside_it_says_otherwise(stack: str, value: str, place: str | None) -> None:
     text = program('"${mode}"', "config: {mode: {default: manual}}\n")
-    assert mode_of(text, file("infra/Pulumi.dev.yaml", stack))[0] == value
-    assert mode_of(text, file("other/Pulumi.dev.yaml", stack))[0] == "manual"
+    assert mode_of(text, file("infra/Pulumi.dev.yaml", stack)) == (value, place or '"${mode}"')
+    assert mode_of(text, file("other/Pulumi.dev.yaml", stack)) == ("manual", "manual")
+
+
+def test_a_value_of_a_stack_stands_in_its_file_and_is_not_rewritten() -> None:
+    stack = file("infra/Pulumi.dev.yaml", "config: {'infra:mode': automatic}\n")
+    for variables in ("", "variables: {m: '${mode}'}\n"):
+        [subject] = read(program('"${m}"' if variables else '"${mode}"', variables), stack)
+        mode = subject.settings["memory_management"]
+        assert (mode.file.path, mode.value, mode.is_literal) == ("infra/Pulumi.dev.yaml", "automatic", False)
+
+
+def test_a_bomb_among_a_stacks_values_is_undecided() -> None:
+    levels = "".join(f"  v{n}: &v{n} [{', '.join([f'*v{n - 1}'] * 9 if n else ['x'])}]\n" for n in range(8))
+    stack = file("infra/Pulumi.dev.yaml", f"config:\n{levels}  mode: *v7\n")
+    value, _ = mode_of(program('"${mode}"', "config: {mode: {default: manual}}\n"), stack)
+    assert value == "configuration value mode cannot be read: aliases that stand for too many values"
+
+
+def test_a_declared_type_says_what_quotes_leave_open() -> None:
+    declared = "config: {mode: {type: string, default: '5'}}\n"
+    assert mode_of(program('"${mode}"', declared)) == ("5", "'5'")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ large or too deep to be worked out, are Unknown. Facts: HCL's specification (hcl
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ollama_policy.settings import Unknown
 from ollama_policy.sources.terraform import functions, syntax, values
 from ollama_policy.sources.terraform.blocks import ABSENT, Expression, literal, of_type
+from ollama_policy.sources.terraform.scope import Scope
 from ollama_policy.sources.terraform.values import MAX_ITEMS, MAX_TEXT, Invalid, SetOf
 
 MAX_DEPTH: Final = 120
@@ -24,53 +25,8 @@ _DEEP: Final = Unknown("an expression that is nested too deeply to be worked out
 _LARGE: Final = Unknown("a value that is too large to be worked out")
 
 
-class Names(Protocol):
-    """What a module gives to the expressions in it."""
-
-    def variable(self, name: str) -> Any:
-        """`var.name`."""
-
-    def local(self, name: str) -> Any:
-        """`local.name`."""
-
-    def resource(self, kind: str, name: str) -> Any:
-        """`kind.name`: a Reference, or Unknown."""
-
-
-class Reference(Protocol):
-    """A resource that an expression names: its instances and attributes are looked up when they are asked for."""
-
-    def attribute(self, name: str) -> Any: ...
-
-    def instance(self, key: Any) -> Any: ...
-
-
-@dataclass(slots=True)
-class Work:
-    """How much was done, against expressions that would never end; shared by all scopes of a file."""
-
-    steps: int = 0
-    depth: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Where an expression stands: its module, and the names that only its block has (each, count, iterators)."""
-
-    names: Names
-    local: dict[str, Any] = field(default_factory=dict)
-    work: Work = field(default_factory=Work)
-    is_final: bool = False  # values of a plan: JSON whose texts are no templates
-
-    def having(self, **local: Any) -> "Scope":
-        return replace(self, local={**self.local, **local})
-
-
-def evaluate(expression: Expression, scope: Scope) -> Any:
-    """The value of an expression: plain Python values, Unknown wherever reading cannot tell."""
-    found = expression.literal()
-    if found is not ABSENT:
-        return found
+def work_out(expression: Expression, scope: Scope) -> Any:
+    """The value of an expression that is not plainly written: for `scope.evaluate`."""
     if expression.is_json:
         return _json(expression.node, scope)
     value = _Evaluation(expression.file.data, scope).of(expression.tree)
@@ -340,10 +296,10 @@ class _Evaluation:
         written = ".".join([root, *path])
         if root == "data":
             return Unknown(f"{written} is only known at apply"), 0
-        if root == "module":
-            return Unknown(f"{written} is an output, and outputs are not read"), 0
         if not path:
             return Unknown(f"{root} is not a value"), 0
+        if root == "module":
+            return names.module(path[0]), 1
         if root in ("var", "local"):
             return names.variable(path[0]) if root == "var" else names.local(path[0]), 1
         if root in ("each", "count"):
@@ -449,14 +405,7 @@ class _Evaluation:
 
     def _parts(self, node: Any, start: int, end: int, *, is_quoted: bool) -> "list[_Part]":
         """A template as a flat list of texts, values and the marks of its directives."""
-        marks: list[Any] = []
-        waiting = list(reversed(node.children))
-        while waiting:
-            child = waiting.pop()
-            if child.type in _MARKS:
-                marks.append(child)
-            elif child.type in _BRANCHES:
-                waiting += reversed(child.children)
+        marks = marks_of(node)
         parts: list[_Part] = []
         at, eat = start, False
         for mark in [*marks, None]:
@@ -471,7 +420,7 @@ class _Evaluation:
                 if eats_back and parts and parts[-1].kind == "text":
                     parts[-1].text = parts[-1].text.rstrip()
                 eat = any(self.data[high : high + 1] == b"}" for _, high in strips)
-                parts.append(_Part(_MARKS[mark.type], mark))
+                parts.append(_Part(MARKS[mark.type], mark))
                 at = mark.end_byte
         return parts
 
@@ -594,6 +543,19 @@ def _bounded(value: Any) -> Any:
     return value
 
 
+def marks_of(node: Any) -> list[Any]:
+    """A template's interpolations and the marks of its directives, in the order of the text: of a kind in `MARKS`."""
+    marks: list[Any] = []
+    waiting = list(reversed(node.children))
+    while waiting:
+        child = waiting.pop()
+        if child.type in MARKS:
+            marks.append(child)
+        elif child.type in _BRANCHES:
+            waiting += reversed(child.children)
+    return marks
+
+
 def pairs_of(source: Any) -> list[tuple[Any, Any]] | Unknown:
     """What a loop goes over: keys and values in Terraform's order."""
     if isinstance(source, Unknown):
@@ -657,7 +619,7 @@ _HANDLERS: Final[dict[str, Callable[[_Evaluation, Any], Any]]] = {
     "for_tuple_expr": _Evaluation._for_tuple,
     "for_object_expr": _Evaluation._for_object,
 }
-_MARKS: Final = {
+MARKS: Final = {
     "template_interpolation": "value",
     "template_if_intro": "if",
     "template_else_intro": "else",

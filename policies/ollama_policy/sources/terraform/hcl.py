@@ -1,12 +1,16 @@
 """The source of Terraform's own files."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import models, servers
 from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Workspace, is_override
+
+if TYPE_CHECKING:
+    from ollama_policy.sources.terraform.blocks import Block
+    from ollama_policy.sources.terraform.here_documents import HereDocument
 
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -38,9 +42,11 @@ class TerraformSource:
 
 
 def _read(file: SourceFile, workspace: Workspace) -> list[Subject]:
-    blocks = [block for block in workspace.blocks(file) if block.kind == "resource" and len(block.labels) == 2]
+    every = workspace.blocks(file)
+    blocks = [block for block in every if block.kind == "resource" and len(block.labels) == 2]
     wanted = [block for block in blocks if block.labels[0] == models.RESOURCE or block.labels[0] in servers.READERS]
-    if not wanted:
+    documents = _here_documents(every) if b"<<" in file.data else []
+    if not wanted and not documents:
         return []
     folder = workspace.folder(file)
     instances = folder.instances()
@@ -53,11 +59,24 @@ def _read(file: SourceFile, workspace: Workspace) -> list[Subject]:
             found = list(models.subjects(block, instances))
         else:
             found = list(servers.subjects(block, instances))
-        if (why := _merged(block.labels, file, folder)) is not None:
-            for subject in found:
-                subject.unknown = subject.unknown or why
-        subjects += found
+        subjects += _with_overrides(found, block, file, folder)
+    for document in documents:
+        workspace.work.steps = 0
+        subjects += _with_overrides(list(document.subjects(instances)), document.block, file, folder)
     return subjects
+
+
+def _here_documents(blocks: "list[Block]") -> "list[HereDocument]":
+    from ollama_policy.sources.terraform.here_documents import find  # noqa: PLC0415 - many files have none
+
+    return list(find(blocks))
+
+
+def _with_overrides(found: list[Subject], block: "Block", file: SourceFile, folder: Folder) -> list[Subject]:
+    if (why := _merged(block.labels, file, folder)) is not None:
+        for subject in found:
+            subject.unknown = subject.unknown or why
+    return found
 
 
 def _merged(labels: list[str], file: SourceFile, folder: Folder) -> Unknown | None:

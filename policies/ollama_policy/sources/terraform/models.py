@@ -7,8 +7,8 @@ from typing import Any, Final
 from ollama_policy.settings import Insertion, Kind, Setting, Span, Style, Subject, Unknown
 from ollama_policy.sources.terraform import values
 from ollama_policy.sources.terraform.blocks import ABSENT, Attribute, Block, Expression, attribute
-from ollama_policy.sources.terraform.evaluator import Scope, evaluate
 from ollama_policy.sources.terraform.module import Instance, expand
+from ollama_policy.sources.terraform.scope import Scope, evaluate
 
 RESOURCE: Final = "ollama_model"
 # What Terraform itself reads in any resource.
@@ -18,7 +18,7 @@ _BOOLEANS: Final = frozenset({"resident", "insecure"})
 _TEXTS: Final = frozenset(
     "name memory_management keep_alive digest pull_policy base gguf system template on_destroy host".split()
 )
-_NAMED: Final = re.compile(r"\b(var|local|each|count)\.([A-Za-z_][\w-]*)")
+_NAMED: Final = re.compile(r"\b(var|local|each|count|module\.[A-Za-z_][\w-]*)\.([A-Za-z_][\w-]*)")
 _OWN: Final = frozenset({"name", "host", "digest", "gguf", "base"})  # what instances of one block differ in
 
 

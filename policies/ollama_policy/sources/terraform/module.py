@@ -1,18 +1,18 @@
 """A Terraform module: a folder's files as one, and each instance of it with its variables' values."""
 
-import json
+# What a file of plainly written blocks does not need is imported where it is needed.
+# ruff: noqa: PLC0415
+
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ollama_policy.settings import SourceFile, Unknown, UnreadableError
 from ollama_policy.sources.source import Tree
-from ollama_policy.sources.terraform import syntax, terraform_json, tfvars
+from ollama_policy.sources.terraform import syntax
 from ollama_policy.sources.terraform.blocks import Attribute, Block, Expression, attribute
-from ollama_policy.sources.terraform.evaluator import Scope, Work, evaluate, pairs_of
-from ollama_policy.sources.terraform.types import convert
+from ollama_policy.sources.terraform.scope import Scope, Work, evaluate
 from ollama_policy.sources.terraform.values import SetOf
 
 HCL: Final = (".tf", ".tofu")
@@ -44,6 +44,8 @@ def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
                 isinstance(source, SetOf) and all(isinstance(x, str) for x in source)
             )
             if is_keyed and len(source) <= MAX_INSTANCES:
+                from ollama_policy.sources.terraform.evaluator import pairs_of
+
                 pairs = pairs_of(source)
                 assert not isinstance(pairs, Unknown)
                 return [(f"[{key_text(key)}]", scope.having(each={"key": key, "value": value})) for key, value in pairs]
@@ -54,6 +56,8 @@ def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
 
 def key_text(key: Any) -> str:
     """A key as Terraform writes it in an address."""
+    import json
+
     return json.dumps(key, ensure_ascii=False)
 
 
@@ -74,11 +78,19 @@ class Workspace:
             self._folders[path] = Folder(self, path, self.tree.folder(file, (*HCL, *JSON, *VALUES)))
         return self._folders[path]
 
+    def folder_at(self, path: str) -> "Folder | None":
+        """The module in a folder of the tree; None where there is none."""
+        if path not in self._folders:
+            files = self.tree.files((*HCL, *JSON))
+            first = next((file for file in files if posixpath.dirname(file.path) == path), None)
+            return None if first is None else self.folder(first)
+        return self._folders[path]
+
     def blocks(self, file: SourceFile) -> list[Block]:
         """The blocks of a file. Raises UnreadableError."""
         found = self._parsed.get(file.path)
         if found is None:
-            found = terraform_json.parse(file) if file.path.endswith(".json") else syntax.parse(file)
+            found = _parse_json(file) if file.path.endswith(".json") else syntax.parse(file)
             if len(self._parsed) >= _KEPT:
                 del self._parsed[next(iter(self._parsed))]
             self._parsed[file.path] = found
@@ -102,15 +114,17 @@ class Workspace:
         for block in blocks:
             if block.kind != "module" or len(block.labels) != 1:
                 continue
-            source = attribute(block, "source")
-            value = None if source is None else source.literal()
-            if isinstance(value, str) and value.startswith(("./", "../")):
-                path = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), value))
-                self._calls.setdefault("" if path == "." else path, []).append(Call(file, block))
+            if (path := _local_source(block)) is not None:
+                self._calls.setdefault(path, []).append(Call(file, block))
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+def _parse_json(file: SourceFile) -> list[Block]:
+    from ollama_policy.sources.terraform import terraform_json
+
+    return terraform_json.parse(file)
+
+
+class Call(NamedTuple):
     """A `module` block."""
 
     file: SourceFile
@@ -193,6 +207,8 @@ class Folder:
     def tfvars(self) -> dict[str, tuple[SourceFile, Expression | Unknown]]:
         """What the files say that Terraform loads by itself, the later over the earlier, by variable."""
         if self._tfvars is None:
+            from ollama_policy.sources.terraform import tfvars
+
             self._tfvars = {}
             for file in sorted(filter(_is_loaded, self._values), key=_precedence):
                 for name, value in tfvars.read(file):
@@ -226,21 +242,24 @@ class Folder:
         return found if callers else self._instances or []
 
 
-@dataclass(slots=True, eq=False)
 class Instance:
-    """A module as it is applied: as a root, or by a call with arguments. These are the names of its expressions."""
+    """A module as it is applied: as a root, or by a call with arguments. These are the names of its expressions.
 
-    folder: Folder
-    prefix: str = ""  # of an address: `module.m["a"].`
-    root: str = ""  # the folder of the root module
-    call: Block | None = None
-    outer: Scope | None = None  # where the call's arguments are evaluated
-    near: SourceFile | None = None  # where names are looked for first
-    _known: dict[tuple[str, str], Any] = field(default_factory=dict)
-    _origins: dict[str, str] = field(default_factory=dict)
+    `prefix` is that of an address (`module.m["a"].`), `root` the folder of the root module, `outer` where the call's
+    arguments are evaluated.
+    """
 
-    def __post_init__(self) -> None:
-        self.root = self.root if self.call is not None else self.folder.path or "."
+    def __init__(
+        self, folder: Folder, prefix: str = "", root: str = "", call: Block | None = None, outer: Scope | None = None
+    ) -> None:
+        self.folder = folder
+        self.prefix = prefix
+        self.root = root if call is not None else folder.path or "."
+        self.call = call
+        self.outer = outer
+        self.near: SourceFile | None = None  # where names are looked for first
+        self._known: dict[tuple[str, str], Any] = {}
+        self._origins: dict[str, str] = {}
 
     def scope(self) -> Scope:
         return Scope(self, {}, self.folder.workspace.work)
@@ -270,6 +289,10 @@ class Instance:
         if block is None:
             return Unknown(f"{kind}.{name} is not declared in this module")
         return ResourceReference(self, block)
+
+    def module(self, name: str) -> Any:
+        block = self.folder.block("module", [name], self.near)
+        return Unknown(f"module.{name} is not declared here") if block is None else ModuleReference(self, block)
 
     def origin(self, name: str) -> str:
         """Where a variable's value came from, in words; after it was asked for."""
@@ -321,7 +344,11 @@ class Instance:
         kind: Expression | None = wanted
         if wanted.is_json:
             kind = syntax.expression(str(wanted.node.value))
-        return Unknown("a type that is not understood") if kind is None else convert(value, kind, self.scope())
+        if kind is None:
+            return Unknown("a type that is not understood")
+        from ollama_policy.sources.terraform.types import convert
+
+        return convert(value, kind, self.scope())
 
     def _given(self, name: str) -> tuple[Any, bool]:
         """What a call or a file gives to a variable, and whether anything does."""
@@ -368,6 +395,61 @@ class ResourceReference:
             if suffix == f"[{key_text(key)}]":
                 return ResourceReference(self._names, self._block, suffix, scope)
         return Unknown(f"{self._address}[{key_text(key)}] is not known")
+
+
+class ModuleReference:
+    """A `module` block that an expression names; of a local module, what its outputs say is known."""
+
+    def __init__(self, names: Instance, block: Block, key: str = "", scope: Scope | None = None) -> None:
+        self._names = names
+        self._block = block
+        self._key = key
+        self._scope = scope
+
+    @property
+    def _address(self) -> str:
+        return f"module.{self._block.labels[0]}{self._key}"
+
+    def attribute(self, name: str) -> Any:
+        if self._scope is None and _is_multiple(self._block):
+            return Unknown(f"{self._address} has several instances")
+        return self._names.once(self._address, name, self._output)
+
+    def _output(self, name: str) -> Any:
+        names, path = self._names, _local_source(self._block)
+        written = f"{self._address}.{name}"
+        if path is None:
+            return Unknown(f"{written} is an output of a module that is not in the tree")
+        prefix = f"{names.prefix}{self._address}."
+        folder = names.folder.workspace.folder_at(path) if prefix.count("module.") <= _MAX_CALLS else None
+        output = None if folder is None else folder.block("output", [name])
+        if folder is None or output is None:
+            return Unknown(f"{written} is an output that is not in the tree")
+        parts = {each.name: each for each in output.attributes()}
+        if any(key in parts and parts[key].literal() is not False for key in ("sensitive", "ephemeral")):
+            return Unknown(f"{written} is sensitive")
+        if "value" not in parts or folder.overrides:
+            return Unknown(f"{written} has no value that can be read")
+        inner = Instance(folder, prefix, names.root, self._block, self._scope or names.scope())
+        return evaluate(parts["value"], inner.scope())
+
+    def instance(self, key: Any) -> Any:
+        if not isinstance(key, str | int):
+            return Unknown(f"an instance of {self._address} by a key that is no text or number")
+        for suffix, scope in expand(self._block, self._names.scope()):
+            if suffix == f"[{key_text(key)}]":
+                return ModuleReference(self._names, self._block, suffix, scope)
+        return Unknown(f"{self._address}[{key_text(key)}] is not known")
+
+
+def _local_source(block: Block) -> str | None:
+    """The folder of the module that a `module` block calls, where that is in the tree."""
+    source = attribute(block, "source")
+    value = None if source is None else source.literal()
+    if not isinstance(value, str) or not value.startswith(("./", "../")):
+        return None
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(block.file.path), value))
+    return "" if path == "." else path
 
 
 def is_override(file: SourceFile) -> bool:

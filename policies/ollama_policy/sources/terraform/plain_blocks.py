@@ -7,75 +7,85 @@ both.
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from ollama_policy.settings import SourceFile
-from ollama_policy.sources.terraform.blocks import Attribute, Block
+from ollama_policy.sources.terraform.blocks import Attribute, Block, literal
 
-_RESERVED: Final = rb"(?!(?:for|if|in|else|endif|endfor|true|false|null)(?![\w-]))"
-_NAME: Final = _RESERVED + rb"[A-Za-z_][\w-]*+"
-_TEXT: Final = rb'"[^"\\$%\x00-\x1f\x7f]*+"'
-_NUMBER: Final = rb"-?+(?:(?:0|[1-9][0-9]{0,14}+)\.[0-9]{1,15}+|(?:0|[1-9][0-9]{0,17}+))(?![\w.])"
-_SCALAR: Final = rb"(?:" + _TEXT + rb"|" + _NUMBER + rb"|(?:true|false|null)(?![\w.-]))"
-_ENTRY: Final = _NAME + rb"[ \t]*+=[ \t]*+" + _SCALAR + rb"[ \t]*+"
-_OBJECT: Final = rb"\{[ \t\n]*+(?:" + _ENTRY + rb"(?:,|\n|(?=\}))[ \t\n]*+)*+\}"
-_TUPLE: Final = rb"\[[ \t]*+(?:" + _SCALAR + rb"[ \t]*+(?:,|(?=\]))[ \t]*+)*+\]"
-_VALUE: Final = rb"(?:" + _SCALAR + rb"|" + _OBJECT + rb"|" + _TUPLE + rb")"
-_END: Final = rb"[ \t]*+(?:(?:#|//)[\t\x20-\x7e]*+)?+\n"
-_HEAD: Final = rb'resource[ \t]++"ollama_model"[ \t]++"([A-Za-z_][\w-]*+)"'
-
-_BLANK: Final = rb"(?:" + _END + rb")"
-_ATTRIBUTE: Final = rb"[ \t]*+" + _NAME + rb"[ \t]*+=[ \t]*+" + _VALUE + _END
-_INNER: Final = (
-    rb"[ \t]*+" + _NAME + rb"[ \t]*+\{" + _END + rb"(?:" + _BLANK + rb"|" + _ATTRIBUTE + rb")*+[ \t]*+\}" + _END
-)
-_BLOCK: Final = (
-    rb"[ \t]*+" + _HEAD.replace(b"(", b"(?:") + rb"[ \t]*+\{" + _END
-    + rb"(?:" + _BLANK + rb"|" + _ATTRIBUTE + rb"|" + _INNER + rb")*+[ \t]*+\}(?:" + _END + rb"|\Z)"
-)  # fmt: skip
-_FILE: Final = re.compile(rb"(?:" + _BLANK + rb"|" + _BLOCK + rb")++")
-# The parts of a file that the pattern has taken, a line each but for what stands in brackets.
+_RESERVED: Final = r"(?!(?:for|if|in|else|endif|endfor|true|false|null)(?![\w-]))"
+_NAME: Final = _RESERVED + r"[A-Za-z_][\w-]*+"
+_TEXT: Final = r'"[^"\\$%\x00-\x1f\x7f]*+"'
+_NUMBER: Final = r"-?+(?:(?:0|[1-9][0-9]{0,14}+)\.[0-9]{1,15}+|(?:0|[1-9][0-9]{0,17}+))(?![\w.])"
+_SCALAR: Final = rf"(?:{_TEXT}|{_NUMBER}|(?:true|false|null)(?![\w.-]))"
+_ENTRY: Final = rf"{_NAME}[ \t]*+=[ \t]*+{_SCALAR}[ \t]*+"
+_OBJECT: Final = rf"\{{[ \t\n]*+(?:{_ENTRY}(?:,|\n|(?=\}}))[ \t\n]*+)*+\}}"
+_TUPLE: Final = rf"\[[ \t]*+(?:{_SCALAR}[ \t]*+(?:,|(?=\]))[ \t]*+)*+\]"
+_END: Final = r"[ \t]*+(?:(?:#|//)[\t\x20-\x7e]*+)?+\n"
+_BLANKS: Final = re.compile(rf"(?:{_END})*+")
+# A block's head, an attribute, the head of a block in it, or an end, each with the blank lines after it; or neither.
 _PART: Final = re.compile(
-    rb"^[ \t]*+(?:"
-    + _HEAD
-    + rb"|(?P<name>"
-    + _NAME
-    + rb")[ \t]*+(?:=[ \t]*+(?P<value>"
-    + _VALUE
-    + rb")|\{)|(?P<end>\}))",
-    re.MULTILINE,
+    r"[ \t]*+(?:"
+    r'(?P<head>resource[ \t]++"ollama_model"[ \t]++"(?P<label>[A-Za-z_][\w-]*+)")[ \t]*+\{'
+    rf"|(?P<name>{_NAME})[ \t]*+(?:=[ \t]*+(?P<value>{_SCALAR}|{_OBJECT}|{_TUPLE})|(?P<inner>\{{))"
+    rf"|(?P<end>\}}))(?:(?:{_END})++|\Z)|(?P<other>[\s\S])"
 )
 
 
 def parse(file: SourceFile) -> list[Block] | None:
     """The blocks of a file of plain models; None for any other."""
     data = file.data
-    if not data.isascii() or _FILE.fullmatch(data) is None:
+    if not data.isascii():
         return None
+    text = data.decode("ascii")
     blocks: list[Block] = []
     outer: PlainBlock | None = None
     inner: PlainBlock | None = None
-    at = 0
-    while (part := _PART.search(data, at)) is not None:
-        at = part.end()
+    for part in _PART.finditer(text, _BLANKS.match(text).end()):  # type: ignore[union-attr]
+        kind = part.lastgroup
         current = inner or outer
-        if part["end"] is not None:
-            assert current is not None
-            current.end = at
-            inner, outer = (None, outer) if inner is not None else (None, None)
-        elif current is None:
-            start = data.index(b"resource", part.start())
-            outer = PlainBlock(file, "resource", ["ollama_model", part[1].decode()], start, at)
-            blocks.append(outer)
-        elif part["value"] is not None:
+        if kind == "value":
+            if current is None:
+                return None
             start, end = part.span("value")
-            name = part["name"].decode()
-            current.parts.append(Attribute(name, part.start("name"), file, start, end, None))
-        else:
-            assert outer is not None
-            inner = PlainBlock(file, part["name"].decode(), [], *part.span("name"))
+            value = text[start + 1 : end - 1] if text[start] == '"' else literal(data, start, end)
+            current.parts.append(PlainAttribute(file, part["name"], part.start("name"), start, end, value))
+        elif kind == "end":
+            if current is None:
+                return None
+            current.end = part.end("end")
+            inner, outer = None, outer if inner is not None else None
+        elif kind == "head":
+            if current is not None:
+                return None
+            outer = PlainBlock(file, "resource", ["ollama_model", part["label"]], *part.span("head"))
+            blocks.append(outer)
+        elif kind == "inner":
+            if outer is None or inner is not None:
+                return None
+            inner = PlainBlock(file, part["name"], [], *part.span("name"))
             outer.inner.append(inner)
-    return blocks
+        else:
+            return None
+    return blocks if outer is None else None
+
+
+class PlainAttribute(Attribute):
+    """An attribute whose value is known, and that has no node."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, file: SourceFile, name: str, name_start: int, start: int, end: int, value: Any) -> None:
+        self.file = file
+        self.name = name
+        self.name_start = name_start
+        self.start = start
+        self.end = end
+        self.node = None
+        self.is_json = False
+        self._value = value
+
+    def literal(self) -> Any:
+        return self._value
 
 
 class PlainBlock:

@@ -13,8 +13,8 @@ from ollama_policy.sources import json_spans
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import models, servers
 from ollama_policy.sources.terraform.blocks import ABSENT, Block, attribute
-from ollama_policy.sources.terraform.evaluator import Scope
-from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Instance, Workspace
+from ollama_policy.sources.terraform.module import Folder, Instance, Workspace
+from ollama_policy.sources.terraform.scope import Scope
 from ollama_policy.sources.terraform.terraform_json import JsonBlock
 
 # What the provider says about a model, never what a user declares (where the plan has no configuration to tell them).
@@ -137,7 +137,7 @@ class _Plan:
         scope = Scope(instance, {}, self.workspace.work, is_final=True)
         for subject in servers.READERS[kind](servers.Reader(block, instance, scope, address)):
             subject.unit = posixpath.dirname(self.file.path) or "."
-            for part in ("env", "task_spec", "spec", "container_definitions"):
+            for part in ("env", "task_spec", "spec", "container_definitions", "values", "set"):
                 if part in unknown and _any(unknown[part]):
                     subject.unknown = Unknown(f"parts of {part} are only known at apply")
             for setting in subject.settings.values():
@@ -173,9 +173,7 @@ class _Plan:
             module = module.at("module_calls", call, "module")
         path = "" if path == "." else path
         if path not in self.folders:
-            files = self.workspace.tree.files((*HCL, *JSON))
-            first = next((file for file in files if posixpath.dirname(file.path) == path), None)
-            self.folders[path] = None if first is None else self.workspace.folder(first)
+            self.folders[path] = self.workspace.folder_at(path)
         folder = self.folders[path]
         return None if folder is None else folder.block("resource", [kind, name])
 

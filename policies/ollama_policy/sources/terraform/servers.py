@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ollama_policy import images
 from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Setting, Span, Style, Subject, Unknown
-from ollama_policy.sources import images
 from ollama_policy.sources.terraform import values
 from ollama_policy.sources.terraform.blocks import ABSENT, Block, Expression, attribute
-from ollama_policy.sources.terraform.evaluator import Scope, evaluate
 from ollama_policy.sources.terraform.models import origin_of
 from ollama_policy.sources.terraform.module import Instance, expand
+from ollama_policy.sources.terraform.scope import Scope, evaluate
 
 _IMAGE_OF: Final = re.compile(r"\b(docker_image)\.([A-Za-z_][\w-]*)\.(?:image_id|latest|repo_digest|name)\b")
 _CONFIG_MAP_OF: Final = re.compile(r"\b(kubernetes_config_map(?:_v1)?)\.([A-Za-z_][\w-]*)\.metadata\b")
@@ -79,18 +79,19 @@ class Reader:
         # Variables are texts wherever they go: the container gets "true" for true.
         if key.isupper() and not isinstance(value, Unknown):
             value = values.to_text(value)
-        origin = "" if is_literal else self._origin(expression)
+        origin = "" if is_literal else self.origin(expression)
         span = Span(expression.start, expression.end)
         subject.add(Setting(key, value, span, expression.file, origin, is_literal))
 
-    def _origin(self, expression: Expression) -> str:
+    def origin(self, expression: Expression) -> str:
+        """Where a value comes from that is not plainly written."""
         return "" if expression.literal() is not ABSENT else origin_of(expression, self.instance)
 
     def image(self, subject: Subject, expression: Expression | None) -> bool:
         """Adds the image; whether it is Ollama's."""
         if expression is None:
             return False
-        origin, is_literal = self._origin(expression), expression.literal() is not ABSENT
+        origin, is_literal = self.origin(expression), expression.literal() is not ABSENT
         value: Any = self.value(expression)
         if isinstance(value, Unknown) and (named := _IMAGE_OF.search(expression.text)):
             found = self._resource(named[1], named[2])
@@ -181,7 +182,7 @@ class Reader:
         if written is not None and written[1] == name and item.text.endswith('"'):
             start, end = start + written.end(), end - 1  # what the name begins with is ASCII
         span = Span(start, end)
-        subject.add(Setting(name, text, span, item.file, self._origin(item), is_literal))
+        subject.add(Setting(name, text, span, item.file, self.origin(item), is_literal))
 
     def mapped(self, subject: Subject, expression: Expression | None) -> None:
         """Adds variables that are written as a map of names to values."""
@@ -315,29 +316,9 @@ def _limited(reader: Reader, subject: Subject, parts: Mapping[str, Expression]) 
 
 
 def _manifest(reader: Reader) -> Iterator[Subject]:
-    """`kubernetes_manifest`: a whole manifest as one object."""
-    spec: Expression | None = attribute(reader.block, "manifest")
-    for _ in range(8):
-        if spec is None:
-            return
-        parts = members_of(spec)
-        if (containers := parts.get("containers")) is not None:
-            break
-        spec = parts.get("spec") or parts.get("template") or parts.get("jobTemplate")
-    else:
-        return
-    for item in containers.items() or ():
-        parts = members_of(item)
-        subject = reader.subject(str(reader.value(parts.get("name")) or ""), parts.get("name") or item)
-        is_ollama = reader.image(subject, parts.get("image"))
-        if not is_ollama and not reader.serves(parts.get("command"), parts.get("args")):
-            continue
-        reader.listed(subject, parts.get("env"))
-        if "envFrom" in parts:
-            subject.unknown = Unknown("envFrom: variables from a config map or a secret")
-        if "resources" in parts and (limits := members_of(parts["resources"]).get("limits")) is not None:
-            _limited(reader, subject, members_of(limits))
-        yield subject
+    from ollama_policy.sources.terraform.manifest import subjects as of_manifest  # noqa: PLC0415 - it needs Reader
+
+    return of_manifest(reader)
 
 
 def _containers(block: Block, depth: int) -> Iterator[Block]:
@@ -370,6 +351,12 @@ def _task_definition(reader: Reader) -> Iterator[Subject]:
         yield subject
 
 
+def _helm_release(reader: Reader) -> Iterator[Subject]:
+    from ollama_policy.sources.terraform.helm_release import subjects as of_release  # noqa: PLC0415 - it needs Reader
+
+    return of_release(reader)
+
+
 _WORKLOADS: Final = (
     "deployment",
     "stateful_set",
@@ -385,5 +372,6 @@ READERS: Final[dict[str, Callable[[Reader], Iterator[Subject]]]] = {
     "docker_service": _docker_service,
     "aws_ecs_task_definition": _task_definition,
     "kubernetes_manifest": _manifest,
+    "helm_release": _helm_release,
     **{f"kubernetes_{kind}{version}": _kubernetes for kind in _WORKLOADS for version in ("", "_v1")},
 }

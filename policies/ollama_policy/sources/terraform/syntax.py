@@ -196,6 +196,10 @@ class HclBlock:
                     self._blocks.append(HclBlock(self.file, node))
         return self._attributes
 
+    def node_at(self, offset: int) -> Any:
+        """The smallest node of its body at a byte; None where it has none there."""
+        return None if self._body is None else self._body.descendant_for_byte_range(offset, offset + 1)
+
     def blocks(self) -> list[Block]:
         self.attributes()
         return self._blocks

@@ -5,7 +5,7 @@ from typing import Any
 from ollama_policy.settings import Unknown
 from ollama_policy.sources.terraform import values
 from ollama_policy.sources.terraform.blocks import Expression, of_type, only_child
-from ollama_policy.sources.terraform.evaluator import Scope, evaluate
+from ollama_policy.sources.terraform.scope import Scope, evaluate
 
 _PRIMITIVES = {"string": values.to_text, "number": values.to_number, "bool": values.to_bool}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ollama_policy.sources.terraform import module, syntax, values
-from ollama_policy.sources.terraform.evaluator import evaluate
+from ollama_policy.sources.terraform.scope import evaluate
 from tests.policies.sources.terraform.module_of import MemoryTree
 
 CONTEXT = """

@@ -35,7 +35,7 @@ def test_a_literal_is_placed_with_its_quotes() -> None:
         ("local.k", 'locals {\n  n = 5\n  k = "${local.n}m"\n}', "5m", "local.k"),
         ("local.k", "locals {\n  k = local.j\n  j = local.k\n}", "? local.k refers to itself", "local.k"),
         ("data.x.y.z", "", "? data.x.y is only known at apply", "an expression"),
-        ("module.x.y", "", "? module.x.y is an output, and outputs are not read", "an expression"),
+        ("module.x.y", "", "? module.x is not declared here", "module.x.y"),
         ('file("x")', "", "? file() is not worked out here", "an expression"),
         ("300", "", "300", ""),
         ("ollama_other.o.name", 'resource "ollama_other" "o" {\n  name = "5m"\n}', "5m", "an expression"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ollama_policy.settings import SourceFile
 from ollama_policy.sources.terraform import plain_blocks, syntax
 from ollama_policy.sources.terraform.blocks import ABSENT, Block
-from ollama_policy.sources.terraform.evaluator import Scope, Work, _Evaluation
+from ollama_policy.sources.terraform.evaluator import _Evaluation
+from ollama_policy.sources.terraform.scope import Scope, Work
 from tests.policies.fuzz.mutations import mutated
 
 MODEL = b"""# Models.

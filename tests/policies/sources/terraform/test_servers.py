@@ -223,7 +223,6 @@ def test_kubernetes_manifest() -> None:
     assert plain(subject) == {
         IMAGE: "ollama/ollama:latest",
         "OLLAMA_KEEP_ALIVE": "5m",
-        "X": "? X comes from elsewhere (a secret or a field)",
         MEMORY_LIMIT: 32 << 30,
         GPU_COUNT: 1,
     }

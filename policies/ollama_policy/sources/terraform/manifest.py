@@ -1,0 +1,27 @@
+"""`kubernetes_manifest`: an object of any kind, written out in HCL, read as the manifest that it is."""
+
+from collections.abc import Iterator
+
+from ollama_policy.settings import SourceFile, Subject
+from ollama_policy.sources.kubernetes import object_subjects, objects
+from ollama_policy.sources.source import Tree
+from ollama_policy.sources.terraform.blocks import attribute
+from ollama_policy.sources.terraform.placed_values import Mapping, composed, of_expression
+from ollama_policy.sources.terraform.servers import Reader
+from ollama_policy.sources.yaml_nodes import documents
+
+
+def subjects(reader: Reader) -> Iterator[Subject]:
+    """The servers of the object. One that a here-document holds is read with all here-documents."""
+    written = attribute(reader.block, "manifest")
+    value = None if written is None else of_expression(written, reader)
+    if isinstance(value, Mapping):
+        for subject in composed(value).subjects(_read, "manifest.yaml", reader.address):
+            subject.unit = reader.instance.root
+            yield subject
+
+
+def _read(file: SourceFile, tree: Tree) -> Iterator[Subject]:
+    for root in documents(file.data):
+        for item in objects(root):
+            yield from object_subjects(item, file, tree)
