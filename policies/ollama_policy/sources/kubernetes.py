@@ -109,7 +109,7 @@ def setting_of(key: str, assigned: Assignment, file: SourceFile, origin: str = "
         unknown = Unknown(f"{text} is no text")
     elif "$(" in assigned.value.text:
         unknown = Unknown(f"{text} is put together from other variables")
-    elif "{{" in assigned.value.text:
+    elif "{{" in assigned.value.text or "${" in assigned.value.text:  # Helm and Flux; envsubst and templatefile
         unknown = Unknown(f"{text} is filled in by a template")
     if unknown is not None or assigned.value is None:
         return Setting(key, unknown, assigned.span, file, origin, is_literal=False)

@@ -58,6 +58,8 @@ def test_every_kind_of_workload(kind: str) -> None:
         (["- name: OLLAMA_A", "  valueFrom: {configMapKeyRef: {name: none, key: k}}"],
          {"OLLAMA_A": (UNKNOWN, "{configMapKeyRef: {name: none, key: k}}")}),
         (["- name: OLLAMA_A", "  valueFrom: {configMapKeyRef: {name: cm, key: k}}"], {"OLLAMA_A": ("7", "'7'")}),
+        (["- {name: OLLAMA_A, value: '$(B)'}"], {"OLLAMA_A": (UNKNOWN, "'$(B)'")}),
+        (["- {name: OLLAMA_A, value: '${b}'}"], {"OLLAMA_A": (UNKNOWN, "'${b}'")}),
     ],
 )  # fmt: skip
 def test_reads_variables(lines: list[str], expected: Facts) -> None:
