@@ -1,7 +1,10 @@
 """The provider as a whole: its configuration, and what it offers."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from threading import Thread
 
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
@@ -50,6 +53,7 @@ class OllamaProvider(Provider):
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
         self._report = reporter()
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it says every request
         self._session: Session | None = None
         self._past_sessions: list[Session] = []
         self.resources = (ModelResource(self.session),)
@@ -77,6 +81,8 @@ class OllamaProvider(Provider):
         if self._session:
             self._past_sessions.append(self._session)
         self._session = Session(settings, self._report)
+        # Terraform has work of its own before it asks for the first model: enough to import httpx meanwhile.
+        Thread(target=import_module, args=("ollama_provider.ollama.api",), daemon=True).start()
 
     async def close(self) -> None:
         for session in (*self._past_sessions, *filter(None, [self._session])):
