@@ -24,7 +24,7 @@ PATHS = {
     "compose": ("compose.yaml",),
     "kubernetes": ("deployment.yaml", "deployment.json", "templates/_helpers.tpl"),
     "helm": ("values.yaml", "templates/deployment.yaml"),
-    "ansible": ("tasks/main.yml", "templates/env.j2"),
+    "ansible": ("tasks/main.yml", "roles/llm/defaults/main.yml"),
     "nix": ("configuration.nix",),
     "dockerfile": ("Dockerfile",),
     "modelfile": ("Modelfile",),
@@ -34,7 +34,7 @@ PATHS = {
     "plain": ("models.yaml", "models.json", "models.toml"),
 }
 _TESTS = Path(__file__).parents[1]
-_FEWEST = 20  # characters of a text that is worth reading
+_FEWEST = 40  # characters of a text that is worth reading
 
 
 def name_of(source: Registered) -> str:

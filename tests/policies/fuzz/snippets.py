@@ -288,7 +288,15 @@ def ansible(random: Random) -> tuple[str, str]:
     copy = {
         "ansible.builtin.copy": {"dest": "/etc/systemd/system/ollama.service.d/x.conf", "content": systemd(random)[1]}
     }
-    return "tasks/main.yml", _yaml([task, copy], random)
+    name, value = random.choice([*_environment(random).items()] or [("OLLAMA_A", "{{ item.x }}")])
+    path = random.choice(["/etc/systemd/system/ollama.service", "/etc/default/ollama", "{{ unit }}"])
+    line = random.choice([f'Environment="{name}={value}"', f"{name}={value}", "Environment={{ item }}"])
+    parts = [
+        {"lineinfile": {"path": path, "line": line}, "loop": [f"{name}={value}", {"x": value}]},
+        {"ini_file": {"path": path, "section": "Service", "option": "Environment", "value": f'"{name}={value}"'}},
+        {"blockinfile": {"path": path, "block": systemd(random)[1]}},
+    ]
+    return "tasks/main.yml", _yaml([task, copy, *random.sample(parts, 2)], random)
 
 
 def nix(random: Random) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def test_where_only_a_run_knows(path: str, text: str) -> None:
         ("", {"group_vars/all.yml": "a: 2h", "roles/llm/defaults/main.yml": "a: 3h"}, "1h"),
         ("  vars_files: [config/llm.yml]\n", {"config/llm.yml": "b: 2h"}, "1h"),
         ("  vars_files: [config/llm.yml]\n", {"config/llm.yml": "a: 2h"}, Unknown("a is set in config/llm.yml too")),
-        ("  vars_files: [[x.yml, llm.yml]]\n", {"llm.yml": "a: 2h"}, Unknown("x.yml, which may set a, is not in the tree")),
+        ("  vars_files: [[x.yml, y.yml]]\n", {"y.yml": "a: 2h"}, Unknown("x.yml, which may set a, is not in the tree")),
         ("  vars_files: ['{{ os }}.yml']\n", {"debian.yml": "a: 2h"}, Unknown("a is set by a run: debian.yml")),
         ("  vars_files: [secret.yml]\n", {}, Unknown("secret.yml, which may set a, is not in the tree")),
         ("  vars_files: ['/x/{{ y }}.enc']\n", {}, Unknown("/x/{{ y }}.enc, which may set a, is not in the tree")),
