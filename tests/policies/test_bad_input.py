@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ollama_policy.formats import Format
+from ollama_policy.formats import render as report
 from ollama_policy.formats.text import render
 from ollama_policy.formats.writing import Look
 from tests.policies.conftest import AUTOMATIC, MANUAL
@@ -49,6 +51,14 @@ def test_it_is_said_once_and_the_rest_is_checked(tree: Path, name: str, data: st
     assert [one.finding.file.path for one in result.findings] == ["good.tf"]
     assert result.exit_code() == 2
     assert render(result, Look()).count(" unreadable: ") == 1
+
+
+@pytest.mark.parametrize("form", Format)
+def test_half_of_a_surrogate_pair_is_shown_escaped_in_every_format(tree: Path, form: Format) -> None:
+    text = "from ollama_provider import OllamaModel\nOllamaModel('m', name='\\ud800', memory_management='manual')\n"
+    (tree / "__main__.py").write_text(text)
+    assert [one.finding.rule.id for one in checked().findings] == ["OLL002"]
+    assert "\ud800" not in report(form, checked(), Look())
 
 
 def test_a_deep_expression_is_undecided_at_its_place(tree: Path) -> None:

@@ -33,8 +33,8 @@ def shown_path(path: str) -> str:
 
 
 def valid_unicode(text: str) -> str:
-    """The text as it is, but for bytes that are no UTF-8: for formats that escape all else by themselves."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """The text as it is, but for surrogates, which no UTF-8 has: for formats that escape all else by themselves."""
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", _escape, text)
 
 
 def file_uri(path: str) -> str:

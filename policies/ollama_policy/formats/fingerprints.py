@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from ollama_policy.baseline import Key, key_of
+from ollama_policy.formats.escaping import valid_unicode
 from ollama_policy.result import Reported
 
 
@@ -18,4 +19,4 @@ def with_fingerprints(findings: Iterable[Reported]) -> Iterator[tuple[Reported, 
 
 
 def fingerprint_of(*parts: str) -> str:
-    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(valid_unicode("\0".join(parts)).encode()).hexdigest()
