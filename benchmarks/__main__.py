@@ -16,7 +16,7 @@ from subprocess import SubprocessError
 
 from httpx import HTTPError
 
-from benchmarks import check, memory, pull, pulumi_overhead
+from benchmarks import check, memory, probe, pull, pulumi_overhead
 from benchmarks.measuring import Report, Result, table
 from ollama_provider.ollama.errors import OllamaError
 from tests.engines.errors import EngineError, ToolchainError
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Engines, Report], list[Result]]] = {
     "pulumi_overhead": pulumi_overhead.measure,
     "pull": pull.measure,
     "memory": memory.measure,
+    "probe": probe.measure,
     "check": check.measure,
 }
 

@@ -8,12 +8,14 @@ from typing import NoReturn
 
 import click
 
-from ollama_policy.checking import CannotLookError, Request, all_rules, deliver, options_of, run
+from ollama_policy.checking import CannotLookError, Request, all_rules, deliver, options_of
+from ollama_policy.checking import run as run_check
 from ollama_policy.formats import Format
 
 COMPLETION_VARIABLE = "_OLLAMA_POLICY_COMPLETE"
 _PATHS = click.argument("paths", nargs=-1, type=click.Path())
 _CONFIG = click.option("--config", metavar="FILE", type=click.Path(), help="Use this configuration, and no other.")
+_HOST = click.option("--host", metavar="URL", help="The server, as in OLLAMA_HOST, which is read by default.")
 _SEVERITIES = click.Choice(["error", "warning", "info"])
 
 
@@ -65,7 +67,7 @@ def cli() -> None:
 @click.pass_context
 def check(context: click.Context, /, **request: object) -> NoReturn:
     """Check files and folders, the working folder by default; `-` is standard input."""
-    context.exit(run(Request(**request)))  # type: ignore[arg-type]
+    context.exit(run_check(Request(**request)))  # type: ignore[arg-type]
 
 
 @cli.command()
@@ -117,6 +119,57 @@ def init() -> None:
 
     for line in write_starter():
         click.echo(line)
+
+
+@cli.command()
+@_HOST
+@click.option("--engine", type=click.Choice(["terraform", "pulumi"]), default="terraform", help="Whose declarations.")
+@click.option("--only", type=click.Choice(["resident"]), help="Only what is in memory.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write it there, whole or not at all.")
+def adopt(host: str | None, engine: str, only: str | None, output: str | None) -> None:
+    """Write declarations of what a server holds now, so that the next plan changes nothing. It only reads."""
+    from ollama_policy.adopting import Engine, look, render
+    from ollama_policy.reaching import answered, connection
+
+    reached = connection(host)
+    holding = answered(look(reached, only_resident=only is not None))
+    deliver(render(holding, Engine(engine), reached.url if host else None), output)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--host", default="", metavar="URL", help="The server. [default: OLLAMA_HOST]")
+@click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
+@click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
+@click.option("--prompt", default="Say why the sky is blue.", help="What is asked.")
+@click.option("--vary", "varies", is_flag=True, help="Another prompt each call, so that no cache answers.")
+@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The longest answer.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.pass_context
+def probe(
+    context: click.Context,
+    /,
+    model: str,
+    host: str,
+    calls: int,
+    concurrency: int,
+    prompt: str,
+    varies: bool,
+    tokens: int,
+    form: str,
+    output: str | None,
+) -> NoReturn:
+    """Call MODEL again and again, and tell whether what stays in memory is a leak.
+
+    Notes, call by call, what is allocated and what comes back: M = sum(m - r). A model that was in memory before is
+    left there. Exit codes: 0 no leak, 1 a leak, 2 it could not be seen.
+    """
+    from ollama_policy.probe.command import Request, run
+    from ollama_policy.probe.probing import Plan
+
+    plan = Plan(calls=calls, concurrency=concurrency, prompt=prompt, num_predict=tokens, varies=varies)
+    context.exit(run(Request(model, plan, host, form, output), dict(os.environ)))
 
 
 @cli.command()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+from ollama_provider.drift import second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import ModelDeclaration, PullPolicy
 from ollama_provider.ollama import durations
@@ -40,11 +41,6 @@ class Presence:
 
     model: InstalledModel
     previous: InstalledModel | None
-
-
-def second_name(name: ModelName) -> ModelName:
-    """Under which the old content of a name is kept while it is exchanged."""
-    return name.beside("ollama-iac-previous")
 
 
 def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:

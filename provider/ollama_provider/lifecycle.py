@@ -15,6 +15,7 @@ from typing import Any
 
 from ollama_provider import content, memory
 from ollama_provider.connections import ProviderSettings
+from ollama_provider.drift import AS_DECLARED, drift_of, second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import (
     MemoryManagement,
@@ -47,7 +48,7 @@ OUTPUTS = {
     "drift": "What on the server is not as declared, in words; empty where all is well.",
     "gguf_file": "What the uploaded local file was: its digest, its size in bytes and its time.",
 }
-NO_DRIFT = memory.AS_DECLARED
+NO_DRIFT = AS_DECLARED
 CONTENT_REPLACED = "its content was replaced by somebody else"
 APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
 KEPT_SECONDS = 5.0
@@ -262,7 +263,7 @@ class Lifecycle:
             await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
         if declared.on_destroy is OnDestroy.UNLOAD:
             return
-        for there in {content.second_name(name), name} & installed.keys():
+        for there in {second_name(name), name} & installed.keys():
             await content.forget(server, there)
             self._report(f"{there}: deleted")
 
@@ -423,11 +424,11 @@ def _is_pinned(running: Running, name: ModelName) -> bool:
 
 
 def _drift(declared: ModelDeclaration, model: InstalledModel, view: View, known: Mapping[str, Any] | None) -> str:
-    if content.second_name(declared.model_name) in view.installed:
+    if second_name(declared.model_name) in view.installed:
         return APPLY_CUT_OFF
     was_replaced = known and (
         known.get("drift") == CONTENT_REPLACED or not _same_digest(known.get("digest"), model.digest)
     )
     if declared.is_made_here and was_replaced:
         return CONTENT_REPLACED
-    return memory.drift_of(declared, model.digest, view.running)
+    return drift_of(declared, model.digest, view.running)

@@ -7,8 +7,8 @@ its GGUF blob, so two names of one blob share one runner, and /api/ps shows it u
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
+from ollama_provider.drift import AS_DECLARED, NOT_IN_MEMORY, OLD_CONTENT, drift_of
 from ollama_provider.model import ModelDeclaration
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import FOR_EVER, InstalledModel, Running, RunningModel
@@ -18,37 +18,7 @@ from ollama_provider.server import Server
 
 Report = Callable[[str], None]
 
-AS_DECLARED = ""
-NOT_IN_MEMORY = "not in memory, though declared resident"
-PIN_LOST = "pin lost: a client set its own keep_alive, or its options reloaded the model"
-OLD_CONTENT = "an older content of this name is in memory"
-IN_MEMORY = "in memory, though declared not to be"
-PINNED_BY_CLIENT = "pinned by a client: it will never be released"
-HELD_TOO_LONG = "held in memory for longer than keep_alive"
-
-# The Date header counts whole seconds, and a call that has just ended arms the timer anew.
-CLOCK_SLACK = timedelta(seconds=2)
 _POLL_SECONDS = 0.1
-
-
-def drift_of(declared: ModelDeclaration, digest: str, running: Running) -> str:
-    """What in memory is not as declared, in words that do not change by themselves; AS_DECLARED where all is well."""
-    ours = [model for model in running.models if model.name == declared.model_name]
-    current = [model for model in ours if model.digest == digest]
-    if declared.must_be_absent:
-        return IN_MEMORY if ours else AS_DECLARED
-    if len(current) < len(ours):
-        return OLD_CONTENT
-    if declared.must_be_resident:
-        if not current:
-            return NOT_IN_MEMORY
-        return AS_DECLARED if all(map(running.is_pinned, current)) else PIN_LOST
-    if declared.keep_alive is None:
-        return AS_DECLARED
-    if any(map(running.is_pinned, current)):
-        return PINNED_BY_CLIENT
-    latest = running.server_time + timedelta(seconds=durations.seconds(declared.keep_alive)) + CLOCK_SLACK
-    return HELD_TOO_LONG if any(model.expires_at > latest for model in current) else AS_DECLARED
 
 
 async def place(server: Server, declared: ModelDeclaration, digest: str, report: Report) -> None:

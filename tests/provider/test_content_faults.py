@@ -13,7 +13,7 @@ import pytest
 
 from ollama_provider import content
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.content import second_name
+from ollama_provider.drift import second_name
 from ollama_provider.lifecycle import Lifecycle, State
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ollama_provider import memory
-from ollama_provider.memory import (
+from ollama_provider.drift import (
     AS_DECLARED,
     HELD_TOO_LONG,
     IN_MEMORY,
@@ -13,6 +12,7 @@ from ollama_provider.memory import (
     OLD_CONTENT,
     PIN_LOST,
     PINNED_BY_CLIENT,
+    drift_of,
 )
 from ollama_provider.model import declare
 from ollama_provider.ollama.answers import Running, RunningModel
@@ -97,11 +97,11 @@ def test_drift_is_told_by_the_server_s_own_clock(
     declared: dict[str, object], shown: list[Shown], drift: str, server_time: datetime
 ) -> None:
     declaration = declare({"name": "llama3", **declared})
-    assert memory.drift_of(declaration, NOW_CONTENT, running(shown, server_time)) == drift
+    assert drift_of(declaration, NOW_CONTENT, running(shown, server_time)) == drift
 
 
 def test_the_words_of_drift_do_not_change_by_themselves() -> None:
     declaration = declare({"name": "llama3", **FIVE_MINUTES})
     shown = running([("llama3:latest", NOW_CONTENT, timedelta(hours=1))], HERE)
     later = Running(shown.models, HERE + timedelta(minutes=10))
-    assert memory.drift_of(declaration, NOW_CONTENT, shown) == memory.drift_of(declaration, NOW_CONTENT, later)
+    assert drift_of(declaration, NOW_CONTENT, shown) == drift_of(declaration, NOW_CONTENT, later)

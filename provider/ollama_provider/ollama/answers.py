@@ -51,6 +51,9 @@ class RunningModel:
     size: int
     size_vram: int
     context_length: int
+    family: str = ""
+    parameter_size: str = ""
+    quantization_level: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,30 @@ class Running:
 
 @dataclass(frozen=True)
 class ModelDetails:
-    """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do."""
+    """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do.
+
+    `parent` is the model that this one was derived from, as the server names it; empty where it was not.
+    """
 
     blob: str
     context_length: int
     capabilities: tuple[str, ...]
+    parent: str = ""
 
     @property
     def only_embeds(self) -> bool:
         return "embedding" in self.capabilities and "completion" not in self.capabilities
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer to a prompt: seconds as the client saw them, and what Ollama says of its own."""
+
+    seconds: float
+    seconds_to_first_token: float
+    tokens: int
+    prompt_tokens: int
+    load_seconds: float
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ Every method raises an OllamaError; none retries. Field meanings: Ollama's docs/
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,7 @@ import httpx
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import (
     Connection,
+    Generation,
     InstalledModel,
     ModelDetails,
     Running,
@@ -59,10 +62,16 @@ _TRANSIENT_WORDS = (
 class Ollama:
     """A client of one server, to be used as an async context manager or closed by `close`."""
 
-    def __init__(self, connection: Connection, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stall_seconds: float = STALL_SECONDS,
+        largest_answer: int | None = None,
+    ) -> None:
         self.connection = connection
         self.url = connection.url
         self._stall_seconds = stall_seconds
+        self._largest_answer = largest_answer or LARGEST_ANSWER
         headers = dict(connection.headers)
         if connection.token:
             headers["Authorization"] = f"Bearer {connection.token}"
@@ -102,9 +111,7 @@ class Ollama:
                 name=name,
                 digest=str(entry.get("digest", "")).removeprefix("sha256:"),
                 size=self._number(entry, "size", "the list of models"),
-                family=str(details.get("family") or ""),
-                parameter_size=str(details.get("parameter_size") or ""),
-                quantization_level=str(details.get("quantization_level") or ""),
+                **_form_of(details),
             )
         return models
 
@@ -128,6 +135,7 @@ class Ollama:
                     size=self._number(entry, "size", asked),
                     size_vram=self._number(entry, "size_vram", asked),
                     context_length=self._number(entry, "context_length", asked),
+                    **_form_of(self._object(entry, "details", asked)),
                 )
             )
         return Running(tuple(models), server_time)
@@ -145,6 +153,7 @@ class Ollama:
             blob=blobs[0] if blobs else "",
             context_length=self._number(information, f"{architecture}.context_length", asked),
             capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
+            parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
         )
 
     async def pull(
@@ -217,6 +226,34 @@ class Ollama:
             body["options"] = {"num_ctx": context_length}
         path = "/api/embed" if only_embeds else "/api/generate"
         await self._ask("POST", path, f"the load of {name}", body, deadline=None)
+
+    async def generate(
+        self,
+        name: ModelName,
+        prompt: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        keep_alive: str | int | None = None,
+    ) -> Generation:
+        """One answer, streamed. Without a keep_alive a pin stays and a timer starts anew. The caller sets a deadline."""
+        asked = f"an answer of {name}"
+        body = {"model": str(name), "prompt": prompt, "stream": True, "options": dict(options or {})}
+        body |= {} if keep_alive is None else {"keep_alive": keep_alive}
+        clock = asyncio.get_running_loop().time
+        began, first, last = clock(), 0.0, dict[str, Any]()
+        async with self._answering("POST", "/api/generate", asked, json=body) as response:
+            async for last in self._lines(response, asked):
+                self._status_of(last, asked)
+                first = first or clock() - began
+        if not last.get("done"):
+            raise TransientError(asked, self.url, "the answer broke off before its end")
+        return Generation(
+            seconds=clock() - began,
+            seconds_to_first_token=first,
+            tokens=self._number(last, "eval_count", asked),
+            prompt_tokens=self._number(last, "prompt_eval_count", asked),
+            load_seconds=self._number(last, "load_duration", asked) / 1e9,
+        )
 
     async def unload(self, name: ModelName) -> None:
         """Asks for a model's runner to go. The server answers at once and obeys when no request is in flight: poll."""
@@ -334,8 +371,8 @@ class Ollama:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > LARGEST_ANSWER:
-                raise self._not_ollama(asked, f"an answer of more than {LARGEST_ANSWER // 2**20} MiB")
+            if len(body) > self._largest_answer:
+                raise self._not_ollama(asked, f"an answer of more than {self._largest_answer // 2**20} MiB")
         return bytes(body)
 
     async def _json(self, response: httpx.Response, asked: str) -> dict[str, Any]:
@@ -395,10 +432,14 @@ class Ollama:
         return NotOllamaError(asked, self.url, self.connection.redact(words))
 
 
+def _form_of(details: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(details.get(name) or "") for name in ("family", "parameter_size", "quantization_level")}
+
+
 def _server_time(response: httpx.Response) -> datetime:
     try:
         return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return datetime.now(UTC)
 
 
@@ -413,4 +454,10 @@ def _is_loopback(url: str) -> bool:
 def _tls(connection: Connection) -> ssl.SSLContext | bool:
     if not connection.url.startswith("https:"):
         return False  # nothing to verify, and loading the certificate store costs 50 ms and more
-    return ssl.create_default_context(cafile=connection.ca_file)
+    return _trusting(connection.ca_file, os.environ.get("SSL_CERT_FILE"))
+
+
+@lru_cache(maxsize=8)
+def _trusting(ca_file: str | None, _default: str | None) -> ssl.SSLContext:
+    """One for all servers: each would read the certificates again, and keep a copy of them."""
+    return ssl.create_default_context(cafile=ca_file)

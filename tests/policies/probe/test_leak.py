@@ -1,0 +1,57 @@
+"""What is called a leak, and what is not: noise, a warm-up, a cache that fills, a planted leak."""
+
+import random
+
+import pytest
+
+from ollama_policy.probe.leak import LEAST_CALLS, MIB, Kind, judge
+
+KIB = 1024
+
+
+def series(
+    calls: int, seed: int, *, growth: float = 0.0, warm_up: float = 3 * MIB, noise: float = 1.5 * MIB
+) -> list[int]:
+    """Resident bytes: a warm-up that flattens, the noise of a collector, and a growth a call."""
+    draw = random.Random(seed)
+    return [
+        round(80 * MIB + warm_up * (1 - 0.85**call) + growth * call + draw.gauss(0, noise)) for call in range(calls + 1)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_steady_model_is_never_called_leaking(seed: int) -> None:
+    assert judge(series(60, seed)).kind is not Kind.LEAK
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_leak_of_a_mebibyte_a_call_is_found_within_sixty(seed: int) -> None:
+    verdict = judge(series(60, seed, growth=MIB))
+    assert verdict.kind is Kind.LEAK
+    assert 0.9 * MIB < verdict.slope < 1.1 * MIB
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_cache_that_fills_has_a_bound(seed: int) -> None:
+    filling = [round(80 * MIB + 60 * MIB * (1 - 0.95**call)) for call in range(61)]
+    noise = random.Random(seed)
+    assert judge([held + round(noise.gauss(0, MIB / 4)) for held in filling]).kind is Kind.BOUNDED
+
+
+def test_a_small_growth_is_said_and_is_no_leak() -> None:
+    verdict = judge(series(60, 0, growth=60 * KIB, warm_up=0, noise=20 * KIB))
+    assert verdict.kind is Kind.SLOW
+    assert 50 * KIB < verdict.slope < 70 * KIB
+
+
+def test_too_few_calls_decide_nothing() -> None:
+    assert judge(series(LEAST_CALLS - 1, 0, growth=MIB)).kind is Kind.UNDECIDED
+
+
+def test_the_same_figures_are_judged_the_same() -> None:
+    assert judge(series(60, 7)) == judge(series(60, 7))
+
+
+def test_figures_without_noise() -> None:
+    assert judge([MIB] * 61).kind is Kind.STEADY
+    assert judge([call * MIB for call in range(61)]).kind is Kind.LEAK
