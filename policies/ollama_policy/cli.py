@@ -71,6 +71,47 @@ def check(context: click.Context, /, **request: object) -> NoReturn:
 
 
 @cli.command()
+@_PATHS
+@click.option(
+    "--host", "hosts", metavar="URL", multiple=True, help="A server, as in OLLAMA_HOST, which is the default."
+)
+@click.option("--hosts-file", metavar="FILE", type=click.Path(), help="Servers, one a line; # begins a comment.")
+@click.option("--fleet", metavar="NAME", multiple=True, help="A server at each address of this DNS name.")
+@click.option("--format", "form", type=click.Choice([one.value for one in Format]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option("--select", metavar="IDS", multiple=True, help="Only these kinds: ids or their beginnings, by comma.")
+@click.option("--ignore", metavar="IDS", multiple=True, help="Not these kinds: ids or their beginnings, by comma.")
+@click.option("--strict", "is_strict", is_flag=True, help="Fail on what cannot be decided, too.")
+@click.option("--fail-on", type=_SEVERITIES, help="The lowest severity that fails. [default: warning]")
+@click.option("--record", metavar="FILE", type=click.Path(), help="Write what the servers said; `-`: to stdout.")
+@click.option("--from", "from_file", metavar="FILE", type=click.Path(), help="Judge what was recorded; `-` is stdin.")
+@click.option("--timeout", metavar="DURATION", default="10s", show_default=True, help="The deadline of each server.")
+@click.option("--ca-file", metavar="FILE", type=click.Path(), help="The certificates of a private authority.")
+@click.option("--watch", "does_watch", is_flag=True, help="A table in the terminal that moves, until Ctrl-C.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1),
+    default=2.0,
+    show_default=True,
+    help="With --watch: how long between two looks.",
+)
+@_CONFIG
+@click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Say each undecided value, each link not followed.")
+@click.pass_context
+def drift(context: click.Context, /, **request: object) -> NoReturn:
+    """Compare what PATHS declare with what servers really hold, on disk and in memory. Changes no server.
+
+    PATHS are files and folders as for `check`, and Terraform states; the working folder by default. A declaration is
+    for its own host, else its provider's, else for every --host. OLLAMA_API_KEY is sent to servers that are named here,
+    a netrc's password to its own machine.
+    """
+    from ollama_policy.drift.command import Request, run
+
+    context.exit(run(Request(**request)))  # type: ignore[arg-type]
+
+
+@cli.command()
 @click.argument("file", type=click.Path())
 @_PATHS
 @_CONFIG
@@ -170,6 +211,48 @@ def probe(
 
     plan = Plan(calls=calls, concurrency=concurrency, prompt=prompt, num_predict=tokens, varies=varies)
     context.exit(run(Request(model, plan, host, form, output), dict(os.environ)))
+
+
+@cli.command()
+@click.argument("case", type=click.Choice(["pinned", "aligned", "servers"]))
+@click.argument("model")
+@click.option("--host", default="", metavar="URL", help="The server. [default: OLLAMA_HOST]")
+@click.option("--other-host", default="", metavar="URL", help="The second server, for `servers`.")
+@click.option("--rounds", default=8, type=click.IntRange(4, 1000), show_default=True, help="How many a side.")
+@click.option("--calls", default=8, type=click.IntRange(1, 10_000), show_default=True, help="How many a round.")
+@click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
+@click.option("--prompt", default="Say why the sky is blue.", help="What is asked.")
+@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The longest answer.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the table there, whole or not at all.")
+@click.pass_context
+def bench(
+    context: click.Context,
+    /,
+    case: str,
+    model: str,
+    host: str,
+    other_host: str,
+    rounds: int,
+    calls: int,
+    concurrency: int,
+    prompt: str,
+    tokens: int,
+    form: str,
+    output: str | None,
+) -> NoReturn:
+    """Compare two ways to serve MODEL, in turn: QPS, latencies, and the gain with its confidence.
+
+    CASE is `pinned` (a model that is unloaded between calls, against one that is pinned), `aligned` (clients whose
+    num_ctx differ, against clients that agree) or `servers` (two servers, whatever makes them differ). It loads, pins
+    and unloads the model. Exit codes: 0 measured, 2 it could not be.
+    """
+    from ollama_policy.bench.command import Request, run
+    from ollama_policy.bench.measuring import Plan
+    from ollama_policy.bench.sides import Case
+
+    plan = Plan(rounds=rounds, calls=calls, concurrency=concurrency, prompt=prompt)
+    context.exit(run(Request(Case(case), model, plan, host, other_host, tokens, form, output), os.environ))
 
 
 @cli.command()

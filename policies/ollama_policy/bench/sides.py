@@ -1,0 +1,45 @@
+"""The two sides of a comparison, and the ready cases."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from ollama_provider.ollama.names import ModelName
+
+
+class Case(StrEnum):
+    """What is compared with what."""
+
+    PINNED = "pinned"
+    ALIGNED = "aligned"
+    SERVERS = "servers"
+
+
+class Side(NamedTuple):
+    """How one side calls. `is_cold`: the model is unloaded before each call, as a keep_alive that expired leaves it.
+
+    `options` are sent with the calls in turn: two that differ in num_ctx make Ollama load the model anew each time.
+    """
+
+    name: str
+    server: str
+    model: ModelName
+    options: tuple[Mapping[str, Any], ...] = ({},)
+    is_cold: bool = False
+
+
+def sides_of(case: Case, model: ModelName, server: str, other_server: str, num_predict: int) -> tuple[Side, Side]:
+    """The old and the new side of a ready case. What makes two servers differ is theirs to say."""
+    common = {"num_predict": num_predict}
+    if case is Case.PINNED:
+        return (
+            Side("cold: unloaded between calls", server, model, (common,), is_cold=True),
+            Side('pinned: memory_management = "manual"', server, model, (common,)),
+        )
+    if case is Case.ALIGNED:
+        contexts = tuple({**common, "num_ctx": num_ctx} for num_ctx in (2048, 4096))
+        return (
+            Side("clients with two num_ctx: loaded anew at each change", server, model, contexts),
+            Side("clients with the same options", server, model, contexts[:1]),
+        )
+    return Side(server, server, model, (common,)), Side(other_server, other_server, model, (common,))

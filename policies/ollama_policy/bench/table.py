@@ -1,0 +1,76 @@
+"""The comparison as the document's table, and as JSON."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ollama_policy.bench.figures import CONFIDENCE, Figures, Gain
+from ollama_policy.bench.sides import Side
+
+VERSION = 1
+
+
+class Comparison(NamedTuple):
+    """Both sides, and the gain; None where a side answered nothing."""
+
+    old: Side
+    new: Side
+    old_figures: Figures
+    new_figures: Figures
+    gain: Gain | None
+    concurrency: int
+    rounds: int
+
+
+def as_json(found: Comparison) -> str:
+    def side(one: Side, figures: Figures) -> dict[str, Any]:
+        return {"name": one.name, "server": one.server, "model": str(one.model), **figures._asdict()}
+
+    body = {
+        "version": VERSION,
+        "old": side(found.old, found.old_figures),
+        "new": side(found.new, found.new_figures),
+        "gain": None if found.gain is None else {**found.gain._asdict(), "is_shown": found.gain.is_shown},
+        "confidence": CONFIDENCE,
+        "concurrency": found.concurrency,
+        "rounds": found.rounds,
+    }
+    return json.dumps(body, indent=2) + "\n"
+
+
+def as_text(found: Comparison) -> str:
+    return "\n".join(_lines(found)) + "\n"
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    old, new = found.old_figures, found.new_figures
+    yield f"{found.old.model}: {found.rounds} rounds a side, in turn, {found.concurrency} at once"
+    yield f"before: {found.old.name}"
+    yield f"after:  {found.new.name}"
+    rows = [
+        ("", "before", "after"),
+        ("QPS", f"{old.qps:.2f}", f"{new.qps:.2f}"),
+        ("latency p50", _seconds(old.p50), _seconds(new.p50)),
+        ("latency p95", _seconds(old.p95), _seconds(new.p95)),
+        ("latency p99", _seconds(old.p99), _seconds(new.p99)),
+        ("first token p50", _seconds(old.first_token_p50), _seconds(new.first_token_p50)),
+        ("errors", f"{old.errors} of {old.calls}", f"{new.errors} of {new.calls}"),
+    ]
+    if old.memory or new.memory:
+        rows.append(("memory, by Ollama", f"{old.memory / 2**20:.0f} MiB", f"{new.memory / 2**20:.0f} MiB"))
+    for name, before, after in rows:
+        yield f"{name:<18}{before:>12}{after:>12}"
+    yield _gain(found.gain)
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return "no gain can be told: a side answered nothing"
+    interval = f"{CONFIDENCE:.0%} sure between {gain.low:+.0%} and {gain.high:+.0%}"
+    if not gain.is_shown:
+        return f"no difference shown: (QPS_new - QPS_old) / QPS_old = {gain.gain:+.0%}, {interval}"
+    return f"gain = (QPS_new - QPS_old) / QPS_old = {gain.gain:+.0%}, {interval}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
