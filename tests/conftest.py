@@ -9,9 +9,11 @@ from typing import Protocol
 
 import pytest
 
+from tests.engines.bridge import Bridge, find_or_build_bridge
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
+from tests.engines.terraform_stack import TerraformStack
 from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines, find_or_build
 
@@ -20,9 +22,19 @@ class StackMaker(Protocol):
     def __call__(self, program: str | Path, **environment: str) -> PulumiStack: ...
 
 
+class TerraformMaker(Protocol):
+    def __call__(self, configuration: str | Path, **environment: str) -> TerraformStack: ...
+
+
 @pytest.fixture(scope="session")
 def engines() -> Engines:
     return find_or_build(lambda line: print(line, file=sys.__stderr__, flush=True))
+
+
+@pytest.fixture(scope="session")
+def bridge() -> Bridge:
+    """Of its own, since it takes minutes to build and few tests need it."""
+    return find_or_build_bridge(lambda line: print(line, file=sys.__stderr__, flush=True))
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +93,19 @@ def tiny(ggufs: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
+def terraform_of(ollama: OllamaServer, tmp_path: Path) -> Iterator[TerraformMaker]:
+    """Makes configurations of real Terraform, initialised, whose OLLAMA_HOST is the test's server."""
+    with ExitStack() as stacks:
+
+        def make(configuration: str | Path, **environment: str) -> TerraformStack:
+            folder = tmp_path / f"terraform-{len(list(tmp_path.glob('terraform-*')))}"
+            environment = {"OLLAMA_HOST": ollama.url, **environment}
+            return stacks.enter_context(TerraformStack(folder, configuration, environment))
+
+        yield make
+
+
+@pytest.fixture
 def stack_of(engines: Engines, ollama: OllamaServer, tmp_path: Path) -> Iterator[StackMaker]:
     """Makes stacks of real Pulumi whose OLLAMA_HOST is the test's server."""
     with ExitStack() as stacks:
@@ -92,3 +117,15 @@ def stack_of(engines: Engines, ollama: OllamaServer, tmp_path: Path) -> Iterator
             )
 
         yield make
+
+
+@pytest.fixture
+def bridged_stack_of(stack_of: StackMaker, bridge: Bridge) -> StackMaker:
+    """Makes stacks that may use a Terraform provider, with programs in Python or YAML."""
+
+    def make(program: str | Path, **environment: str) -> PulumiStack:
+        stack = stack_of(program, PATH=bridge.path(), **environment)
+        bridge.install_in(stack)
+        return stack
+
+    return make

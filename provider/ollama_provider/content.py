@@ -7,7 +7,7 @@ what is gone back to, and what a next run finds where this one was cut off.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -67,7 +67,7 @@ async def make_present(
     before = installed.get(name)
     if _has_content(declared, before, must_make):
         assert before is not None
-        return Presence(before, _differing(installed.get(second), before))
+        return Presence(before, await _previous(server, installed, before))
     if declared.pull_policy is PullPolicy.NEVER and not declared.is_made_here:
         found = f"its digest there is {before.digest}" if before else "it is not there"
         words = f'{found}, and pull_policy = "never" forbids to get it'
@@ -90,10 +90,7 @@ async def make_present(
         raise
     finally:
         server.changed()
-    previous = _differing(installed.get(second), after)
-    if previous is None and second in installed:
-        await forget(server, second_name(name))
-    return Presence(after, previous)
+    return Presence(after, await _previous(server, installed, after))
 
 
 async def restore_previous(server: Server, name: ModelName) -> None:
@@ -121,8 +118,15 @@ def _has_content(declared: ModelDeclaration, present: InstalledModel | None, mus
     return declared.pull_policy is not PullPolicy.ALWAYS
 
 
-def _differing(previous: InstalledModel | None, current: InstalledModel) -> InstalledModel | None:
-    return previous if previous and previous.digest != current.digest else None
+async def _previous(
+    server: Server, installed: Mapping[ModelName, InstalledModel], current: InstalledModel
+) -> InstalledModel | None:
+    """The second name where it keeps another content; one that keeps the same is needed no more, and goes."""
+    previous = installed.get(second_name(current.name))
+    if previous is None or previous.digest != current.digest:
+        return previous
+    await forget(server, previous.name)
+    return None
 
 
 async def _undo(server: Server, name: ModelName, before: InstalledModel | None) -> None:

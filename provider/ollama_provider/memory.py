@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ollama_provider.drift import AS_DECLARED, NOT_IN_MEMORY, OLD_CONTENT, drift_of
+from ollama_provider.drift import AS_DECLARED, CLOCK_SLACK, NOT_IN_MEMORY, OLD_CONTENT, drift_of
 from ollama_provider.model import ModelDeclaration
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import FOR_EVER, InstalledModel, Running, RunningModel
@@ -90,6 +90,7 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
     _refuse_rivals(server, name, [model for model in sharing if running.is_pinned(model)])
     for model in sharing:
         await _unload(server, model.name, _named(model.name), declared.timeouts.unload, report)
+    await _free_unreached(server, name, digest, declared.timeouts.unload, report)
     details = await server.client.show(name)
     report(f"{name}: loading, to stay in memory")
     drift = NOT_IN_MEMORY
@@ -108,10 +109,11 @@ async def _bound(server: Server, declared: ModelDeclaration, digest: str, runnin
     name = declared.model_name
     for model in filter(_of_content(name, digest), running.models):
         details = await server.client.show(name)
+        # All of the trained context is what a larger default, or the model's own, is cut to: none was asked for then,
+        # and to ask for it now would be other options, and a reload.
+        own = None if model.context_length == details.context_length else model.context_length
         async with _within(declared.timeouts.load, f"the new timer of {name}", server, lambda: "no answer"):
-            await server.client.load(
-                name, declared.keep_alive, only_embeds=details.only_embeds, context_length=model.context_length
-            )
+            await server.client.load(name, declared.keep_alive, only_embeds=details.only_embeds, context_length=own)
         report(f"{name}: will be released {declared.keep_alive} after its last call")
 
 
@@ -120,12 +122,50 @@ async def _free_older_contents(server: Server, name: ModelName, digest: str, tim
     running = await server.client.running()
     old_digests = {model.digest for model in running.models if model.name == name and model.digest != digest}
     installed = await server.client.installed() if old_digests else {}
+    unreached = False
     for old in old_digests:
         through = next((model.name for model in installed.values() if model.digest == old), None)
-        if through is None:
-            report(f"{name}: warning: an older content ({old[:12]}) stays in memory, only a restart of Ollama frees it")
-        else:
+        unreached |= through is None
+        if through is not None:
             await _unload(server, through, _of_content(name, old), timeout, report)
+    if unreached:
+        running = await _free_unreached(server, name, digest, timeout, report)
+        for model in running.models:
+            if model.name == name and model.digest != digest:
+                words = f"an older content ({model.digest[:12]}) stays in memory: see `ollama-policy reclaim`"
+                report(f"{name}: warning: {words}")
+
+
+async def _free_unreached(server: Server, name: ModelName, digest: str, timeout: str, report: Report) -> Running:
+    """Unloads a runner on this name's weights whose own name does not reach it any more, and gives what is in memory.
+
+    Its name was deleted, or got another manifest: of other weights or, as where only the system prompt changed, of the
+    same. It would serve this name's calls, and /api/ps would go on showing the other. An unload through a name whose
+    weights nobody runs does nothing, so it is asked where the name itself is not in memory; measured on 0.17.4.
+    """
+    running, installed = await server.client.running(), await server.client.installed()
+    reached, unreached = [], set()
+    for model in running.models:
+        if model.name in installed and installed[model.name].digest == model.digest:
+            reached.append(model)
+        else:
+            unreached.add((model.name, model.digest))
+    is_in_memory = any(map(_of_content(name, digest), running.models))
+    if not unreached or is_in_memory or await _sharing(server, name, reached):
+        return running
+    async with _within(timeout, f"the unload through {name}", server, lambda: "a request is in flight"):
+        while True:
+            await server.client.unload(name)
+            await asyncio.sleep(_POLL_SECONDS)
+            running = await server.client.running()
+            # What was asked to go has an expiry of now, as long as a request holds it.
+            latest = running.server_time + CLOCK_SLACK
+            going = {(model.name, model.digest) for model in running.models if model.expires_at <= latest}
+            if not going & unreached:
+                break
+    for gone, old in sorted(unreached - {(model.name, model.digest) for model in running.models}, key=str):
+        report(f"{name}: {gone} ({old[:12]}) was on the same weights, reached by no name, and is out of memory")
+    return running
 
 
 async def _unload(
