@@ -1,0 +1,67 @@
+"""Every example passes its own `terraform test`: real Terraform, real Ollama, the provider as `install` lays it out."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TerraformMaker
+from tests.engines.observing import call, installed
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.registry import Registry
+from tests.engines.terraform_home import command, settings_of
+from tests.engines.toolchain import Engines
+
+pytestmark = pytest.mark.engines
+EXAMPLES = Path(__file__).parents[2] / "examples" / "terraform"
+# Those that want a model on the server beforehand, by the name that they know it by.
+NEEDS_A_MODEL = {"document": "example-model", "import": "here-before", "data-sources": "here-before"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    command(home, "install")
+    return home
+
+
+@pytest.fixture
+def second(engines: Engines, tmp_path: Path) -> Iterator[OllamaServer]:
+    with OllamaServer(engines.ollama, tmp_path / "second") as server:
+        yield server
+
+
+@pytest.mark.parametrize("example", sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
+def test_the_example_passes_its_own_test(
+    example: str,
+    request: pytest.FixtureRequest,
+    terraform_of: TerraformMaker,
+    ollama: OllamaServer,
+    registry: Registry,
+    home: Path,
+) -> None:
+    assert list((EXAMPLES / example).glob("*.tftest.hcl")), "an example without a test"
+    tiny, variables = registry.reference("tiny:latest"), {"insecure": "true"}
+    if name := NEEDS_A_MODEL.get(example):
+        ollama.call("POST", "/api/pull", {"model": tiny, "insecure": True, "stream": False}).raise_for_status()
+        ollama.call("POST", "/api/copy", {"source": tiny, "destination": name}).raise_for_status()
+        call(ollama, name)
+        variables["model"] = name
+    else:
+        variables |= {"model": tiny, "base": tiny}
+    if example == "fleet":
+        second: OllamaServer = request.getfixturevalue("second")
+        variables["hosts"] = json.dumps([ollama.url, second.url])
+    if example == "provider":
+        variables["proxy"] = ollama.url
+    stack = terraform_of(
+        EXAMPLES / example, **settings_of(home), **{f"TF_VAR_{name}": value for name, value in variables.items()}
+    )
+    before = installed(ollama)
+    outcome = stack.run("test", "-no-color")
+    assert "Success!" in outcome.text
+    assert "0 failed" in outcome.text
+    assert ollama.ps() == [] or example == "data-sources", "what the test declared is gone from memory"
+    assert installed(ollama).keys() - before.keys() <= {tiny}, "at most the base of a variant stays"
+    assert stack.run("validate", "-no-color").text.count("Warning") == 0
