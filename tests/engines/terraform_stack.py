@@ -78,12 +78,17 @@ class TerraformStack:
     """
 
     def __init__(
-        self, folder: Path, configuration: str | Path, environment: Mapping[str, str], binary: str | None = None
+        self,
+        folder: Path,
+        configuration: str | Path,
+        environment: Mapping[str, str],
+        provider: Path = PROVIDER,
     ) -> None:
         self.folder = folder.resolve()
         self.project = self.folder / "project"
         self.project.mkdir(parents=True)
-        self.binary = binary or shutil.which("terraform") or ""
+        self.provider = provider
+        self.binary = shutil.which("terraform") or ""
         if not self.binary:
             raise EngineError("there is no terraform on PATH")
         self.commands = 0
@@ -190,7 +195,7 @@ class TerraformStack:
         mirror = self.folder / "mirror"
         plugins = mirror / f"registry.terraform.io/hashicorp/ollama/{VERSION}/{platform.system().lower()}_{machine}"
         plugins.mkdir(parents=True)
-        (plugins / f"terraform-provider-ollama_v{VERSION}").symlink_to(PROVIDER)
+        (plugins / f"terraform-provider-ollama_v{VERSION}").symlink_to(self.provider)
         settings = self.folder / "terraform.rc"
         settings.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{mirror}" }} }}\n')
         return settings
