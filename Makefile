@@ -25,6 +25,7 @@ engines: .venv/installed
 generated: .venv/installed
 	$(BIN)/python -m ollama_provider.schemas schemas
 	$(BIN)/python -m ollama_provider.reference docs/ollama_model.md
+	$(BIN)/python -m ollama_provider.terraform.documentation docs
 	$(BIN)/python -m ollama_policy.declaration_table_generator
 	$(BIN)/python -m ollama_policy.rule_pages docs/rules
 	$(BIN)/python -m ollama_policy.schemas schemas

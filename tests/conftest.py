@@ -15,7 +15,7 @@ from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import TerraformStack
 from tests.engines.tiny_models import write_llama
-from tests.engines.toolchain import Engines, find_or_build
+from tests.engines.toolchain import Engines, find_or_build, find_or_build_opentofu
 
 
 class StackMaker(Protocol):
@@ -35,6 +35,11 @@ def engines() -> Engines:
 def bridge() -> Bridge:
     """Of its own, since it takes minutes to build and few tests need it."""
     return find_or_build_bridge(lambda line: print(line, file=sys.__stderr__, flush=True))
+
+
+@pytest.fixture(scope="session")
+def opentofu() -> Path:
+    return find_or_build_opentofu(lambda line: print(line, file=sys.__stderr__, flush=True))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from tests.engines.locking import locked
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import child_setup, lives
 from tests.engines.pulumi_stack import PulumiStack
-from tests.engines.recipes import OLLAMA, PULUMI, PULUMI_COMPANIONS
+from tests.engines.recipes import BRIDGE, OLLAMA, PULUMI, PULUMI_COMPANIONS
 from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_embedding_only, write_llama
 from tests.engines.toolchain import Engines, find_or_build
@@ -90,6 +90,14 @@ def test_a_failed_build_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: py
         build.build(PULUMI, folder, lines.append)
     assert not folder.exists()
     assert lines[0].startswith("pulumi 3.259.0: fetching modules, 0 s")
+
+
+def test_a_module_is_replaced_where_a_recipe_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "find_go", lambda engine: script(tmp_path, "go", "exit 3"))
+    with pytest.raises(ToolchainError):
+        build.build(BRIDGE, tmp_path / BRIDGE.folder, lambda line: None)
+    [module] = tmp_path.rglob("go.mod")
+    assert f"\nreplace {BRIDGE.builds[0].replace}\n" in module.read_text()
 
 
 def test_missing_headers_that_cannot_be_had_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

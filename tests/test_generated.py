@@ -1,5 +1,6 @@
 """What is generated says what model.py says."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ from jsonschema import Draft202012Validator
 from ollama_provider.model import problems_of
 from ollama_provider.reference import page
 from ollama_provider.schemas import files, plain_schema, resource_schema
+from ollama_provider.terraform.documentation import FOLDERS, pages
+from ollama_provider.terraform.provider import OllamaProvider
 
-SCHEMAS = Path(__file__).parent.parent / "schemas"
+ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "schemas"
 
 
 def test_the_committed_schemas_are_those_that_model_py_gives() -> None:
@@ -19,7 +23,22 @@ def test_the_committed_schemas_are_those_that_model_py_gives() -> None:
 
 
 def test_the_committed_reference_is_the_one_that_model_py_gives() -> None:
-    assert (SCHEMAS.parent / "docs" / "ollama_model.md").read_text(encoding="utf-8") == page(), "run: make generated"
+    assert (ROOT / "docs" / "ollama_model.md").read_text(encoding="utf-8") == page(), "run: make generated"
+
+
+def test_the_committed_pages_for_terraform_are_those_that_the_provider_gives() -> None:
+    docs = ROOT / "docs"
+    found = [docs / "index.md", *(page for folder in FOLDERS for page in (docs / folder).glob("*.md"))]
+    committed = {page.relative_to(docs).as_posix(): page.read_text(encoding="utf-8") for page in found}
+    assert committed == pages(OllamaProvider(), ROOT / "examples" / "terraform"), "run: make generated"
+
+
+def test_every_link_of_the_pages_for_terraform_leads_somewhere() -> None:
+    found = [ROOT / "docs" / "index.md", *(ROOT / "docs").glob("[rdfg]*s/*.md")]
+    assert len(found) > 10
+    links = [(page, link) for page in found for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8"))]
+    assert links
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ class Server:
         self._view: View | None = None
         self._viewed_at = 0.0
         self._changes = 0
+        self._asking_version = asyncio.Lock()
+        self._version = ""
         self._is_fit = False
 
     def turn(self, name: ModelName) -> asyncio.Lock:
@@ -63,11 +65,17 @@ class Server:
         self._changes += 1
         self._view = None
 
+    async def version(self) -> str:
+        """The server's version in its own words, asked once for everybody."""
+        async with self._asking_version:
+            self._version = self._version or await self.client.version()
+            return self._version
+
     async def be_fit(self) -> None:
-        """Asks once for the version. Raises NotOllamaError for a server that is too old, or no Ollama at all."""
+        """Looks once at the version. Raises NotOllamaError for a server that is too old, or no Ollama at all."""
         if self._is_fit:
             return
-        version = await self.client.version()
+        version = await self.version()
         numbers = version.split("-")[0].split("+")[0].split(".")
         if not all(number.isdecimal() for number in numbers):
             words = f"this is no version of Ollama: {self.client.connection.redact(version)!r}"

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import sys
 
+from tests.engines.bridge import find_or_build_bridge
 from tests.engines.errors import ToolchainError
-from tests.engines.toolchain import find_or_build, version_of
+from tests.engines.recipes import BRIDGE
+from tests.engines.toolchain import find_or_build, find_or_build_opentofu, version_of
 
 
 def main() -> int:
     try:
-        engines = find_or_build(lambda line: print(line, file=sys.stderr, flush=True))
+        engines = find_or_build(report)
+        bridge = find_or_build_bridge(report)
+        opentofu = find_or_build_opentofu(report)
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from here", file=sys.stderr)
         return 1
-    for path, argument in ((engines.ollama, "--version"), (engines.pulumi, "version")):
+    for path, argument in ((engines.ollama, "--version"), (engines.pulumi, "version"), (opentofu, "version")):
         version = version_of([str(path), argument])
         print(f"{path.name} {'.'.join(map(str, version or ()))} {path}")
+    print(f"{bridge.plugin.name} {BRIDGE.version} {bridge.plugin}")
     return 0
+
+
+def report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 sys.exit(main())

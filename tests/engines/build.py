@@ -69,7 +69,8 @@ class Builder:
     def compile(self, target: GoBuild) -> None:
         module = self.work / f"module-{target.binary}"
         module.mkdir(exist_ok=True)
-        (module / "go.mod").write_text("module engines\n\ngo 1.21\n")
+        replace = f"\nreplace {target.replace}\n" if target.replace else ""
+        (module / "go.mod").write_text(f"module engines\n\ngo 1.21\n{replace}")
         # The package's path: the module's alone would leave go.sum without what only the package needs.
         self.step([str(self.go), "get", f"{target.package}@{target.version}"], "fetching modules", cwd=module)
         listed = self.step([str(self.go), "list", "-deps", target.package], "counting packages", cwd=module)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GoBuild:
-    """One binary: `go get PACKAGE@VERSION`, then `go build PACKAGE`."""
+    """One binary: `go get PACKAGE@VERSION`, then `go build PACKAGE`. `replace` is a line of go.mod's."""
 
     binary: str
     package: str
     version: str
     ldflags: str = "-s -w"
+    replace: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,55 @@ PULUMI = Engine(
             "v3.259.0",
             "python/dist/pulumi-resource-pulumi-python",
             "pulumi-resource-pulumi-python",
+        ),
+    ),
+)
+
+# What makes a Terraform provider a Pulumi one. Its own module has the same `replace`, which Go reads in the main module
+# only. Older bridges, such as v3.120.0, leave the provider's processes behind.
+BRIDGE = Engine(
+    name="pulumi-terraform-bridge",
+    version="1.1.0",
+    go="1.25.11",
+    builds=(
+        GoBuild(
+            binary="pulumi-resource-terraform-provider",
+            package="github.com/pulumi/pulumi-terraform-bridge/v3/dynamic",
+            version="v3.136.0",
+            ldflags="-s -w -X github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/version.version=v1.1.0",
+            replace="github.com/hashicorp/terraform-plugin-sdk/v2 => "
+            "github.com/pulumi/terraform-plugin-sdk/v2 v2.0.0-20260318212141-5525259d096b",
+        ),
+    ),
+)
+
+# Pulumi programs in YAML.
+PULUMI_YAML = Engine(
+    name="pulumi-yaml",
+    version="1.38.1",
+    go="1.25.11",
+    builds=(
+        GoBuild(
+            binary="pulumi-language-yaml",
+            package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+            version="v1.38.1",
+            ldflags="-s -w -X github.com/pulumi/pulumi-yaml/pkg/version.Version=1.38.1",
+        ),
+    ),
+)
+
+# Terraform's other lineage. Its own module has the same `replace`.
+OPENTOFU = Engine(
+    name="opentofu",
+    version="1.12.6",
+    go="1.26.6",
+    builds=(
+        GoBuild(
+            binary="tofu",
+            package="github.com/opentofu/opentofu/cmd/tofu",
+            version="v1.12.6",
+            ldflags="-s -w -X github.com/opentofu/opentofu/version.dev=no",
+            replace="github.com/hashicorp/hcl/v2 => github.com/opentofu/hcl/v2 v2.20.2-0.20251021132045-587d123c2828",
         ),
     ),
 )

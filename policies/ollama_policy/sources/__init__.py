@@ -42,7 +42,7 @@ SOURCES: tuple[Registered, ...] = (
     Registered("terraform.hcl:TerraformSource", suffixes=".tf .tofu", names=r".*\.(?:tf|tofu)\.json"),
     Registered("terraform.plan:TerraformPlanSource", suffixes=".json", words=(b'"planned_values"',)),
     Registered("pulumi_json:PulumiJson", suffixes=".json", words=(b'"newstate"', b'"deployment"')),
-    Registered("pulumi_python:PulumiPython", suffixes=".py", words=(b"ollama_provider",)),
+    Registered("pulumi_python:PulumiPython", suffixes=".py", words=(b"ollama_provider", b"pulumi_ollama")),
     Registered("pulumi_yaml:PulumiYaml", suffixes=_YAML, words=(b"resources",)),
     Registered("compose:Compose", suffixes=_YAML, words=(b"services", b"include")),
     Registered("kubernetes:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion", b"helmcharts")),

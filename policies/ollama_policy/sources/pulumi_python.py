@@ -23,7 +23,15 @@ from ollama_policy.sources.configured_values import ConfiguredValues
 from ollama_policy.sources.python_values import Call, Expression, Program, Run, UndecidedError
 from ollama_policy.sources.source import Tree
 
-CLASSES: Final = frozenset(("ollama_provider.OllamaModel", "ollama_provider.pulumi_dynamic.OllamaModel"))
+CLASSES: Final = frozenset(
+    (
+        "ollama_provider.OllamaModel",
+        "ollama_provider.pulumi_dynamic.OllamaModel",
+        # The package that Pulumi generates of our Terraform provider.
+        "pulumi_ollama.Model",
+        "pulumi_ollama.model.Model",
+    )
+)
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _REST_OF_LINE: Final = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r|\n)")
 _COMMENT: Final = re.compile(rb"[ \t]*#")
@@ -35,8 +43,9 @@ class PulumiPython:
     name = "pulumi-python"
 
     def accepts(self, file: SourceFile) -> bool:
-        # Other packages have a class of this name too.
-        return file.path.endswith(".py") and b"OllamaModel" in file.data and b"ollama_provider" in file.data
+        # Other packages have classes of these names too.
+        is_ours = b"OllamaModel" in file.data and b"ollama_provider" in file.data
+        return file.path.endswith(".py") and (is_ours or b"pulumi_ollama" in file.data)
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         try:

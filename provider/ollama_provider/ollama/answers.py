@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.names import ModelName
@@ -31,7 +32,10 @@ class Connection:
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """A model on disk, from /api/tags. `digest` is its manifest's, in hex; `size` its bytes on disk."""
+    """A model on disk, from /api/tags. `digest` is its manifest's, in hex; `size` its bytes on disk.
+
+    `modified_at` is as the server writes it, in RFC 3339.
+    """
 
     name: ModelName
     digest: str
@@ -39,6 +43,7 @@ class InstalledModel:
     family: str
     parameter_size: str
     quantization_level: str
+    modified_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,15 @@ class Running:
 class ModelDetails:
     """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do.
 
-    `parent` is the model that this one was derived from, as the server names it; empty where it was not.
+    `parent` is the model that this one was derived from, as the server names it; empty where it was not. `metadata` are
+    the keys of its GGUF, without the tokenizer's and without those that the server leaves out for their length.
     """
 
     blob: str
     context_length: int
     capabilities: tuple[str, ...]
     parent: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def only_embeds(self) -> bool:

@@ -111,6 +111,7 @@ class Ollama:
                 name=name,
                 digest=str(entry.get("digest", "")).removeprefix("sha256:"),
                 size=self._number(entry, "size", "the list of models"),
+                modified_at=str(entry.get("modified_at") or ""),
                 **_form_of(details),
             )
         return models
@@ -154,6 +155,11 @@ class Ollama:
             context_length=self._number(information, f"{architecture}.context_length", asked),
             capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
             parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
+            metadata={
+                key: value
+                for key, value in information.items()
+                if value is not None and not key.startswith("tokenizer.")
+            },
         )
 
     async def pull(
@@ -235,7 +241,7 @@ class Ollama:
         options: Mapping[str, Any] | None = None,
         keep_alive: str | int | None = None,
     ) -> Generation:
-        """One answer, streamed. Without a keep_alive a pin stays and a timer starts anew. The caller sets a deadline."""
+        """One answer, streamed. Without a keep_alive a pin stays, a timer starts anew. The caller sets a deadline."""
         asked = f"an answer of {name}"
         body = {"model": str(name), "prompt": prompt, "stream": True, "options": dict(options or {})}
         body |= {} if keep_alive is None else {"keep_alive": keep_alive}

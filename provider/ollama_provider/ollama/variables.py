@@ -123,6 +123,12 @@ NEVER_VARIABLES = {
 }
 
 
+def version_in(text: str) -> Version | None:
+    """The version that a text begins with: `0.5.4`, `v0.5.4-rocm`, `0.33.0-rc2`."""
+    match = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])", text)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
 def text_of(value: object) -> str:
     """A value as the text that a process gets: formats with types of their own write `1` and `true` without quotes."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,22 +3,32 @@
 import sys
 from typing import TYPE_CHECKING
 
+from ollama_provider.terraform.protocol.cookie import is_started_by_terraform
+from ollama_provider.terraform.requirements import what_is_missing
+
 if TYPE_CHECKING:
     from ollama_provider.terraform.provider import OllamaProvider
 
 
 def main() -> None:
-    from ollama_provider.terraform.protocol import plugin  # noqa: PLC0415 - so that --help needs no grpc
+    if not is_started_by_terraform():
+        from ollama_provider.terraform.commands import cli  # noqa: PLC0415 - the plugin needs no click
 
-    def provider() -> "OllamaProvider":
-        from ollama_provider.terraform.provider import OllamaProvider  # noqa: PLC0415 - pydantic, after the handshake
+        cli()
+    elif missing := what_is_missing():
+        # In place of the handshake: the one line of a plugin without TF_LOG that Terraform shows.
+        print(f"ollama-iac cannot start: {missing}")
+        sys.exit(1)
+    else:
+        from ollama_provider.terraform.protocol.plugin import serve  # noqa: PLC0415 - grpc, which a person may lack
 
-        return OllamaProvider()
+        serve(make_provider)
 
-    if plugin.is_started_by_terraform():
-        plugin.serve(provider)
-    elif sys.argv[1:] == ["--debug"]:
-        plugin.serve_attached(provider, ("registry.terraform.io/hashicorp/ollama",))
+
+def make_provider() -> "OllamaProvider":
+    from ollama_provider.terraform.provider import OllamaProvider  # noqa: PLC0415 - pydantic, after the handshake
+
+    return OllamaProvider()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,12 @@ from threading import Thread
 
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.terraform.data_sources.model import ModelDataSource
+from ollama_provider.terraform.data_sources.models import ModelsDataSource
+from ollama_provider.terraform.data_sources.running_models import RunningModelsDataSource
+from ollama_provider.terraform.data_sources.server import ServerDataSource
+from ollama_provider.terraform.data_sources.server_environment import ServerEnvironmentDataSource
+from ollama_provider.terraform.functions import DurationFunction, ModelNameFunction
 from ollama_provider.terraform.model_resource import ModelResource
 from ollama_provider.terraform.progress import reporter
 from ollama_provider.terraform.protocol.provider import Diagnostic, Provider, Values
@@ -57,8 +63,9 @@ class OllamaProvider(Provider):
         self._session: Session | None = None
         self._past_sessions: list[Session] = []
         self.resources = (ModelResource(self.session),)
-        self.data_sources = ()
-        self.functions = ()
+        asking = (ModelDataSource, ModelsDataSource, RunningModelsDataSource, ServerDataSource)
+        self.data_sources = (*(source(self.session) for source in asking), ServerEnvironmentDataSource())
+        self.functions = (ModelNameFunction(), DurationFunction())
 
     def session(self) -> Session:
         assert self._session is not None, "Terraform configures a provider before it asks it for anything"

@@ -53,6 +53,8 @@ def mode(text: str, **others: str) -> Any:
         'from ollama_provider import pulumi_dynamic\npulumi_dynamic.OllamaModel("m", name="x")',
         'from ollama_provider import *\nOllamaModel("m", name="x")',
         'from ollama_provider import OllamaModel\nM = OllamaModel\nM("m", name="x")',
+        'import pulumi_ollama as ollama\nollama.Model("m", name="x")',
+        'from pulumi_ollama import Model\nModel("m", name="x")',
         "try:\n    from ollama_provider import OllamaModel\nexcept ImportError:\n    OllamaModel = None\n"
         'OllamaModel("m", name="x")',
         'def main():\n    from ollama_provider import OllamaModel\n    return [OllamaModel("m", name="x")]',

@@ -24,16 +24,10 @@ import grpc
 from ollama_provider.terraform.protocol.provider import Provider
 from ollama_provider.terraform.protocol.service import Service
 
-COOKIE = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
 PROTOCOL = 6
 _MESSAGE_BYTES = 256 * 2**20
 _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 0.02
-
-
-def is_started_by_terraform() -> bool:
-    name, value = COOKIE
-    return os.environ.get(name) == value
 
 
 def serve(provider: Callable[[], Provider]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -141,7 +142,7 @@ class Service:
                 "update ollama-iac."
             )
             raise DiagnosticsError(Diagnostic(summary, detail))
-        state = resource.upgrade(request.version, json.loads(request.raw_state.json))
+        state = resource.upgrade(request.version, _json(request.raw_state.json))
         upgraded = _write(from_json(state, resource.schema.type), resource.schema)
         return wire.UpgradeResourceState.Response(upgraded_state=upgraded)
 
@@ -211,7 +212,7 @@ class Service:
 
     async def _move_resource_state(self, request: wire.MoveResourceState.Request) -> wire.MoveResourceState.Response:
         resource = self._resource(request.target_type_name)
-        state = resource.take_over(request.source_type_name, json.loads(request.source_state.json))
+        state = resource.take_over(request.source_type_name, _json(request.source_state.json))
         if state is None:
             summary = f"A {request.source_type_name} cannot become a {request.target_type_name}"
             raise DiagnosticsError(Diagnostic(summary, f"It comes from {request.source_provider_address}."))
@@ -294,10 +295,14 @@ def _never_raising(
     return guarded
 
 
+def _json(data: bytes) -> Any:
+    return json.loads(data, parse_float=Decimal)  # a float would be another number: Terraform's have 512 bits
+
+
 def _decode(value: wire.DynamicValue, type_: Type) -> Any:
     if value.msgpack:
         return decode(value.msgpack, type_)
-    return from_json(json.loads(value.json), type_) if value.json else None
+    return from_json(_json(value.json), type_) if value.json else None
 
 
 def _read(value: wire.DynamicValue, schema: Schema) -> Any:

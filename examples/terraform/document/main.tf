@@ -1,0 +1,4 @@
+resource "ollama_model" "my_model" {
+  name = "example-model"
+  memory_management = "automatic"
+}

@@ -1,0 +1,18 @@
+run "bring_into_one_form" {
+  command = plan
+
+  assert {
+    condition     = output.in_full == "llama3:latest"
+    error_message = "The name in full is another."
+  }
+}
+
+run "and_bound_an_input" {
+  command = plan
+
+  variables {
+    keep_alive = "24h"
+  }
+
+  expect_failures = [var.keep_alive]
+}

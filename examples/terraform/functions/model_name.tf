@@ -1,0 +1,3 @@
+output "in_full" {
+  value = provider::ollama::model_name("llama3")
+}

@@ -1,0 +1,7 @@
+terraform {
+  required_providers {
+    ollama = {
+      source = "terraform.local/ollama-iac/ollama"
+    }
+  }
+}

@@ -1,0 +1,13 @@
+run "gives_the_variables_of_the_settings" {
+  command = plan
+
+  assert {
+    condition     = data.ollama_server_environment.small.variables["OLLAMA_KEEP_ALIVE"] == "5m"
+    error_message = "The keep-alive is another."
+  }
+
+  assert {
+    condition     = data.ollama_server_environment.small.variables["OLLAMA_FLASH_ATTENTION"] == "true"
+    error_message = "Flash attention is not on."
+  }
+}

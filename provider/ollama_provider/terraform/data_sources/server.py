@@ -1,0 +1,50 @@
+"""`ollama_server`: which Ollama it is, and what it holds."""
+
+from ollama_provider.ollama.leaks import leaks_in, mended_in
+from ollama_provider.ollama.variables import version_in
+from ollama_provider.terraform.data_sources.asking import HOST, AskingDataSource, computed
+from ollama_provider.terraform.protocol.provider import Values
+from ollama_provider.terraform.protocol.schema import Schema
+from ollama_provider.terraform.protocol.values import NUMBER, STRING, list_of
+from ollama_provider.terraform.session import diagnosed
+
+
+class ServerDataSource(AskingDataSource):
+    name = "ollama_server"
+    schema = Schema(
+        description="An Ollama server: its version, and what it holds on disk and in memory.",
+        attributes={
+            "host": HOST,
+            "url": computed(STRING, "The server's address as it is asked."),
+            "version": computed(STRING, "The version that the server says it is, such as `0.17.4`."),
+            "known_leaks": computed(
+                list_of(STRING),
+                "What this version is known to lose memory by, with the numbers of Ollama's issues; empty where "
+                "nothing is known.",
+            ),
+            "mended_in": computed(STRING, "The next version without these leaks; null where there are none."),
+            "models": computed(NUMBER, "How many models are on disk."),
+            "bytes_on_disk": computed(NUMBER, "The sum of their sizes. What several models share counts for each."),
+            "running": computed(NUMBER, "How many models are in memory."),
+            "bytes_in_memory": computed(NUMBER, "The sum of their sizes in memory, as Ollama estimates them."),
+            "bytes_in_vram": computed(NUMBER, "How much of that is in the memory of GPUs."),
+        },
+    )
+
+    async def read(self, config: Values) -> Values:
+        server, view = self.server(config), await self.view(config)
+        with diagnosed():
+            text = await server.version()
+        version, running = version_in(text), view.running.models
+        leaks = leaks_in(version, is_container=False) if version else []
+        return config | {
+            "url": server.client.url,
+            "version": text,
+            "known_leaks": [f"{leak.what} ({leak.issues})" for leak in leaks],
+            "mended_in": ".".join(map(str, mended_in(version, is_container=False))) if version and leaks else None,
+            "models": len(view.installed),
+            "bytes_on_disk": sum(model.size for model in view.installed.values()),
+            "running": len(running),
+            "bytes_in_memory": sum(model.size for model in running),
+            "bytes_in_vram": sum(model.size_vram for model in running),
+        }

@@ -1,0 +1,36 @@
+"""Which releases are known to leak, and in which the leaks are mended."""
+
+import pytest
+
+from ollama_provider.ollama.leaks import LEAKS, leaks_in, mended_in
+from ollama_provider.ollama.variables import Version, version_in
+
+
+@pytest.mark.parametrize(
+    ("version", "is_container", "count", "mended"),
+    [
+        ((0, 5, 13), False, 0, (0, 5, 13)),
+        ((0, 6, 5), False, 2, (0, 7, 1)),
+        ((0, 6, 7), False, 3, (0, 7, 1)),
+        ((0, 7, 0), False, 1, (0, 7, 1)),
+        ((0, 7, 1), False, 0, (0, 7, 1)),
+        ((0, 31, 0), False, 1, (0, 32, 16)),
+        ((0, 31, 0), True, 0, (0, 31, 0)),
+    ],
+)
+def test_leaks(version: Version, is_container: bool, count: int, mended: Version) -> None:
+    assert len(leaks_in(version, is_container)) == count
+    assert mended_in(version, is_container) == mended
+    assert leaks_in(mended, is_container) == []
+
+
+def test_every_leak_is_mended_after_it_came() -> None:
+    assert all(leak.first < leak.fixed for leak in LEAKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("0.17.4", (0, 17, 4)), ("v0.5.4-rocm", (0, 5, 4)), ("0.33.0-rc2", (0, 33, 0)), ("latest", None), ("0.5", None)],
+)
+def test_versions(text: str, version: Version | None) -> None:
+    assert version_in(text) == version

@@ -1,0 +1,210 @@
+"""What a plan of `ollama_model` says without asking a server: places of errors, unknown values, upgrades and moves."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from ollama_provider.lifecycle import INPUTS, OUTPUTS
+from ollama_provider.terraform.declared import model_schema
+from ollama_provider.terraform.protocol import tfplugin6_pb2 as wire
+from ollama_provider.terraform.protocol.values import UNKNOWN, dynamic
+from ollama_provider.terraform.provider import OllamaProvider
+from tests.provider.terraform.host import Host, in_json, packed, path_of, problems, unpacked
+
+MODEL = {"type_name": "ollama_model"}
+SCHEMA = model_schema()
+STATE = {
+    "name": "llama3",
+    "id": "llama3:latest",
+    "memory_management": "automatic",
+    "pull_policy": "missing",
+    "insecure": False,
+    "on_destroy": "delete",
+    "digest": "ab" * 32,
+    "size": 5,
+    "family": "llama",
+    "parameter_size": "8B",
+    "quantization_level": "Q4_K_M",
+    "context_length": 8192,
+    "capabilities": ["completion"],
+    "pinned": False,
+    "drift": "",
+}
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with Host(lambda: OllamaProvider({"OLLAMA_HOST": "127.0.0.1:1"})) as host:
+        config = packed({}, host.service._provider.schema)
+        assert problems(host.call("ConfigureProvider", config=config)) == []
+        yield host
+
+
+def paths(host: Host, config: dict[str, Any]) -> list[tuple[str | int, ...]]:
+    return [
+        path for path, _, _ in problems(host.call("ValidateResourceConfig", **MODEL, config=packed(config, SCHEMA)))
+    ]
+
+
+def planned(host: Host, config: dict[str, Any], prior: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
+    values = packed(config, SCHEMA)
+    response = host.call(
+        "PlanResourceChange", **MODEL, prior_state=packed(prior, SCHEMA), proposed_new_state=values, config=values
+    )
+    assert problems(response) == []
+    return unpacked(response.planned_state, SCHEMA), response
+
+
+@pytest.mark.parametrize(
+    ("config", "places"),
+    [
+        ({"name": "a b"}, [("name",)]),
+        ({"name": "a", "memory_management": "auto"}, [("memory_management",)]),
+        ({"name": "a", "keep_alive": "300", "on_destroy": "x"}, [("keep_alive",), ("on_destroy",)]),
+        ({"name": "a", "resident": True}, [("resident",)]),
+        ({"name": "a", "timeouts": {"pull": "5", "load": "5m"}}, [("timeouts", "pull")]),
+        ({"name": "a", "base": "b", "parameters": dynamic({"num_ctxx": 1})}, [("parameters",)]),
+        ({"name": "a", "base": "b", "parameters": dynamic({"num_ctx": 4096, "stop": ["x"]})}, []),
+        ({"name": "a", "gguf": "/nowhere.gguf"}, [("gguf",)]),
+        ({"name": "a", "host": "http://u:p@h"}, [("host",)]),
+    ],
+)
+def test_each_error_of_a_declaration_has_its_place(
+    host: Host, config: dict[str, Any], places: list[tuple[str, ...]]
+) -> None:
+    assert paths(host, config) == places
+
+
+def test_unknown_values_pass_and_what_is_known_is_planned_as_known(host: Host) -> None:
+    everything = dict.fromkeys(SCHEMA.attributes, UNKNOWN) | {
+        name: None for name, attribute in SCHEMA.attributes.items() if attribute.computed and not attribute.optional
+    }
+    assert paths(host, everything) == []
+    after, _ = planned(host, everything)
+    assert {name for name in INPUTS if after[name] is not UNKNOWN} == {"timeouts"}
+    after, response = planned(host, {"name": "llama3"})
+    assert {name for name in OUTPUTS if after[name] is not UNKNOWN} == {"id", "drift", "gguf_file"}
+    assert (after["id"], after["drift"], after["gguf_file"]) == ("llama3:latest", "", None)
+    assert (after["pull_policy"], after["insecure"], after["resident"]) == ("missing", False, None)
+    assert json.loads(response.planned_private)
+    after, _ = planned(host, {"name": "llama3", "memory_management": "manual"})
+    assert (after["pinned"], after["resident"]) == (True, True)
+    after, _ = planned(host, {"name": "llama3", "keep_alive": "5m"})
+    assert after["pinned"] is False
+
+
+def test_every_plan_has_every_attribute_and_block(host: Host) -> None:
+    for prior in (None, STATE):
+        _, response = planned(host, {"name": "llama3", "keep_alive": "5m"}, prior)
+        raw = msgpack.unpackb(response.planned_state.msgpack, ext_hook=lambda *_: UNKNOWN)
+        assert raw.keys() == SCHEMA.attributes.keys() | SCHEMA.blocks.keys()
+
+
+def test_an_equal_declaration_plans_the_state_as_it_is(host: Host) -> None:
+    before = dict.fromkeys((*INPUTS, *OUTPUTS)) | STATE
+    for config in ({"name": "llama3"}, {"name": "LLAMA3:latest", "insecure": False}):
+        after, response = planned(host, config, before)
+        assert after == before
+        assert list(response.requires_replace) == []
+
+
+def test_an_attribute_that_is_removed_has_its_default_again(host: Host) -> None:
+    before = STATE | {"memory_management": "manual", "resident": True, "pinned": True, "on_destroy": "keep"}
+    after, _ = planned(host, {"name": "llama3"}, before)
+    assert (after["memory_management"], after["resident"], after["on_destroy"]) == ("automatic", None, "delete")
+
+
+def test_another_server_needs_another_resource(host: Host) -> None:
+    _, response = planned(host, {"name": "llama3", "host": "other"}, STATE)
+    assert [path_of(path) for path in response.requires_replace] == [("host",)]
+
+
+def test_a_second_resident_on_the_same_weights_is_refused_while_it_is_planned(host: Host) -> None:
+    planned(host, {"name": "llama3", "memory_management": "manual"})
+    values = packed({"name": "v", "base": "llama3", "memory_management": "manual"}, SCHEMA)
+    response = host.call(
+        "PlanResourceChange", **MODEL, prior_state=packed(None, SCHEMA), proposed_new_state=values, config=values
+    )
+    [(path, _, detail)] = problems(response)
+    assert (path, "llama3" in detail) == (("memory_management",), True)
+
+
+def upgraded(host: Host, version: int, state: dict[str, Any]) -> Any:
+    return host.call("UpgradeResourceState", **MODEL, version=version, raw_state=in_json(state))
+
+
+def test_a_state_of_this_version_comes_back_and_one_of_a_newer_is_refused(host: Host) -> None:
+    state = STATE | {"base": "b", "parameters": {"type": ["object", {"top_p": "number"}], "value": {"top_p": 0.9}}}
+    found = unpacked(upgraded(host, 1, state | {"of_another_release": 1}).upgraded_state, SCHEMA)
+    assert {name: found[name] for name in STATE} == STATE
+    assert str(found["parameters"].value["top_p"]) == "0.9"
+    [(path, summary, detail)] = problems(upgraded(host, 2, STATE))
+    assert (path, summary) == ((), "The state was written by a newer version of this provider")
+    assert "update ollama-iac" in detail
+
+
+@pytest.mark.parametrize(
+    ("source_type", "state", "name"),
+    [
+        ("ollama_model", STATE | dict.fromkeys(("gguf_file", "keep_alive")), "llama3"),
+        ("ollama_model", {"id": "x", "name": "llama3"}, "llama3"),
+        ("llm_model", {"model": "llama3:8b"}, "llama3:8b"),
+        ("ollama_model", {"name": "a b"}, None),
+        ("ollama_model", {"name": 5}, None),
+        ("local_file", {"name": "llama3"}, None),
+    ],
+)
+def test_states_of_models_under_other_addresses_are_taken_over(
+    host: Host, source_type: str, state: dict[str, Any], name: str | None
+) -> None:
+    response = host.call(
+        "MoveResourceState",
+        source_type_name=source_type,
+        target_type_name="ollama_model",
+        source_provider_address="registry.example/a/ollama",
+        source_state=in_json(state),
+    )
+    if name is None:
+        assert [summary for _, summary, _ in problems(response)] == [f"A {source_type} cannot become a ollama_model"]
+    else:
+        assert unpacked(response.target_state, SCHEMA)["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        ({"host": "http://u:hunter2@h"}, ("host",)),
+        ({"token": "two\nlines hunter2"}, ("token",)),
+        ({"headers": {"X": "hunter2\n"}}, ("headers",)),
+        ({"ca_file": __file__}, ("ca_file",)),
+        ({"host": UNKNOWN, "token": UNKNOWN, "headers": {"X": UNKNOWN}}, None),
+    ],
+)
+def test_the_provider_s_configuration_is_checked_at_its_places_without_repeating_a_secret(
+    host: Host, config: dict[str, Any], place: tuple[str, ...] | None
+) -> None:
+    value = packed(config, host.service._provider.schema)
+    for call in ("ValidateProviderConfig", "ConfigureProvider"):
+        found = problems(host.call(call, config=value))
+        assert [path for path, _, _ in found] == ([place] if place else [])
+        assert "hunter2" not in str(found)
+
+
+def test_a_server_that_does_not_answer_is_one_error_and_the_state_stays(host: Host) -> None:
+    response = host.call("ReadResource", **MODEL, current_state=packed(STATE, SCHEMA))
+    [(path, summary, detail)] = problems(response)
+    assert (path, summary) == ((), "The list of models failed")
+    assert "127.0.0.1:1" in detail
+    assert response.new_state == wire.DynamicValue()
+
+
+def test_a_file_that_is_no_gguf_is_told_at_its_place(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "a.gguf"
+    file.write_bytes(b"nothing")
+    assert paths(host, {"name": "a", "gguf": str(file)}) == [("gguf",)]
+    file.write_bytes(b"GGUF")
+    assert paths(host, {"name": "a", "gguf": str(file)}) == []
