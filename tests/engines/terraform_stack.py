@@ -74,7 +74,7 @@ class TerraformStack:
     """`with TerraformStack(folder, configuration, {"OLLAMA_HOST": ...}) as stack: stack.apply()`.
 
     `configuration` is the text of main.tf, or a folder that is copied. Nothing of the caller's TF_* and OLLAMA_*
-    variables reaches Terraform; `environment` is what a test wants there.
+    variables reaches Terraform; `environment` is what a test wants there. `binary` runs in place of Terraform.
     """
 
     def __init__(
@@ -83,12 +83,14 @@ class TerraformStack:
         configuration: str | Path,
         environment: Mapping[str, str],
         provider: Path = PROVIDER,
+        *,
+        binary: Path | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.project = self.folder / "project"
         self.project.mkdir(parents=True)
         self.provider = provider
-        self.binary = shutil.which("terraform") or ""
+        self.binary = str(binary or shutil.which("terraform") or "")
         if not self.binary:
             raise EngineError("there is no terraform on PATH")
         self.commands = 0

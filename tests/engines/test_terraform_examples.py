@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TerraformMaker
 from tests.engines.observing import call, installed
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.terraform_home import command, settings_of
+from tests.engines.terraform_stack import TerraformStack
 from tests.engines.toolchain import Engines
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]  # a build of OpenTofu included
 EXAMPLES = Path(__file__).parents[2] / "examples" / "terraform"
 # Those that want a model on the server beforehand, by the name that they know it by.
 NEEDS_A_MODEL = {"document": "example-model", "import": "here-before", "data-sources": "here-before"}
@@ -22,7 +22,7 @@ NEEDS_A_MODEL = {"document": "example-model", "import": "here-before", "data-sou
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    command(home, "install")
+    command(home, "install", "--opentofu")
     return home
 
 
@@ -32,14 +32,16 @@ def second(engines: Engines, tmp_path: Path) -> Iterator[OllamaServer]:
         yield server
 
 
+@pytest.mark.parametrize("engine", ["terraform", "opentofu"])
 @pytest.mark.parametrize("example", sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
 def test_the_example_passes_its_own_test(
     example: str,
+    engine: str,
     request: pytest.FixtureRequest,
-    terraform_of: TerraformMaker,
     ollama: OllamaServer,
     registry: Registry,
     home: Path,
+    tmp_path: Path,
 ) -> None:
     assert list((EXAMPLES / example).glob("*.tftest.hcl")), "an example without a test"
     tiny, variables = registry.reference("tiny:latest"), {"insecure": "true"}
@@ -55,13 +57,12 @@ def test_the_example_passes_its_own_test(
         variables["hosts"] = json.dumps([ollama.url, second.url])
     if example == "provider":
         variables["proxy"] = ollama.url
-    stack = terraform_of(
-        EXAMPLES / example, **settings_of(home), **{f"TF_VAR_{name}": value for name, value in variables.items()}
-    )
-    before = installed(ollama)
-    outcome = stack.run("test", "-no-color")
-    assert "Success!" in outcome.text
-    assert "0 failed" in outcome.text
-    assert ollama.ps() == [] or example == "data-sources", "what the test declared is gone from memory"
-    assert installed(ollama).keys() - before.keys() <= {tiny}, "at most the base of a variant stays"
-    assert stack.run("validate", "-no-color").text.count("Warning") == 0
+    environment = {"OLLAMA_HOST": ollama.url, **settings_of(home)}
+    environment |= {f"TF_VAR_{name}": value for name, value in variables.items()}
+    binary: Path | None = request.getfixturevalue("opentofu") if engine == "opentofu" else None
+    with TerraformStack(tmp_path / engine, EXAMPLES / example, environment, binary=binary) as stack:
+        before = installed(ollama)
+        assert "Success! " in stack.run("test", "-no-color").text
+        assert ollama.ps() == [] or example == "data-sources", "what the test declared is gone from memory"
+        assert installed(ollama).keys() - before.keys() <= {tiny}, "at most the base of a variant stays"
+        assert "Warning" not in stack.run("validate", "-no-color").text

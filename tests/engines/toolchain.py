@@ -14,7 +14,15 @@ from pathlib import Path
 
 from tests.engines.build import build
 from tests.engines.errors import ToolchainError
-from tests.engines.recipes import OLLAMA, OLLAMA_MINIMUM, PULUMI, PULUMI_COMPANIONS, PULUMI_MINIMUM, Engine
+from tests.engines.recipes import (
+    OLLAMA,
+    OLLAMA_MINIMUM,
+    OPENTOFU,
+    PULUMI,
+    PULUMI_COMPANIONS,
+    PULUMI_MINIMUM,
+    Engine,
+)
 
 Version = tuple[int, ...]
 
@@ -46,6 +54,12 @@ def find_or_build(report: Callable[[str], None]) -> Engines:
     pulumi = find_pulumi() or built(PULUMI, report) / "pulumi"
     entries = dict.fromkeys(tool.parent for tool in (pulumi, ollama))
     return Engines(ollama, pulumi, tuple(entries))
+
+
+def find_or_build_opentofu(report: Callable[[str], None]) -> Path:
+    """OpenTofu on PATH, else a built one. Of its own, since it takes minutes to build and few tests need it."""
+    found = shutil.which("tofu")
+    return Path(found) if found else built(OPENTOFU, report) / "tofu"
 
 
 def find_ollama() -> Path | None:

@@ -73,7 +73,10 @@ def install(folder: Path | None, is_for_opentofu: bool) -> None:
     if not _is_looked_at(mirror.folder):
         click.echo(f"Tell Terraform to look there, in {_settings()}:\n")
         click.echo(indent(_provider_installation(mirror.folder, sorted(mirror.addresses())), "  "))
-    click.echo("A configuration without required_providers means it by ollama. Named in full it is:\n")
+    if "-" in own_version:
+        click.echo("This is a pre-release, which Terraform takes only where its version is named:\n")
+    else:
+        click.echo("A configuration without required_providers means it by ollama. Named in full it is:\n")
     click.echo(indent(_required_providers(own_version), "  "))
     click.echo("Next: terraform init, in the folder of the configuration. Where its lock file has another version:")
     click.echo("terraform init -upgrade.")

@@ -160,6 +160,13 @@ def test_versions_are_semantic_ones(version: str, semantic: str) -> None:
     assert version_for_terraform(version) == semantic
 
 
+def test_a_pre_release_says_that_it_has_to_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "version", lambda _distribution: "0.2.0rc1")
+    result = run("install")
+    assert "only where its version is named" in result.output
+    assert 'version = "0.2.0-rc1"' in result.output
+
+
 def test_the_version_is_the_distribution_s(run: Run) -> None:
     assert run("--version").output == "terraform-provider-ollama 0.1.0\n"
 
