@@ -21,9 +21,10 @@ RUN_ELSEWHERE = {"make demo", "make test"}
 NEEDS_A_YES = ("pulumi up", "pulumi refresh", "pulumi destroy")
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+def blocks() -> list[list[str]]:
+    """The commands of each block; each block begins in the clone's own folder."""
+    found = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    return [[line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")] for block in found]
 
 
 def test_every_make_target_that_is_named_is_there() -> None:
@@ -62,14 +63,15 @@ def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
     environment = stack.environment | {
         "PATH": f"{bin_folder}{os.pathsep}{stack.environment['PATH']}",
         "VIRTUAL_ENV": str(bin_folder.parent),
+        "HOME": str(tmp_path),  # where Terraform looks for what was installed
     }
-    folder = clone
-    seen = []
-    for command in commands():
+    environment = {name: value for name, value in environment.items() if not name.startswith("TF_")}
+    folder, seen = clone, []
+    for command in (line for block in blocks() for line in [f"cd {clone}", *block]):
         if command in RUN_ELSEWHERE:
             continue
         if command.startswith("cd "):
-            folder = clone / command.removeprefix("cd ")
+            folder = folder / command.removeprefix("cd ")
             continue
         command = command.replace("llama3.2", registry.reference("tiny:latest"))
         if command.startswith("pulumi stack init"):
@@ -83,6 +85,6 @@ def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
         seen.append(command.split()[0])
         if command.startswith("pulumi up"):
             assert pinned(ollama) == [registry.reference("tiny:latest")]
-    assert {"pip", "ollama-policy", "pulumi"} <= set(seen)
+    assert {"pip", "ollama-policy", "pulumi", "terraform-provider-ollama", "terraform"} <= set(seen)
     assert (ollama.tags(), ollama.runners()) == ([], [])
     shutil.rmtree(tmp_path / "venv")
