@@ -16,7 +16,7 @@ from subprocess import SubprocessError
 
 from httpx import HTTPError
 
-from benchmarks import check, memory, probe, pull, pulumi_overhead
+from benchmarks import check, drift, memory, probe, pull, pulumi_overhead, terraform
 from benchmarks.measuring import Report, Result, table
 from ollama_provider.ollama.errors import OllamaError
 from tests.engines.errors import EngineError, ToolchainError
@@ -24,10 +24,12 @@ from tests.engines.toolchain import Engines, find_or_build
 
 BENCHMARKS: dict[str, Callable[[Engines, Report], list[Result]]] = {
     "pulumi_overhead": pulumi_overhead.measure,
+    "terraform": terraform.measure,
     "pull": pull.measure,
     "memory": memory.measure,
     "probe": probe.measure,
     "check": check.measure,
+    "drift": drift.measure,
 }
 
 

@@ -32,7 +32,7 @@ while folders:
                 stream.read()
 """
 # A process's peak counts that of the one it was forked from: hence one that is small.
-_PEAK = """
+PEAK = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
@@ -102,7 +102,7 @@ def many_files(monorepo: Path, report: Report) -> Result:
 
 
 def peak(tree: Path) -> Result:
-    kilobytes = int(said([sys.executable, "-c", _PEAK, *_CHECK, tree]))
+    kilobytes = int(said([sys.executable, "-c", PEAK, *_CHECK, tree]))
     return Result("peak resident memory at 1,000 files", kilobytes * 1024 / MIB, "MiB", goal=110)
 
 

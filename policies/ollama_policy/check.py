@@ -57,19 +57,19 @@ def check(paths: Sequence[str], options: Options) -> Result:
     relative = relative_to(configuration.folder)
     exclude = [IgnoreFile(configuration.exclude, relative)] if configuration.exclude else []
     workspace = Workspace(paths, exclude=exclude, overlay=options.overlay)
-    readings = _read_all(workspace, options.progress)
+    readings = read_all(workspace, options.progress)
     chosen = tuple(rule for rule in (*options.rules, *HOUSEKEEPING) if configuration.selects(rule.id))
     result = Result(rules=(*options.rules, *HOUSEKEEPING), notes=workspace.notes, searched=workspace.searched)
     result.unreadable = workspace.problems + [reading.problem for reading in readings if reading.problem]
     result.read = sum(reading.is_read for reading in readings)
     subjects = [subject for reading in readings for subject in reading.subjects]
     findings = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
-    report = _Report(result, options, baseline)
+    report = Report(result, options, baseline)
     report.load_suppressions([reading.file for reading in readings], findings)
     report.add_undecided(_undecided(chosen, subjects))
     report.add(findings)
     report.add_housekeeping(chosen, None if not any(e.is_given for e in workspace.entries) else workspace.entries)
-    _sort(result)
+    sort(result)
     return result
 
 
@@ -82,7 +82,8 @@ def _baseline(file: SourceFile) -> "Baseline":
 # Reading.
 
 
-def _read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
+def read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
+    """What every file comes to that a source reads."""
     readings = []
     total = len(workspace.entries)
     second = workspace.second_core()
@@ -203,7 +204,7 @@ def _matches(file: IgnoreFile, path: str) -> bool:
     return any(file.verdict("/".join(parts[: end + 1]), parts[end], end < len(parts) - 1) for end in range(len(parts)))
 
 
-class _Report:
+class Report:
     """Sorts findings into those that count and those that somebody accepted."""
 
     def __init__(self, result: Result, options: Options, baseline: "Baseline | None") -> None:
@@ -220,12 +221,13 @@ class _Report:
         self._suppressions: dict[str, list[Suppression]] = {}
 
     def load_suppressions(self, files: Iterable[SourceFile], findings: Iterable[Finding]) -> None:
-        known = {rule.id for rule in self._result.rules}
         every = {file.path: file for file in files} | {finding.file.path: finding.file for finding in findings}
         marked = {path: file for path, file in every.items() if _MARKER in file.data}
         if marked:
+            from ollama_policy.drift.kinds import KINDS  # noqa: PLC0415 - whose findings a comment may accept, too
             from ollama_policy.suppressions import suppressions_in  # noqa: PLC0415 - most runs have none
 
+            known = {rule.id for rule in (*self._result.rules, *KINDS)}
             self._today = self._options.today()
             self._suppressions = {path: suppressions_in(file, known) for path, file in marked.items()}
 
@@ -240,7 +242,7 @@ class _Report:
             path = finding.file.path
             if any(rule.id.startswith(prefixes) and _matches(file, path) for file, prefixes in self._ignores):
                 continue
-            severity = self._configuration.severity_of(rule.id, rule.severity)
+            severity = self._configuration.severity_of(rule.id, finding.severity or rule.severity)
             suppression = self._accepting(finding.file, finding.span.start, {rule.id})
             if suppression is not None:
                 self._result.accepted.append(Reported(finding, severity, suppression.reason))
@@ -279,7 +281,9 @@ class _Report:
         self.add(one for one in found if one is not None and one.rule in chosen)
 
 
-def _sort(result: Result) -> None:
+def sort(result: Result) -> None:
+    """Brings everything that was found into the order of files and places."""
+
     def place(finding: Finding) -> tuple[str, int, int, str]:
         return finding.file.path, finding.span.start, finding.span.end, finding.rule.id
 

@@ -59,7 +59,7 @@ def run(request: Request) -> int:
         request, overlay = _with_stdin(request)
     options = options_of(request, overlay)
     result = _result(request, options)
-    has_colour, has_links = _terminal(sys.stdout if request.output is None else None)
+    has_colour, has_links = terminal(sys.stdout if request.output is None else None)
     look = Look(has_colour, has_links, request.is_verbose)
     if not request.shows_diff or request.output is not None:
         deliver(render(Format(request.form), result, look), request.output)
@@ -112,7 +112,7 @@ def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bo
             ignore=(*configuration.ignore, *given.ignore),
             target=target,
         )
-        settings.check_prefixes(configuration, [rule.id for rule in all_rules()])
+        _check_prefixes(configuration)
     except (settings.ConfigurationError, ValueError) as error:
         raise CannotLookError(str(error)) from None
     from ollama_policy.rules import RULES
@@ -128,11 +128,20 @@ def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bo
 
 
 def all_rules() -> "tuple[type[Rule], ...]":
-    """Every rule, those about the checker's own comments included."""
+    """Every rule, the kinds of drift, what logs show and those about the checker's own comments included."""
+    from ollama_policy.drift.kinds import KINDS
     from ollama_policy.housekeeping import HOUSEKEEPING
+    from ollama_policy.logs.rules import LOG_RULES
     from ollama_policy.rules import RULES
 
-    return (*RULES, *HOUSEKEEPING)
+    return (*RULES, *KINDS, *LOG_RULES, *HOUSEKEEPING)
+
+
+def _check_prefixes(configuration: "Configuration") -> None:
+    from ollama_policy import configuration as settings
+
+    if configuration.select or configuration.ignore or configuration.severity or configuration.per_path_ignores:
+        settings.check_prefixes(configuration, [rule.id for rule in all_rules()])
 
 
 def _configuration(request: Request) -> "Configuration":
@@ -172,7 +181,7 @@ def _with_stdin(request: Request) -> tuple[Request, dict[str, bytes]]:
     return request._replace(paths=paths), {name: data}
 
 
-def _terminal(stream: Any) -> tuple[bool, bool]:
+def terminal(stream: Any) -> tuple[bool, bool]:
     """Whether there are colours, and links."""
     is_terminal = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
     return is_terminal and not os.environ.get("NO_COLOR"), is_terminal

@@ -4,7 +4,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -16,6 +16,7 @@ COMPLETION_VARIABLE = "_OLLAMA_POLICY_COMPLETE"
 _PATHS = click.argument("paths", nargs=-1, type=click.Path())
 _CONFIG = click.option("--config", metavar="FILE", type=click.Path(), help="Use this configuration, and no other.")
 _HOST = click.option("--host", metavar="URL", help="The server, as in OLLAMA_HOST, which is read by default.")
+_CA_FILE = click.option("--ca-file", metavar="FILE", type=click.Path(), help="The certificates of a private authority.")
 _SEVERITIES = click.Choice(["error", "warning", "info"])
 
 
@@ -86,7 +87,7 @@ def check(context: click.Context, /, **request: object) -> NoReturn:
 @click.option("--record", metavar="FILE", type=click.Path(), help="Write what the servers said; `-`: to stdout.")
 @click.option("--from", "from_file", metavar="FILE", type=click.Path(), help="Judge what was recorded; `-` is stdin.")
 @click.option("--timeout", metavar="DURATION", default="10s", show_default=True, help="The deadline of each server.")
-@click.option("--ca-file", metavar="FILE", type=click.Path(), help="The certificates of a private authority.")
+@_CA_FILE
 @click.option("--watch", "does_watch", is_flag=True, help="A table in the terminal that moves, until Ctrl-C.")
 @click.option(
     "--interval",
@@ -164,15 +165,16 @@ def init() -> None:
 
 @cli.command()
 @_HOST
+@_CA_FILE
 @click.option("--engine", type=click.Choice(["terraform", "pulumi"]), default="terraform", help="Whose declarations.")
 @click.option("--only", type=click.Choice(["resident"]), help="Only what is in memory.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write it there, whole or not at all.")
-def adopt(host: str | None, engine: str, only: str | None, output: str | None) -> None:
+def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, output: str | None) -> None:
     """Write declarations of what a server holds now, so that the next plan changes nothing. It only reads."""
     from ollama_policy.adopting import Engine, look, render
     from ollama_policy.reaching import answered, connection
 
-    reached = connection(host)
+    reached = connection(host, ca_file)
     holding = answered(look(reached, only_resident=only is not None))
     deliver(render(holding, Engine(engine), reached.url if host else None), output)
 
@@ -253,6 +255,68 @@ def bench(
 
     plan = Plan(rounds=rounds, calls=calls, concurrency=concurrency, prompt=prompt)
     context.exit(run(Request(Case(case), model, plan, host, other_host, tokens, form, output), os.environ))
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, type=click.Path())
+@_HOST
+@_CA_FILE
+@click.option("--undeclared", is_flag=True, help="Free what no declaration in SOURCES names, too.")
+@click.option("--yes", is_flag=True, help="Do not ask. Without it, and without a terminal, nothing is freed.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and free nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
+@click.pass_context
+def reclaim(
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    host: str | None,
+    ca_file: str | None,
+    undeclared: bool,
+    yes: bool,
+    dry_run: bool,
+    form: str,
+) -> NoReturn:
+    """Free memory that a server holds for nobody, without a restart of it.
+
+    That are orphans, whose model was deleted or replaced while in memory, and what SOURCES declare not to be in memory.
+    Exit codes: 0 nothing to free or all freed, 1 something is left, 2 it could not be looked at.
+    """
+    import sys
+
+    from ollama_policy.reaching import connection
+    from ollama_policy.reclaiming.command import Request, run
+
+    def confirm() -> bool:
+        return click.confirm("Free it?", err=True)
+
+    request = Request(sources, connection(host, ca_file), undeclared, yes, dry_run, form)
+    context.exit(run(request, confirm if sys.stdin.isatty() else None))
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path())
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows: one event a line, until Ctrl-C.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option("--fail-on", type=_SEVERITIES, default="warning", help="The lowest severity that fails.")
+@click.option(
+    "--slow", "slow_seconds", metavar="SECONDS", type=click.FloatRange(0), default=60, help="When a call is slow."
+)
+@click.option("--models", metavar="FOLDER", type=click.Path(), help="Name models by the manifests in OLLAMA_MODELS.")
+@click.option("--host", metavar="URL", help="Name models in memory by what that server's /api/ps says.")
+@click.option("--threshold", metavar="PERCENT", type=click.FloatRange(1, 100), help="Watch this machine's memory.")
+@click.pass_context
+def logs(context: click.Context, /, file: str | None, **request: Any) -> NoReturn:
+    """Tell what a server's log says of memory, model by model; `-` is standard input.
+
+    FILE is what `ollama serve`, docker, a CRI or `journalctl -u ollama -o short|json|export` wrote. With --threshold,
+    `ERROR: Memory usage exceeds threshold. Current memory usage: N%` is written each time that the memory of the whole
+    machine rises to PERCENT, after it was 5 below; without FILE nothing else is.
+    """
+    from ollama_policy.logs.command import Request, run
+
+    context.exit(run(Request(file, **request)))
 
 
 @cli.command()

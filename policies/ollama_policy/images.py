@@ -3,10 +3,9 @@
 import re
 from typing import Final, NamedTuple
 
-from ollama_provider.ollama.variables import Version
+from ollama_provider.ollama.variables import Version, version_in
 
 # Compiled when first asked for: every run imports this.
-_VERSION: Final = r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])"
 _FILLED_IN: Final = r"\{\{.*?\}\}|\$\{[^${}]*\}|\$[A-Za-z_][A-Za-z0-9_]*"
 _LONGEST: Final = 1000
 
@@ -53,12 +52,6 @@ def is_ollama(reference: str) -> bool:
     while found:  # references may stand in the defaults of others
         reference, found = re.subn(_FILLED_IN, "x", reference)
     return Image.parse(reference).repository.rpartition("/")[2].lower() == "ollama"
-
-
-def version_in(text: str) -> Version | None:
-    """The version that a text begins with: `0.5.4`, `v0.5.4-rocm`, `0.33.0-rc2`."""
-    match = re.match(_VERSION, text)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def shown(version: Version) -> str:

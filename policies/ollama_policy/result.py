@@ -1,7 +1,7 @@
 """What a check comes to. Formats write it; the command line makes an exit code of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ollama_policy.rules.rule import Finding, Rule, Severity
@@ -50,12 +50,28 @@ class Undecided(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file or folder that should have been looked at and could not be. `place` is None where there is none."""
+    """A file, folder or server that should have been looked at and could not be. `place` is None where there is none.
+
+    `path` is a server's address where it is no file.
+    """
 
     path: str
     message: str
     place: Position | None = None
     is_internal: bool = False  # our own defect, not the file's
+    is_file: bool = True  # and no server
+
+
+class ServerFigures(NamedTuple):
+    """What a look at one server came to, in figures. `drift` counts by rule; bytes are Ollama's own estimate."""
+
+    url: str
+    is_up: bool
+    memory_bytes: int = 0
+    in_memory: int = 0
+    pinned: int = 0
+    orphans: int = 0
+    drift: Mapping[str, int] = {}
 
 
 class Result:
@@ -78,6 +94,7 @@ class Result:
         self.accepted: list[Reported] = []
         self.undecided: list[Undecided] = []
         self.unreadable: list[Unreadable] = []
+        self.servers: list[ServerFigures] = []  # that were looked at; a check of files looks at none
 
     def count(self, severity: Severity) -> int:
         return sum(reported.severity is severity for reported in self.findings)
@@ -89,7 +106,7 @@ class Result:
         """0 clean, 1 findings, 2 something could not be looked at, 3 there was nothing to look at."""
         if self.unreadable:
             return COULD_NOT_LOOK
-        if not self.searched:
+        if not self.searched and not self.servers:
             return NOTHING_TO_LOOK_AT
         if any(_RANK[reported.severity] >= _RANK[fail_on] for reported in self.findings):
             return FINDINGS

@@ -5,11 +5,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final
 
+from ollama_policy.drift.kinds import KINDS
 from ollama_policy.housekeeping import HOUSEKEEPING
+from ollama_policy.logs.rules import LOG_RULES
 from ollama_policy.rules import RULES
 from ollama_policy.rules.rule import Example, Rule
 
-ALL: Final[tuple[type[Rule], ...]] = (*RULES, *HOUSEKEEPING)
+ALL: Final[tuple[type[Rule], ...]] = (*RULES, *KINDS, *LOG_RULES, *HOUSEKEEPING)
 _WIDTH: Final = 100
 _FAMILIES: Final = {
     "OLL0": "Declarations of `ollama_model`",
@@ -17,9 +19,13 @@ _FAMILIES: Final = {
     "OLL2": "Sums of memory",
     "OLL3": "Versions",
     "OLL4": "Requests in scripts",
+    "OLL5": "Drift: what is declared beside what servers hold, by `ollama-policy drift`",
+    "OLL6": "What a server's log shows",
     "OLL9": "The checker's own comments and files",
 }
-_LANGUAGES: Final = {".tf": "hcl", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".json": "json", ".env": "sh"}
+_LANGUAGES: Final = {
+    ".tf": "hcl", ".yaml": "yaml", ".yml": "yaml", ".sh": "sh", ".json": "json", ".env": "sh", ".log": "text"
+}  # fmt: skip
 
 
 def file_name(rule: type[Rule]) -> str:

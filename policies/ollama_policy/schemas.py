@@ -1,4 +1,5 @@
-"""Writes the checker's JSON Schemas, of its configuration and of its report: `python -m ollama_policy.schemas FOLDER`.
+"""Writes the checker's JSON Schemas, of its configuration, reports and snapshots: `python -m ollama_policy.schemas
+FOLDER`.
 
 Editors that know TOML schemas take the first by a line `#:schema PATH` at the top of ollama-policy.toml.
 """
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ollama_policy import configuration
+from ollama_policy.drift import snapshot
 from ollama_policy.formats import json_report
 
 
@@ -16,6 +18,7 @@ def files() -> dict[str, str]:
     schemas = {
         "ollama-policy-configuration.schema.json": configuration.schema(),
         "ollama-policy-report.schema.json": json_report.schema(),
+        "ollama-policy-snapshot.schema.json": snapshot.schema(),
     }
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ollama_policy.images import Image, version_in
+from ollama_policy.images import Image
 from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Setting, Subject, Unknown
-from ollama_provider.ollama.variables import VARIABLES, Version, env_uint, text_of, trimmed
+from ollama_provider.ollama.variables import VARIABLES, Version, env_uint, text_of, trimmed, version_in
 
 if TYPE_CHECKING:
     from ollama_policy.rules.rule import Target  # whose package imports the rules, and these this module

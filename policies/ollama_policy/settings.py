@@ -49,6 +49,8 @@ class Unknown:
 class SourceFile:
     """A file of the checked tree. `path` is POSIX, relative to what was given, and is data: show it escaped."""
 
+    is_file = True
+
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data
@@ -83,6 +85,15 @@ class SourceFile:
         mark = 3 if self.data.startswith(b"\xef\xbb\xbf") and line == 1 else 0
         text = self.data[start + mark : end].decode("utf-8", "replace")
         return start + mark + len(text[: column - 1].encode("utf-8"))
+
+
+class Address(SourceFile):
+    """A place that is no file, such as a server: what is there has no line and no text."""
+
+    is_file = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, b"")
 
 
 class Style(StrEnum):

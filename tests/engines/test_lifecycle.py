@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.lifecycle import Lifecycle, State, UnplacedError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.server import Servers
 from tests.engines.observing import call, count, installed, pinned, resident, seconds_left
@@ -96,7 +96,7 @@ def test_of_a_base_and_a_variant_placed_at_once_one_is_refused(run: Run, ollama:
     base = {"name": name, "insecure": True, "memory_management": "manual"}
     variant = {"name": "v", "base": name, "insecure": True, "memory_management": "manual"}
     results = run(lambda lifecycle: lifecycle.create(base), lambda lifecycle: lifecycle.create(variant))
-    refusals = [result for result in results if isinstance(result, RefusedError)]
+    refusals = [result for result in results if isinstance(result, RefusedError | UnplacedError)]
     assert len(refusals) == 1
     assert "is pinned on the same weights" in str(refusals[0])
     assert len(pinned(ollama)) == 1
@@ -203,7 +203,7 @@ def test_an_orphan_that_no_name_reaches_is_said_and_holds_nothing_up(
     seen: State = run(lambda lifecycle: lifecycle.read(state))
     assert seen["drift"].startswith("an older content of this name is in memory")
     updated: State = run(lambda lifecycle: lifecycle.update(seen, values))
-    assert any("only a restart of Ollama frees it" in line for line in reports)
+    assert any("stays in memory: see `ollama-policy reclaim`" in line for line in reports)
     assert len(pinned(ollama)) == 2, "the new content is pinned as declared, beside the orphan"
     run(lambda lifecycle: lifecycle.delete(updated))
     assert installed(ollama) == {}
@@ -222,3 +222,48 @@ def test_an_older_content_that_another_name_still_has_is_freed_through_it(
     mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
     assert mended["drift"] == ""
     assert [model["digest"] for model in ollama.ps()] == [mended["digest"]]
+
+
+def test_a_name_that_was_made_anew_on_the_same_weights_is_pinned_as_it_is_now(
+    run: Run, ollama: OllamaServer, tiny: Path
+) -> None:
+    """As a pull does that brings another template: the old runner would go on under the old digest."""
+    ollama.create_from_gguf("w", tiny)
+    values = {"name": "w", "memory_management": "manual"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    ollama.create_from_gguf("w", tiny, system="be brief")
+    seen: State = run(lambda lifecycle: lifecycle.read(state))
+    mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
+    assert mended["drift"] == ""
+    assert (pinned(ollama), len(ollama.runners())) == (["w:latest"], 1)
+    assert ollama.ps()[0]["digest"] == mended["digest"] != state["digest"]
+
+
+def test_the_runner_of_a_deleted_base_makes_room_for_what_was_derived_from_it(
+    run: Run, ollama: OllamaServer, tiny: Path, reports: list[str]
+) -> None:
+    """It would serve the derived one's calls, shown as the base for ever: the load would never be seen to be done."""
+    ollama.create_from_gguf("base", tiny)
+    derived = {"model": "derived", "from": "base", "system": "be brief", "stream": False}
+    ollama.call("POST", "/api/create", derived).raise_for_status()
+    call(ollama, "base", keep_alive=-1)
+    ollama.call("DELETE", "/api/delete", {"model": "base"}).raise_for_status()
+    values = {"name": "derived", "memory_management": "manual", "timeouts": {"load": "10s"}}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    assert state["drift"] == ""
+    assert (pinned(ollama), len(ollama.runners())) == (["derived:latest"], 1)
+    assert any(line.startswith("derived:latest: base:latest (") for line in reports), reports
+
+
+def test_an_older_content_is_not_freed_at_the_cost_of_a_model_on_the_same_weights(
+    run: Run, ollama: OllamaServer, ggufs: Callable[..., Path]
+) -> None:
+    ollama.create_from_gguf("w", ggufs(1))
+    call(ollama, "w", keep_alive=-1)
+    ollama.create_from_gguf("other", ggufs(2))
+    call(ollama, "other", keep_alive=-1)
+    ollama.create_from_gguf("w", ggufs(2), system="be brief")
+    values = {"name": "w", "keep_alive": "5m"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    assert state["drift"].startswith("an older content")
+    assert sorted(pinned(ollama)) == ["other:latest", "w:latest"]

@@ -10,17 +10,22 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 def render(result: Result) -> str:
     lines = []
     for problem in result.unreadable:
-        place = {"file": problem.path}
+        place = {"file": problem.path} if problem.is_file else {}
         if problem.place is not None:
             place |= {"line": str(problem.place.line), "col": str(problem.place.column)}
-        lines.append(_command("error", place | {"title": "unreadable"}, problem.message))
+        message = problem.message if problem.is_file else f"{problem.path}: {problem.message}"
+        lines.append(_command("error", place | {"title": "unreadable"}, message))
     for reported in result.findings:
         finding, start, end = reported.finding, reported.start, reported.end
-        properties = {"file": finding.file.path, "line": str(start.line), "col": str(start.column)}
-        if end.line == start.line:
-            properties |= {"endLine": str(end.line), "endColumn": str(end.column)}
+        properties, message = {}, finding.message
+        if finding.file.is_file:
+            properties = {"file": finding.file.path, "line": str(start.line), "col": str(start.column)}
+            if end.line == start.line:
+                properties |= {"endLine": str(end.line), "endColumn": str(end.column)}
+        else:
+            message = f"{finding.file.path}: {message}"
         properties |= {"title": f"{finding.rule.id} {finding.rule.name}"}
-        lines.append(_command(_COMMANDS[reported.severity], properties, finding.message))
+        lines.append(_command(_COMMANDS[reported.severity], properties, message))
     for one in result.undecided:
         place = {"file": one.file.path, "line": str(one.start.line), "col": str(one.start.column)}
         lines.append(_command("notice", place | {"title": "undecided"}, one.reason))

@@ -13,7 +13,7 @@ VERSION = 1
 
 
 def render(result: Result) -> str:
-    document = {
+    document: dict[str, Any] = {
         "version": VERSION,
         "tool": {"name": "ollama-policy", "version": tool_version()},
         "findings": [_finding(reported) for reported in result.findings],
@@ -42,6 +42,8 @@ def render(result: Result) -> str:
             "files_read": result.read,
         },
     }
+    if result.servers:
+        document["servers"] = [one._asdict() | {"drift": dict(one.drift)} for one in result.servers]
     return json.dumps(_valid(document), indent=2) + "\n"
 
 
@@ -54,8 +56,8 @@ def _finding(reported: Reported) -> dict[str, Any]:
         "message": finding.message,
         "label": finding.label,
         "file": finding.file.path,
-        "start": _place(reported.start),
-        "end": _place(reported.end),
+        "start": _place(reported.start) if finding.file.is_file else None,
+        "end": _place(reported.end) if finding.file.is_file else None,
         "address": finding.address,
         "value": finding.value,
         "advice": finding.advice,
@@ -97,12 +99,13 @@ _PLACE = {
 }
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
+_FIGURES = ("memory_bytes", "in_memory", "pinned", "orphans")
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": properties,
+        "properties": properties | (optional or {}),
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -122,21 +125,27 @@ def schema() -> dict[str, Any]:
         "severity": {"enum": [severity.value for severity in Severity]},
         "message": _TEXT,
         "label": _TEXT,
-        "file": {"type": "string", "description": "Relative to the working folder where it is under it."},
-        "start": place,
-        "end": place,
+        "file": {
+            "type": "string",
+            "description": "Relative to the working folder where it is under it; or a server's address.",
+        },
+        "start": {"anyOf": [place, {"type": "null"}], "description": "Null where the place is no file."},
+        "end": {"anyOf": [place, {"type": "null"}]},
         "address": _TEXT,
         "value": _TEXT,
         "advice": _TEXT,
         "fixes": _list(_object({"title": _TEXT, "is_safe": {"type": "boolean"}, "edits": _list(edit)})),
     }
     counts = "errors warnings infos suppressed undecided unreadable files_searched files_read".split()
+    server: dict[str, Any] = {"url": _TEXT, "is_up": {"type": "boolean"}} | dict.fromkeys(_FIGURES, _COUNT)
+    server["drift"] = {"type": "object", "description": "Findings by rule.", "additionalProperties": _COUNT}
     unreadable = {"file": _TEXT, "start": {"anyOf": [place, {"type": "null"}]}, "message": _TEXT}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The report of `ollama-policy check --format json`",
+        "title": "The report of `ollama-policy check --format json`, and of `drift`",
         **_object(
-            {
+            optional={"servers": _list(_object(server))},
+            properties={
                 "version": {"const": VERSION},
                 "tool": _object({"name": _TEXT, "version": _TEXT}),
                 "findings": _list(_object(finding)),
@@ -146,7 +155,7 @@ def schema() -> dict[str, Any]:
                 ),
                 "unreadable": _list(_object(unreadable | {"is_internal": {"type": "boolean"}})),
                 "summary": _object(dict.fromkeys(counts, _COUNT)),
-            }
+            },
         ),
         "$defs": {"place": _PLACE},
     }

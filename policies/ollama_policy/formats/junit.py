@@ -4,18 +4,23 @@ skipped. A clean run has one test that passed, for an empty report is an error t
 from xml.sax.saxutils import escape, quoteattr
 
 from ollama_policy.formats.escaping import shown
+from ollama_policy.formats.writing import place_of
 from ollama_policy.result import Result
 
 
 def render(result: Result) -> str:
     cases: list[tuple[str, str, str]] = []
+    no_files = {problem.path for problem in result.unreadable if not problem.is_file}
     for problem in result.unreadable:
         body = f"<error message={_attribute(problem.message)}/>"
         cases.append((problem.path, "unreadable", body))
     for reported in result.findings:
         finding = reported.finding
-        name = f"{finding.rule.id} {finding.rule.name} at {reported.start.line}:{reported.start.column}"
-        place = f"{finding.file.path}:{reported.start.line}:{reported.start.column}"
+        place = place_of(finding.file, reported.start)
+        name = f"{finding.rule.id} {finding.rule.name} at {place.removeprefix(f'{finding.file.path}:')}"
+        if not finding.file.is_file:
+            no_files.add(finding.file.path)
+            name = f"{finding.rule.id} {finding.rule.name} of {finding.address}"
         text = f"{place} {reported.severity.value}: {finding.message}"
         kind = _attribute(finding.rule.id)
         body = f"<failure type={kind} message={_attribute(finding.message)}>{escape(shown(text))}</failure>"
@@ -26,7 +31,8 @@ def render(result: Result) -> str:
     if not cases:
         cases.append(("ollama-policy", f"{result.read} files", ""))
     lines = [
-        f"    <testcase classname={_attribute(path)} file={_attribute(path)} name={_attribute(name)}>{body}</testcase>"
+        f"    <testcase classname={_attribute(path)}{'' if path in no_files else f' file={_attribute(path)}'} "
+        f"name={_attribute(name)}>{body}</testcase>"
         for path, name, body in cases
     ]
     counts = (

@@ -3,7 +3,7 @@
 from html import escape
 
 from ollama_policy.formats.escaping import shown
-from ollama_policy.formats.writing import many
+from ollama_policy.formats.writing import many, place_of
 from ollama_policy.result import Result
 from ollama_policy.rules.rule import Severity
 
@@ -13,9 +13,9 @@ _MOST_ROWS = 500  # a comment on GitHub holds 65,536 characters
 def render(result: Result) -> str:
     lines = ["## ollama-policy", "", _counts(result), ""]
     rows = [
-        f"| {_code(f'{reported.finding.file.path}:{reported.start.line}:{reported.start.column}')} "
+        f"| {_code(place_of(reported.finding.file, reported.start))} "
         f"| {reported.severity.value} | {reported.finding.rule.id} {reported.finding.rule.name} "
-        f"| {_cell(reported.finding.message)} |"
+        f"| {cell(reported.finding.message)} |"
         for reported in result.findings
     ]
     if rows:
@@ -31,7 +31,7 @@ def render(result: Result) -> str:
         ),
     ):
         if items:
-            lines += [f"### {title}", "", *(f"- {_code(place)}: {_cell(why)}" for place, why in items[:_MOST_ROWS]), ""]
+            lines += [f"### {title}", "", *(f"- {_code(place)}: {cell(why)}" for place, why in items[:_MOST_ROWS]), ""]
     return "\n".join(lines)
 
 
@@ -43,11 +43,11 @@ def _counts(result: Result) -> str:
     )
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that is nothing but text: no markup, no mention of a person, no end of a cell."""
     text = escape(shown(text), quote=False)
     return "".join(f"\\{character}" if character in "\\`*_{}[]()#+!|~@" else character for character in text)
 
 
 def _code(text: str) -> str:
-    return f"<code>{_cell(text)}</code>"
+    return f"<code>{cell(text)}</code>"

@@ -61,9 +61,13 @@ def _rule(rule: type[Rule]) -> dict[str, Any]:
 
 def _result(reported: Reported, rule_index: int, fingerprint: str) -> dict[str, Any]:
     finding = reported.finding
-    location: dict[str, Any] = _location(finding.file.path, reported.start, reported.end)
-    if finding.address:
-        location["logicalLocations"] = [{"fullyQualifiedName": shown(finding.address)}]
+    location: dict[str, Any]
+    if not finding.file.is_file:
+        location = _logical(f"{finding.file.path} {finding.address}".rstrip())
+    else:
+        location = _location(finding.file.path, reported.start, reported.end)
+        if finding.address:
+            location |= _logical(finding.address)
     found: dict[str, Any] = {
         "ruleId": finding.rule.id,
         "ruleIndex": rule_index,
@@ -114,6 +118,10 @@ def _location(path: str, start: Position | None = None, end: Position | None = N
     return {"physicalLocation": physical}
 
 
+def _logical(name: str) -> dict[str, Any]:
+    return {"logicalLocations": [{"fullyQualifiedName": shown(name)}]}
+
+
 def _artifact(path: str) -> dict[str, str]:
     if os.path.isabs(path) or path.startswith("../"):
         return {"uri": file_uri(os.path.normpath(os.path.join(os.path.realpath(os.curdir), path)))}
@@ -125,7 +133,7 @@ def _notifications(result: Result) -> list[dict[str, Any]]:
         {
             "level": "error",
             "message": {"text": shown(problem.message)},
-            "locations": [_location(problem.path, problem.place)],
+            "locations": [_location(problem.path, problem.place) if problem.is_file else _logical(problem.path)],
         }
         for problem in result.unreadable
     ]

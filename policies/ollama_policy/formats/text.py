@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ollama_policy.formats.escaping import file_uri, shown, shown_path
-from ollama_policy.formats.writing import Look, many
+from ollama_policy.formats.writing import Look, many, place_of
 from ollama_policy.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.rules.rule import Severity
 from ollama_policy.settings import Position, SourceFile
@@ -54,14 +54,16 @@ def _finding(reported: Reported, look: Look) -> Iterator[str]:
     finding, rule = reported.finding, reported.finding.rule
     start, end = reported.start, reported.end
     place = _painted(_place(finding.file, start), _BOLD, look)
-    if look.has_links:
+    if look.has_links and finding.file.is_file:
         place = f"\x1b]8;;{file_uri(os.path.realpath(finding.file.path))}\x1b\\{place}\x1b]8;;\x1b\\"
     severity = _painted(reported.severity.value, _COLOURS[reported.severity], look)
     yield f"{place} {severity} {rule.id} {rule.name}: {shown(finding.message)}"
-    excerpt, carets = _excerpt(finding.file, start, end)
-    yield f"  | {excerpt}".rstrip()
-    carets = _painted(carets.lstrip(), _COLOURS[reported.severity], look, carets[: len(carets) - len(carets.lstrip())])
-    yield f"  | {carets} {shown(finding.label)}".rstrip()
+    if finding.file.is_file:
+        excerpt, carets = _excerpt(finding.file, start, end)
+        yield f"  | {excerpt}".rstrip()
+        indent = carets[: len(carets) - len(carets.lstrip())]
+        carets = _painted(carets.lstrip(), _COLOURS[reported.severity], look, indent)
+        yield f"  | {carets} {shown(finding.label)}".rstrip()
     yield from _fix(reported, look)
     yield f"  = why: ollama-policy explain {rule.id}"
 
@@ -146,6 +148,8 @@ def summary(result: Result, look: Look) -> str:
     parts.append(f"{len(result.undecided)} undecided{_inline(result.undecided, look)}")
     parts.append(f"{len(result.accepted)} suppressed")
     where = f"in {many(result.read, 'file')}"
+    if result.servers:
+        return ", ".join([*parts, f"{where} and on {many(len(result.servers), 'server')}"])
     if not result.searched and not result.unreadable:
         return "nothing to look at: no file here can hold Ollama settings"
     if not result.read and not result.unreadable:
@@ -167,7 +171,7 @@ def _about(one: Undecided) -> str:
 
 
 def _place(file: SourceFile, position: Position) -> str:
-    return f"{shown_path(file.path)}:{position.line}:{position.column}"
+    return shown_path(place_of(file, position))
 
 
 def _painted(text: str, colour: str, look: Look, before: str = "") -> str:

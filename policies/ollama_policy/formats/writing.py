@@ -1,6 +1,9 @@
 """What every writer may know beside the result."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ollama_policy.settings import Position, SourceFile
 
 
 class Look(NamedTuple):
@@ -16,6 +19,11 @@ def tool_version() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - costs 20 ms to those who do not ask
 
     return version("ollama-iac")
+
+
+def place_of(file: "SourceFile", start: "Position") -> str:
+    """`models.tf:3:23`, or the address of what is no file."""
+    return f"{file.path}:{start.line}:{start.column}" if file.is_file else file.path
 
 
 def many(count: int, noun: str) -> str:

@@ -1,34 +1,15 @@
 """OLL301: a version of Ollama whose leak is known and mended later."""
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from ollama_policy.images import Image, shown
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import version_of
 from ollama_policy.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
+from ollama_provider.ollama.leaks import leaks_in, mended_in
 from ollama_provider.ollama.variables import Version
-
-
-class Leak(NamedTuple):
-    """Versions from `first` on and before `fixed`. `is_mlx`: only of MLX's runner, which containers do not run."""
-
-    what: str
-    issues: str
-    first: Version
-    fixed: Version
-    is_mlx: bool = False
-
-
-# The prompt cache (18264) is no version's matter but a setting's: OLL202.
-LEAKS = (
-    Leak("system memory of gemma3 grows", "10040", (0, 6, 0), (0, 6, 6)),
-    Leak("memory of images is not released", "10434", (0, 6, 6), (0, 6, 8)),
-    Leak("structured outputs leak", "10688", (0, 6, 0), (0, 7, 0)),
-    Leak("runners stay in VRAM without /api/ps showing them", "10433", (0, 6, 6), (0, 7, 1)),
-    Leak("MLX runners keep the KV cache of each request", "16698, 17875, 17924", (0, 30, 8), (0, 32, 16), is_mlx=True),
-)
 
 
 class LeakingVersion(Rule):
@@ -53,11 +34,10 @@ class LeakingVersion(Rule):
         if version is None:
             return
         is_container = IMAGE in subject.settings
-        leaks = [leak for leak in LEAKS if leak.first <= version < leak.fixed and not (leak.is_mlx and is_container)]
-        if not leaks:
+        message = leaks_of(version, is_container)
+        if not message:
             return
-        wanted = _mended(version, is_container)
-        message = f"Ollama {shown(version)} leaks: " + "; ".join(f"{leak.what} ({leak.issues})" for leak in leaks)
+        wanted = mended_in(version, is_container)
         label = f"mended in {shown(wanted)}"
         setting = subject.known(VERSION) or subject.known(IMAGE)
         if setting is None:
@@ -68,12 +48,10 @@ class LeakingVersion(Rule):
             yield self.at(setting, subject, message, label=label, fixes=fixes)
 
 
-def _mended(version: Version, is_container: bool) -> Version:
-    """The first version from this one on in which none of the leaks is."""
-    for leak in sorted(LEAKS, key=lambda leak: leak.fixed):
-        if leak.first <= version < leak.fixed and not (leak.is_mlx and is_container):
-            version = leak.fixed
-    return version
+def leaks_of(version: Version, is_container: bool) -> str:
+    """What a version loses memory by, in one sentence; empty where nothing is known."""
+    words = "; ".join(f"{leak.what} ({leak.issues})" for leak in leaks_in(version, is_container))
+    return f"Ollama {shown(version)} leaks: {words}" if words else ""
 
 
 def _edit(setting: Setting, version: Version, wanted: Version) -> Edit | None:

@@ -42,6 +42,7 @@ class Finding(NamedTuple):
     fixes: tuple[Fix, ...] = ()
     advice: str = ""
     value: str = ""  # what was found, as text: part of what a baseline knows a finding by
+    severity: Severity | None = None  # where it is another than its rule's
 
 
 class Target(NamedTuple):

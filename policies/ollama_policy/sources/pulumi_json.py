@@ -57,10 +57,26 @@ class PulumiJson:
             yield subject if written is None else _placed(subject, written)
 
 
-def _resources(document: JsonNode) -> Iterator[JsonNode]:
+def digests(file: SourceFile) -> dict[str, str]:
+    """The digest that each model had at the last deployment, by address. Raises UnreadableError."""
+    found: dict[str, str] = {}
+    for resource in _resources(parse(file.data), "oldState"):
+        kind, urn, digest = resource.get("type"), resource.get("urn"), resource.at("outputs", "digest")
+        if kind and urn and digest and kind.value in TYPES and isinstance(digest.value, str):
+            found[address_of(str(urn.value).rpartition("::")[2])] = digest.value.removeprefix("sha256:")
+    return found
+
+
+def configured(file: SourceFile, key: str) -> str:
+    """What a preview says of a configuration value; empty where it says nothing."""
+    node = parse(file.data).at("config", key)
+    return node.value if node is not None and isinstance(node.value, str) else ""
+
+
+def _resources(document: JsonNode, state_of_step: str = "newState") -> Iterator[JsonNode]:
     steps = document.get("steps")
     for step in steps.items if steps is not None else ():
-        if (state := step.get("newState")) is not None:
+        if (state := step.get(state_of_step)) is not None:
             yield state
     resources = document.at("deployment", "resources")
     yield from resources.items if resources is not None else ()

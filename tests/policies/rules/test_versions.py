@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.rules.leaking_version import LEAKS, LeakingVersion
+from ollama_policy.rules.leaking_version import LeakingVersion
 from ollama_policy.rules.rule import Target
 from ollama_policy.rules.unpinned_image import UnpinnedImage
+from ollama_provider.ollama.leaks import LEAKS
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, places, server, written
 
 SHA = "sha256:" + "0" * 64

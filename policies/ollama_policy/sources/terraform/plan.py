@@ -18,8 +18,8 @@ from ollama_policy.sources.terraform.scope import Scope
 from ollama_policy.sources.terraform.terraform_json import JsonBlock
 
 # What the provider says about a model, never what a user declares (where the plan has no configuration to tell them).
-_OUTPUTS: Final = frozenset(
-    "id size family parameter_size quantization_level context_length capabilities pinned".split()
+OUTPUTS: Final = frozenset(
+    "id size family parameter_size quantization_level context_length capabilities pinned drift gguf_file".split()
 )
 _KEY: Final = re.compile(r'\["(?:[^"\\]|\\.)*"\]')
 _ORIGIN: Final = "the plan"
@@ -38,11 +38,12 @@ class TerraformPlanSource:
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         root = json_spans.parse(file.data)
         plan = _Plan(file, root, Workspace(tree))
-        for resource in _resources(root.at("planned_values", "root_module"), _MAX_DEPTH):
+        for resource in resources_in(root.at("planned_values", "root_module"), _MAX_DEPTH):
             yield from plan.subjects(resource)
 
 
-def _resources(module: Any, depth: int) -> Iterator[Any]:
+def resources_in(module: Any, depth: int) -> Iterator[Any]:
+    """The resources of a module as Terraform shows it, and of those in it."""
     if module is None or depth == 0:
         return
     for key in ("resources", "child_modules"):
@@ -51,7 +52,7 @@ def _resources(module: Any, depth: int) -> Iterator[Any]:
             if key == "resources":
                 yield each
             else:
-                yield from _resources(each, depth - 1)
+                yield from resources_in(each, depth - 1)
 
 
 class _Plan:
@@ -95,7 +96,7 @@ class _Plan:
         subject = self._subject(Kind.MODEL, address, written, resource.get("address") or resource)
         known = {key.value: (key, value) for key, value in values.members}
         for key in [*known, *(key for key in unknown if key not in known)]:
-            if key in models.META or (key not in declared if declared is not None else key in _OUTPUTS):
+            if key in models.META or (key not in declared if declared is not None else key in OUTPUTS):
                 continue
             node = known[key][1] if key in known else None
             value: Any = None if node is None else _without_nulls(node.value)

@@ -1,0 +1,213 @@
+"""`ollama-policy adopt`: declarations for what a server holds now. It only reads the server.
+
+A declaration says no more than an import finds (`ollama_provider.lifecycle.Lifecycle.adopt`), so that the first plan
+has nothing to change: the name, and "manual" for what is pinned. What else the server shows stands in comments.
+Pulumi cannot import a dynamic resource: there the first `up` takes over what is there, without a pull or a load.
+"""
+
+import asyncio
+import re
+from collections.abc import Collection, Iterable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ollama_policy.formats.escaping import shown
+from ollama_policy.formats.writing import many
+from ollama_provider.drift import second_name
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.answers import Connection, Running, RunningModel
+from ollama_provider.ollama.errors import NotFoundError, RefusedError
+from ollama_provider.ollama.names import DEFAULT_NAMESPACE, DEFAULT_TAG, InvalidNameError, ModelName
+
+if TYPE_CHECKING:
+    from ollama_provider.ollama.api import Ollama
+
+_AT_ONCE = 8  # /api/show is slow on a server of many models: 24 to 48 ms a call where there are a thousand
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+
+
+class Engine(StrEnum):
+    """Whose declarations are written."""
+
+    TERRAFORM = "terraform"
+    PULUMI = "pulumi"
+
+
+class Held(NamedTuple):
+    """A model on disk, whether it is pinned, and what there is to say of it."""
+
+    name: ModelName
+    is_pinned: bool
+    remarks: tuple[str, ...]
+
+
+class Holding(NamedTuple):
+    """What a server holds. `remarks` are about what no declaration can name."""
+
+    url: str
+    models: tuple[Held, ...]
+    remarks: tuple[str, ...]
+
+
+async def look(connection: Connection, *, only_resident: bool = False) -> Holding:
+    """Asks a server. Raises OllamaError."""
+    from ollama_provider.ollama.api import Ollama  # noqa: PLC0415 - httpx, for those who really ask a server
+
+    async with Ollama(connection) as client:
+        installed, running = await asyncio.gather(client.installed(), client.running())
+        second_names = {second_name(name) for name in installed}
+        in_memory: dict[ModelName, list[RunningModel]] = {}
+        for model in running.models:
+            in_memory.setdefault(model.name, []).append(model)
+        names = [name for name in installed if name not in second_names and (name in in_memory or not only_resident)]
+        names.sort(key=lambda name: str(name).lower())
+        at_once = asyncio.Semaphore(_AT_ONCE)
+        origins = await asyncio.gather(*(_origin(client, name, at_once) for name in names))
+    models = []
+    for name, origin in zip(names, origins, strict=True):
+        runners = in_memory.get(name, [])
+        memory = [_memory(model, running, model.digest == installed[name].digest) for model in runners]
+        models.append(Held(name, any(map(running.is_pinned, runners)), (*origin, *memory)))
+    return Holding(connection.url, tuple(models), tuple(_not_declared(running, installed, second_names)))
+
+
+def render(holding: Holding, engine: Engine, host: str | None) -> str:
+    """The declarations as a file. With `host` each says its server, else it is left to the provider."""
+    write = _terraform if engine is Engine.TERRAFORM else _pulumi
+    return write(holding, resource_names([model.name for model in holding.models]), host)
+
+
+def resource_names(names: Iterable[ModelName]) -> list[str]:
+    """A name a model, in order: an identifier of HCL and of Python, and no two the same."""
+    taken: set[str] = set()
+    return [_free_name(_identifier(name), taken) for name in names]
+
+
+def hcl_text(text: str) -> str:
+    """A text as HCL writes it: quoted, and without anything that begins a template or is not shown."""
+    return '"' + re.sub(r"(\$+|%+)(?=\{)|.", _hcl_escape, text, flags=re.DOTALL) + '"'
+
+
+def python_text(text: str) -> str:
+    """A text as Python writes it, in double quotes where it has no quotes itself."""
+    written = repr(text)
+    return written if "'" in text or '"' in text else f'"{written[1:-1]}"'
+
+
+async def _origin(client: "Ollama", name: ModelName, at_once: asyncio.Semaphore) -> list[str]:
+    async with at_once:
+        try:
+            parent = (await client.show(name)).parent
+        except NotFoundError:
+            return []  # deleted in this moment: the plan will say so
+        except RefusedError as error:
+            return [f"Its details cannot be read, so an import will fail. The server says: {error.words}"]
+    if not parent:
+        return []
+    if _is_name(parent):
+        return [f"Derived from {parent}, the server does not say how: declared by its name alone. See `base`."]
+    return ["Made from a file, which the server does not say more of: declared by its name alone. See `gguf`."]
+
+
+def _is_name(parent: str) -> bool:
+    try:
+        ModelName.parse(parent)
+    except InvalidNameError:
+        return False  # the path of an uploaded file's blob
+    return True
+
+
+def _memory(model: RunningModel, running: Running, is_current: bool) -> str:
+    size = f"{model.size / 2**20:,.0f} MiB by Ollama's count, context {model.context_length}"
+    if not is_current:
+        words = "An older content of this name is in memory: `ollama-policy reclaim` frees it, and until then"
+        return f"{words} the plan shows drift. It takes {size}."
+    if running.is_pinned(model):
+        return f"Pinned: {size}."
+    left = durations.text(max(0, int((model.expires_at - running.server_time).total_seconds())) * 10**9)
+    return f"In memory for {left} more: {size}. A keep_alive would bound that time for all clients."
+
+
+def _not_declared(running: Running, installed: Collection[ModelName], second_names: set[ModelName]) -> Iterator[str]:
+    for model in running.models:
+        if model.name not in installed:
+            yield f"{model.name} is in memory and not on disk: `ollama-policy reclaim` frees it."
+    for name in sorted(map(str, second_names.intersection(installed))):
+        yield f"{name} is what an apply that was cut off has left: the next apply of that model removes it."
+
+
+def _identifier(name: ModelName) -> str:
+    parts = [name.model]
+    if name.namespace.lower() != DEFAULT_NAMESPACE:
+        parts.insert(0, name.namespace)
+    if name.tag.lower() != DEFAULT_TAG:
+        parts.append(name.tag)
+    text = re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_")
+    return text if text[:1].isalpha() else f"model_{text}".rstrip("_")
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
+
+
+def _hcl_escape(match: re.Match[str]) -> str:
+    found = match.group()
+    if found in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[found]
+    if match.group(1):
+        # `$${` is a `${`; how a longer run of signs is read is nobody's to know by heart.
+        return found * 2 if len(found) == 1 else "".join(f"\\u{ord(sign):04x}" for sign in found)
+    if found.isprintable():
+        return found
+    return f"\\u{ord(found):04x}" if ord(found) < 0x10000 else f"\\U{ord(found):08x}"
+
+
+def _mode(model: Held) -> str:
+    return "manual" if model.is_pinned else "automatic"
+
+
+def _inputs(model: Held, host: str | None) -> dict[str, str]:
+    inputs = {"name": str(model.name), "memory_management": _mode(model)}
+    return inputs | ({"host": host} if host else {})
+
+
+def _comments(lines: Iterable[str]) -> str:
+    return "".join(f"# {shown(line)}\n" for line in lines)
+
+
+def _head(holding: Holding, how: str) -> list[str]:
+    return [
+        f"What {holding.url} holds, {many(len(holding.models), 'model')}, as `ollama-policy adopt` found it.",
+        how,
+        "A destroy, or a block that is removed later, deletes its model from the server: see on_destroy.",
+        *holding.remarks,
+    ]
+
+
+def _terraform(holding: Holding, names: list[str], host: str | None) -> str:
+    how = "The next plan imports all of it and changes nothing; the import blocks may go after the apply."
+    blocks = [_comments(_head(holding, how))]
+    for model, name in zip(holding.models, names, strict=True):
+        identity = f"{model.name}@{host}" if host else str(model.name)
+        inputs = _inputs(model, host)
+        width = max(map(len, inputs))
+        lines = "".join(f"  {key:{width}} = {hcl_text(value)}\n" for key, value in inputs.items())
+        blocks.append(f"import {{\n  to = ollama_model.{name}\n  id = {hcl_text(identity)}\n}}\n")
+        blocks.append(f'{_comments(model.remarks)}resource "ollama_model" "{name}" {{\n{lines}}}\n')
+    return "\n".join(blocks)
+
+
+def _pulumi(holding: Holding, names: list[str], host: str | None) -> str:
+    how = "The first `pulumi up` takes it over as it stands, without a pull or a load, and the next has no changes."
+    blocks = [_comments(_head(holding, how))]
+    if holding.models:
+        blocks.append("from ollama_provider import OllamaModel\n")
+    for model, name in zip(holding.models, names, strict=True):
+        inputs = "".join(f"    {key}={python_text(value)},\n" for key, value in _inputs(model, host).items())
+        blocks.append(f"{_comments(model.remarks)}OllamaModel(\n    {python_text(name)},\n{inputs})\n")
+    return "\n".join(blocks)

@@ -1,0 +1,246 @@
+"""The command `drift`, without the command line: a request in, a report out, an exit code back."""
+
+# ruff: noqa: PLC0415 - a run from a file needs no client of servers, a run without a terminal no table
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ollama_policy import check
+from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of, terminal
+from ollama_policy.checking import Request as CheckRequest
+from ollama_policy.discover import Workspace
+from ollama_policy.drift import fleet, snapshot
+from ollama_policy.drift.declared import Declarations, declarations
+from ollama_policy.drift.judge import judge, orphans
+from ollama_policy.drift.kinds import KINDS, Drift
+from ollama_policy.drift.placing import Placing
+from ollama_policy.drift.snapshot import Seen, Server, Unseen
+from ollama_policy.formats import Format, render
+from ollama_policy.formats.writing import Look
+from ollama_policy.gitignore import IgnoreFile, relative_to
+from ollama_policy.result import Result, ServerFigures, Undecided, Unreadable
+from ollama_policy.rules.rule import Finding, Severity
+from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_provider.ollama import durations
+
+if TYPE_CHECKING:
+    from ollama_policy.drift.looking import Asked
+
+_LARGEST_SNAPSHOT = 256 * 2**20
+
+
+class Request(NamedTuple):
+    """What `drift` is asked for; the defaults are those of the command line."""
+
+    paths: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    hosts_file: str | None = None
+    fleet: Sequence[str] = ()
+    form: str = "text"
+    output: str | None = None
+    fail_on: str | None = None
+    is_strict: bool = False
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    config: str | None = None
+    record: str | None = None
+    from_file: str | None = None
+    timeout: str = "10s"
+    ca_file: str | None = None
+    does_watch: bool = False
+    interval: float = 2.0
+    is_verbose: bool = False
+
+
+def run(request: Request) -> int:
+    """Looks, judges, reports, and gives the exit code. Raises CannotLookError."""
+    if request.from_file is not None and (request.hosts or request.hosts_file or request.fleet or request.does_watch):
+        raise CannotLookError("--from judges what was recorded: give it, or servers to look at and --watch")
+    seconds = _seconds(request.timeout)
+    session = Session(request)
+    if request.does_watch:
+        from ollama_policy.drift.watching import watch
+
+        return watch(session, seconds, request.interval)
+    servers = session.recorded(request.from_file) if request.from_file is not None else session.look(seconds)
+    if request.record is not None:
+        deliver(snapshot.to_json(servers), None if request.record == STDIN else request.record)
+    result = session.judged(servers)
+    to_stderr = request.record == STDIN and request.output is None
+    has_colour, has_links = terminal(None if request.output is not None or to_stderr else sys.stdout)
+    look = Look(has_colour, has_links, request.is_verbose)
+    report = render(Format(request.form), result, look)
+    if to_stderr:
+        sys.stderr.write(report)
+    else:
+        deliver(report, request.output)
+    return session.exit_code(result)
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        seconds = durations.seconds(timeout)
+    except durations.InvalidDurationError as error:
+        raise CannotLookError(f"--timeout {timeout} is no duration: {error}") from None
+    if seconds <= 0:
+        raise CannotLookError(f"--timeout {timeout}: expected a duration over zero")
+    return seconds
+
+
+class Session:
+    """One run: what is declared, read once, and what is made of servers, as often as they are looked at."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        paths = request.paths or (os.curdir,)
+        checked = CheckRequest(paths, select=request.select, ignore=request.ignore, config=request.config)
+        self._options = options_of(checked, {}, with_baseline=False)
+        configuration = self._options.configuration
+        exclude = (
+            [IgnoreFile(configuration.exclude, relative_to(configuration.folder))] if configuration.exclude else []
+        )
+        self._workspace = Workspace(paths, exclude=exclude)
+        readings = check.read_all(self._workspace, self._options.progress)
+        self._read = sum(reading.is_read for reading in readings)
+        self._problems = [*self._workspace.problems, *(one.problem for one in readings if one.problem)]
+        self._files: list[SourceFile] = [reading.file for reading in readings]
+        self._declarations: Declarations = declarations(readings, self._workspace)
+        self._problems += self._declarations.problems
+        self._kinds: tuple[type[Drift], ...] = tuple(kind for kind in KINDS if configuration.selects(kind.id))
+        self._given: list[str] | None = None
+
+    # Which servers, and what they say.
+
+    def look(self, seconds: float) -> list[Server]:
+        """What the servers say now. Raises CannotLookError."""
+        asked = self._asked()
+        if not asked:
+            return []
+        from ollama_policy.drift.looking import look
+
+        placing = self._placing(self._named())
+        return look(asked, seconds, self._moving(placing))
+
+    def _asked(self) -> "list[Asked]":
+        from ollama_policy.drift.looking import Asked
+
+        given = self._named()
+        tokens = fleet.Tokens(os.environ)
+        ca_file = _ca_file(self._request.ca_file)
+        return [
+            Asked(fleet.connection(url, url in given, tokens, ca_file), url in given)
+            for url in self._placing(given).by_url
+        ]
+
+    def _named(self) -> list[str]:
+        """The servers that a person named, or whose environment does where declarations leave it to that."""
+        if self._given is None:
+            request = self._request
+            self._given = fleet.given(request.hosts, request.hosts_file, request.fleet)
+            if not self._given and any(one.host is None for one in self._declarations.models):
+                self._given = [fleet.by_environment()]
+        return self._given
+
+    def recorded(self, path: str) -> list[Server]:
+        """What servers said once. Raises CannotLookError."""
+        try:
+            if path == STDIN:
+                data = sys.stdin.buffer.read(_LARGEST_SNAPSHOT)
+            else:
+                with open(path, "rb") as stream:  # noqa: PTH123 - pathlib costs the start 5 ms
+                    data = stream.read(_LARGEST_SNAPSHOT)
+            return snapshot.from_json(data)
+        except OSError as error:
+            raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
+        except UnreadableError as error:
+            raise CannotLookError(f"{path}: {error}") from None
+
+    # What they mean.
+
+    def _placing(self, given: Sequence[str]) -> Placing:
+        return Placing(self._declarations.models, given)
+
+    def _findings(self, seen: Seen, placing: Placing) -> list[Finding]:
+        lost = (one.model_name for one in placing.lost)
+        found = judge(seen, placing.by_url.get(seen.url, ()), lost, self._declarations.is_complete)
+        return [finding for finding in found if finding.rule in self._kinds]
+
+    def _moving(self, placing: Placing) -> Callable[[Seen], frozenset[tuple[str, str, str]]]:
+        """What of a server's drift may be there in passing."""
+
+        def moving(seen: Seen) -> frozenset[tuple[str, str, str]]:
+            return frozenset(
+                (finding.rule.id, finding.address, finding.value)
+                for finding in self._findings(seen, placing)
+                if issubclass(finding.rule, Drift) and finding.rule.moves
+            )
+
+        return moving
+
+    def judged(self, servers: Sequence[Server]) -> Result:
+        """What is not as declared, with the figures of each server."""
+        placing = self._placing([one.url for one in servers if one.is_given])
+        findings: list[Finding] = []
+        figures: list[ServerFigures] = []
+        problems = list(self._problems)
+        for server in servers:
+            if isinstance(server, Unseen):
+                problems.append(Unreadable(server.url, server.problem, is_file=False))
+                figures.append(ServerFigures(server.url, is_up=False))
+            else:
+                found = self._findings(server, placing)
+                findings += found
+                figures.append(_figures(server, found))
+        result = Result(rules=KINDS, notes=self._workspace.notes, searched=self._workspace.searched, read=self._read)
+        result.unreadable, result.servers = problems, figures
+        report = check.Report(result, self._options, None)
+        report.load_suppressions(self._files, findings)
+        report.add_undecided(self._undecided(placing, {one.url for one in servers}))
+        report.add(findings)
+        check.sort(result)
+        return result
+
+    def _undecided(self, placing: Placing, looked_at: set[str]) -> list[tuple[Undecided, set[str]]]:
+        every = {kind.id for kind in self._kinds}
+        found = [(one, every) for one in (*self._declarations.undecided, *placing.undecided)]
+        for url, models in placing.by_url.items():
+            if url not in looked_at:  # a snapshot of other servers
+                reason = f"its server {url} was not looked at"
+                found += [
+                    (Undecided("host", one.subject.address, one.subject.file, one.subject.span, reason), every)
+                    for one in models
+                ]
+        return found
+
+    def exit_code(self, result: Result) -> int:
+        """As `check` gives it."""
+        configuration = self._options.configuration
+        fail_on = configuration.fail_on if self._request.fail_on is None else Severity(self._request.fail_on)
+        return result.exit_code(fail_on, self._request.is_strict or configuration.is_strict)
+
+
+def _figures(seen: Seen, findings: Sequence[Finding]) -> ServerFigures:
+    running = seen.running
+    return ServerFigures(
+        seen.url,
+        is_up=True,
+        memory_bytes=sum(model.size for model in running.models),
+        in_memory=len(running.models),
+        pinned=sum(map(running.is_pinned, running.models)),
+        orphans=len(orphans(seen)),
+        drift=Counter(finding.rule.id for finding in findings),
+    )
+
+
+def _ca_file(path: str | None) -> str | None:
+    if path is not None:
+        import ssl
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except (OSError, ValueError):
+            raise CannotLookError(f"--ca-file {path}: expected a file with the certificates of an authority") from None
+    return path

@@ -1,0 +1,109 @@
+"""Which servers are meant, and how each is reached: from the command line, a file, a DNS name and the environment."""
+
+# pathlib costs the start 5 ms.
+# ruff: noqa: PTH110, PTH111, PTH123
+
+import netrc
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from ollama_policy.checking import CannotLookError
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.names import InvalidServerError, server_url
+
+TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name
+HOST_VARIABLE = "OLLAMA_HOST"
+
+
+def given(hosts: Sequence[str], hosts_file: str | None, names: Sequence[str]) -> list[str]:
+    """The servers' URLs, each once, in the order that they were given in. Raises CannotLookError."""
+    urls = [_url(host, "--host") for host in hosts]
+    if hosts_file is not None:
+        urls += _in_file(hosts_file)
+    for name in names:
+        urls += _behind(name)
+    return list(dict.fromkeys(urls))
+
+
+def by_environment() -> str:
+    """The server that the providers mean where nobody says which. Raises CannotLookError."""
+    return _url(os.environ.get(HOST_VARIABLE, ""), HOST_VARIABLE)
+
+
+def _url(text: str, where: str) -> str:
+    try:
+        return server_url(text)
+    except InvalidServerError as error:
+        raise CannotLookError(f"{where} is no address of a server: {error}") from None
+
+
+def _in_file(path: str) -> Iterator[str]:
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                text = line.partition("#")[0].strip()
+                if text:
+                    yield _url(text, f"{path}, line {number},")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CannotLookError(f"cannot read {path}: {reason}") from None
+
+
+def _behind(text: str) -> list[str]:
+    """A server at each address that a DNS name stands for, as a headless service of Kubernetes does."""
+    url = urlsplit(_url(text, "--fleet"))
+    try:
+        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise CannotLookError(f"--fleet {text}: {getattr(error, 'strerror', None) or error}") from None
+    addresses = sorted({str(address[0]) for *_, address in found})
+    return [_url(f"{url.scheme}://{_bracketed(one)}:{url.port}{url.path}", "--fleet") for one in addresses]
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+class Tokens:
+    """What each server is told as a bearer token.
+
+    A netrc's password is for its own machine. OLLAMA_API_KEY says nothing of where it belongs, so it goes to servers
+    that a person named, and never to one that only a checked file names: whoever writes the file would be told it.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Raises CannotLookError for a netrc that is none."""
+        self._key = environment.get(TOKEN_VARIABLE) or None
+        if self._key is not None and not _is_header(self._key):
+            raise CannotLookError(f"{TOKEN_VARIABLE} is no token: expected one line of ASCII characters")
+        named = environment.get("NETRC")
+        path = named or os.path.expanduser("~/.netrc")
+        self._machines: netrc.netrc | None = None
+        if named or os.path.exists(path):
+            self._machines = _netrc(path)
+
+    def of(self, url: str, is_given: bool) -> str | None:
+        entry = self._machines.authenticators(urlsplit(url).hostname or "") if self._machines is not None else None
+        if entry is not None and entry[2] and _is_header(entry[2]):
+            return entry[2]
+        return self._key if is_given else None
+
+
+def connection(url: str, is_given: bool, tokens: Tokens, ca_file: str | None) -> Connection:
+    return Connection(url, tokens.of(url, is_given), ca_file=ca_file)
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+def _netrc(path: str) -> netrc.netrc:
+    try:
+        return netrc.netrc(path)
+    except netrc.NetrcParseError as error:
+        # Its words may repeat a password.
+        raise CannotLookError(f"{path}, line {error.lineno}: it is no netrc") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotLookError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None

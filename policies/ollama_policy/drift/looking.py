@@ -1,0 +1,111 @@
+"""Looking at many servers at once, by GET /api/version, /api/tags and /api/ps alone: nothing here changes a server.
+
+Each server has a deadline of its own, and its failure is its own: whatever goes wrong becomes one line.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Collection, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Final
+
+from ollama_policy.drift.snapshot import OnDisk, Seen, Server, Unseen
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import OllamaError
+
+AT_ONCE: Final = 256  # so many never wait for each other
+LARGEST_ANSWER: Final = 8 * 2**20  # of one server; ten thousand models take half of it
+_PAUSES: Final = (0.0, 0.1, 0.27)  # before each look, in seconds: unlike, so that no rhythm of a client's fits
+
+DriftOf = Callable[[Seen], Collection[Hashable]]
+
+
+class Asked:
+    """A server to look at, how it is reached, and whether a person named it."""
+
+    __slots__ = ("connection", "is_given")
+
+    def __init__(self, connection: Connection, is_given: bool) -> None:
+        self.connection = connection
+        self.is_given = is_given
+
+
+def look(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Server]:
+    """What each of the servers says, in their order, within so many seconds each.
+
+    A look that shows a drift is taken again, and the one that shows least of it counts: a server that is being used
+    may show a model without a name, or a name without a model, in passing. Ollama rewrites a manifest in place, so that
+    a pull of what is there already makes its name vanish for a moment.
+    """
+    if "sniffio" not in sys.modules and find_spec("sniffio") is None:
+        # httpx's transport imports it at every lock, and each search for what is not installed takes 0.1 ms: half a
+        # second of a fleet.
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
+    loop = asyncio.new_event_loop()
+    # Names are looked up in threads, and one that nobody answers must hold up no other; nor, closed with the loop and
+    # not waited for, the end of the run.
+    loop.set_default_executor(ThreadPoolExecutor(AT_ONCE))
+    try:
+        return loop.run_until_complete(_look_at_all(asked, seconds, drift_of))
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.close()
+
+
+async def _look_at_all(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Server]:
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(server: Asked) -> Server:
+        async with turns:
+            return await _look(server, seconds, drift_of)
+
+    return await asyncio.gather(*map(one, asked))
+
+
+async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:
+    url = asked.connection.url
+    seen: Seen | None = None
+    least = 0
+    try:
+        async with asyncio.timeout(seconds), Ollama(asked.connection, largest_answer=LARGEST_ANSWER) as client:
+            version = await client.version()
+            for pause in _PAUSES:
+                await asyncio.sleep(pause)
+                now = await _seen(client, asked, version)
+                drift = len(drift_of(now))
+                if seen is None or drift <= least:
+                    seen, least = now, drift
+                if not drift:
+                    break
+            assert seen is not None
+            return seen
+    except TimeoutError:
+        # A server that said all once is known well enough.
+        if seen is not None:
+            return seen
+        return Unseen(url, asked.is_given, f"no answer within {durations.text(round(seconds * 1e9))}")
+    except OllamaError as error:
+        return Unseen(url, asked.is_given, error.words + _hint(asked, error.words))
+    except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at
+        words = asked.connection.redact(f"{type(error).__name__}: {error}"[:200])
+        return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
+
+
+async def _seen(client: Ollama, asked: Asked, version: str) -> Seen:
+    installed = await client.installed()
+    running = await client.running()
+    on_disk = {name: OnDisk(model.digest, model.size) for name, model in installed.items()}
+    return Seen(client.url, asked.is_given, version, on_disk, running)
+
+
+def _hint(asked: Asked, words: str) -> str:
+    if not words.startswith(("HTTP 401", "HTTP 403")):
+        return ""
+    if asked.connection.token is not None:
+        return "; the token that was sent is not accepted"
+    where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
+    return f"; it wants a token: set OLLAMA_API_KEY{where}, or write it in a netrc"

@@ -1,0 +1,72 @@
+"""The command that mends a drift, to be pasted into a shell."""
+
+from shlex import quote
+
+from ollama_policy.drift.declared import Declared, is_pulumi, is_terraform
+from ollama_provider.ollama.names import ModelName
+
+
+def apply(declared: Declared, by_hand: str) -> str:
+    """What applies one declaration: its engine, or where it has none, a command of Ollama's own."""
+    subject = declared.subject
+    folder = "" if subject.unit in ("", ".") else subject.unit
+    if is_terraform(subject):
+        where = f" -chdir={quote(folder)}" if folder else ""
+        return f"terraform{where} apply -target={quote(subject.address)}"
+    if is_pulumi(subject):
+        where = f" --cwd {quote(folder)}" if folder else ""
+        name = _resource_name(subject.address)
+        # Without a refresh it compares with the state alone, and finds nothing to do.
+        return f"pulumi up --refresh{where}" + (f" --target {quote(f'**::{name}')}" if name else "")
+    return by_hand
+
+
+def refresh(declared: Declared) -> str:
+    """What takes the content that is there into the state."""
+    subject = declared.subject
+    folder = "" if subject.unit in ("", ".") else subject.unit
+    if is_terraform(subject):
+        where = f" -chdir={quote(folder)}" if folder else ""
+        return f"terraform{where} apply -refresh-only -target={quote(subject.address)}"
+    return "pulumi refresh" + (f" --cwd {quote(folder)}" if folder else "")
+
+
+def pull(url: str, declared: Declared) -> str:
+    if declared.is_made_here:
+        return f"make {declared.model_name} again, as it is declared"
+    insecure = "--insecure " if declared.subject.value("insecure") is True else ""
+    return ollama(url, f"pull {insecure}{_word(declared.model_name)}")
+
+
+def stop(url: str, name: ModelName) -> str:
+    return ollama(url, f"stop {_word(name)}")
+
+
+def hold(url: str, name: ModelName, keep_alive: str) -> str:
+    """Loads a model, or arms the timer of one that is loaded."""
+    return ollama(url, f"run --keepalive {quote(keep_alive)} {_word(name)} ''")
+
+
+def remove(url: str, name: ModelName) -> str:
+    return ollama(url, f"rm {_word(name)}")
+
+
+def reclaim(url: str) -> str:
+    return f"ollama-policy reclaim --host {quote(url)}"
+
+
+def ollama(url: str, arguments: str) -> str:
+    return f"OLLAMA_HOST={quote(url)} ollama {arguments}"
+
+
+def _word(name: ModelName) -> str:
+    return quote(str(name))
+
+
+def _resource_name(address: str) -> str:
+    """`chat` of `OllamaModel("chat")` or `resources.chat`; empty where the name is not written plainly."""
+    if address.startswith("resources."):
+        return address.removeprefix("resources.")
+    inside = address.removeprefix("OllamaModel(").removesuffix(")")
+    is_plain = len(inside) > 2 and inside[0] == inside[-1] == '"' and "\\" not in inside
+    return inside[1:-1] if is_plain else ""

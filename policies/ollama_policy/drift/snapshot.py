@@ -1,0 +1,144 @@
+"""What servers said at one moment, as plain values, and as a JSON file to judge later or elsewhere.
+
+{"version": 1, "servers": [{"url": ..., "is_given": true, "version": "0.17.4", "server_time": ..., "installed": [...],
+"running": [...]}, {"url": ..., "is_given": true, "problem": "no connection: ..."}]}
+
+There is no secret in it: names, digests, sizes and times, and what went wrong in words that repeat no token.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from ollama_policy.settings import UnreadableError
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.answers import Running, RunningModel
+from ollama_provider.ollama.names import InvalidNameError, ModelName
+
+VERSION: Final = 1
+
+
+class OnDisk(NamedTuple):
+    """A model that a server has. `digest` is its manifest's, in hex; `size` its bytes on disk."""
+
+    digest: str
+    size: int
+
+
+class Seen(NamedTuple):
+    """What one server said. `is_given`: a person named it, so declarations without a host of their own are for it."""
+
+    url: str
+    is_given: bool
+    version: str
+    installed: Mapping[ModelName, OnDisk]
+    running: Running
+
+
+class Unseen(NamedTuple):
+    """A server that could not be looked at, and why, in one line."""
+
+    url: str
+    is_given: bool
+    problem: str
+
+
+Server = Seen | Unseen
+
+
+def to_json(servers: list[Server]) -> str:
+    """The text of a snapshot."""
+    return json.dumps({"version": VERSION, "servers": [_written(one) for one in servers]}, indent=2) + "\n"
+
+
+def _written(server: Server) -> dict[str, Any]:
+    if isinstance(server, Unseen):
+        return server._asdict()
+    return {
+        "url": server.url,
+        "is_given": server.is_given,
+        "version": server.version,
+        "server_time": server.running.server_time.isoformat(),
+        "installed": [{"name": str(name), **model._asdict()} for name, model in server.installed.items()],
+        "running": [
+            {
+                "name": str(model.name),
+                "digest": model.digest,
+                "expires_at": model.expires_at.isoformat(),
+                "size": model.size,
+                "size_vram": model.size_vram,
+                "context_length": model.context_length,
+            }
+            for model in server.running.models
+        ],
+    }
+
+
+def from_json(data: bytes) -> list[Server]:
+    """The servers of a snapshot. Raises UnreadableError, at the byte where it is no JSON."""
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(getattr(error, "pos", 0), f"no JSON ({error})", "a snapshot") from None
+    _check(document)
+    try:
+        return [_read(one) for one in document["servers"]]
+    except (ValueError, InvalidNameError) as error:
+        raise UnreadableError(0, f"a snapshot with {error}", "what `drift --record` writes") from None
+
+
+def _check(document: Any) -> None:
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise UnreadableError(0, "no snapshot", f'an object with "version": {VERSION}, as `drift --record` writes it')
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only a snapshot from a file needs it
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
+    error = best_match(Draft202012Validator(schema()).iter_errors(document))
+    if error is not None:
+        raise UnreadableError(0, f"a snapshot in which {error.json_path} is wrong: {error.message[:200]}")
+
+
+def _read(one: Mapping[str, Any]) -> Server:
+    if "problem" in one:
+        return Unseen(one["url"], one["is_given"], one["problem"])
+    models = tuple(
+        RunningModel(
+            name=ModelName.parse(model["name"]),
+            digest=model["digest"],
+            expires_at=durations.parse_time(model["expires_at"]),
+            size=model["size"],
+            size_vram=model["size_vram"],
+            context_length=model["context_length"],
+        )
+        for model in one["running"]
+    )
+    installed = {ModelName.parse(model["name"]): OnDisk(model["digest"], model["size"]) for model in one["installed"]}
+    time: datetime = durations.parse_time(one["server_time"])
+    return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time))
+
+
+_TEXT: Final = {"type": "string"}
+_COUNT: Final = {"type": "integer"}
+_TIME: Final = {"type": "string", "format": "date-time", "description": "RFC 3339, by the server's own clock."}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a snapshot."""
+    given = {"type": "boolean", "description": "Whether a person named the server, and not a declaration alone."}
+    server = {"url": _TEXT, "is_given": given}
+    model = {"name": _TEXT, "digest": _TEXT}
+    installed = _object(model | {"size": _COUNT})
+    running = _object(model | {"expires_at": _TIME, "size": _COUNT, "size_vram": _COUNT, "context_length": _COUNT})
+    said = {"version": _TEXT, "server_time": _TIME}
+    lists = {"installed": {"type": "array", "items": installed}, "running": {"type": "array", "items": running}}
+    servers = {"anyOf": [_object(server | said | lists), _object(server | {"problem": _TEXT})]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What servers said, as `ollama-policy drift --record` writes it and `--from` reads it",
+        **_object({"version": {"const": VERSION}, "servers": {"type": "array", "items": servers}}),
+    }

@@ -1,0 +1,120 @@
+"""Events that are findings, each once for a model and a cause, at its first line, with how often it came."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from ollama_policy.logs import rules
+from ollama_policy.logs.event import Event, Kind, Place
+from ollama_policy.logs.model import Model
+from ollama_policy.result import Reported, Result
+from ollama_policy.rules.leaking_version import leaks_of
+from ollama_policy.rules.rule import Finding, Rule, Severity
+from ollama_policy.settings import Position, SourceFile, Span
+
+MOST: Final = 2000  # that are kept apart; what comes then is only counted
+
+_RULES: Final[Mapping[Kind, type[Rule]]] = {
+    Kind.IGNORED: rules.IgnoredSetting,
+    Kind.EVICTED: rules.Evicted,
+    Kind.RETRY: rules.OutOfMemory,
+    Kind.FAILED: rules.FailedLoad,
+    Kind.DIED: rules.RunnerDied,
+    Kind.RELOAD: rules.ReloadedWithOptions,
+    Kind.TRUNCATED: rules.PromptTruncated,
+    Kind.CALL: rules.FailedCalls,
+    Kind.PINNED: rules.NeverReleased,
+    Kind.KEPT: rules.MemoryKept,
+    Kind.ALARM: rules.MemoryAlarm,
+}
+_BY_CAUSE: Final[Mapping[tuple[Kind, str], type[Rule]]] = {
+    (Kind.FAILED, "memory"): rules.OutOfMemory,
+    (Kind.FAILED, "killed"): rules.RunnerDied,
+    (Kind.CALL, "slow"): rules.SlowCall,
+    (Kind.START, "version"): rules.LeakingRelease,
+}
+_SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
+    (Kind.RETRY, ""): Severity.WARNING,
+    (Kind.PINNED, "client"): Severity.INFO,
+    (Kind.FAILED, "client"): Severity.INFO,
+}
+_MESSAGE: Final = re.compile(rb'(?<= msg=)\\?"?[^"\\]+')
+
+
+class LogLine(SourceFile):
+    """One line of a log that is not kept: `position` and `line` are those of the whole."""
+
+    def __init__(self, path: str, place: Place) -> None:
+        super().__init__(path, place.raw)
+        self._number = place.number
+
+    def position(self, offset: int) -> Position:
+        return Position(self._number, len(self.data[:offset].decode("utf-8", "replace")) + 1)
+
+    def line(self, number: int) -> str:
+        return self.data.decode("utf-8", "replace").rstrip("\r\n")
+
+
+class Found(NamedTuple):
+    """A kind of finding of one model."""
+
+    rule: type[Rule]
+    event: Event
+    severity: Severity
+
+
+class Findings:
+    """Takes events, keeps the first of each kind and counts the others."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], Found] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._last: dict[tuple[str, str, str], int] = {}
+
+    def take(self, event: Event) -> Found | None:
+        """What this event begins; None where it is none, or one more of the same."""
+        rule = _BY_CAUSE.get((event.kind, event.cause)) or _RULES.get(event.kind)
+        if rule is None or (rule is rules.LeakingRelease and not _leaks(event)):
+            return None
+        key = rule.id, event.model, event.cause + str(event.facts.get("value", ""))[:200]
+        self._last[key] = event.place.number
+        if key in self._found:
+            self._counts[key] += 1
+            return None
+        if len(self._found) >= MOST:
+            del self._last[key]
+            return None
+        found = Found(rule, event, _SEVERITIES.get((event.kind, event.cause), rule.severity))
+        self._found[key], self._counts[key] = found, 1
+        return found
+
+    def result(self, path: str, models: Mapping[str, Model], known: int) -> Result:
+        """All findings in the order of their lines."""
+        result = Result(rules=rules.LOG_RULES, searched=int(known > 0 or bool(self._found)), read=1)
+        for key, found in self._found.items():
+            again = self._counts[key] - 1
+            words = f", and {again} more, the last on line {self._last[key]}" if again else ""
+            result.findings.append(reported(found, path, models, words))
+        result.findings.sort(key=lambda one: (one.start, one.finding.rule.id))
+        return result
+
+
+def reported(found: Found, path: str, models: Mapping[str, Model], words: str = "") -> Reported:
+    """A finding at its line: at the message in it, where it is one of Ollama's own."""
+    event = found.event
+    model = models.get(event.model)
+    named = f"{model.shown}: " if model else ""
+    text = _leaks(event) if found.rule is rules.LeakingRelease else event.text
+    raw = event.place.raw.rstrip(b"\r")
+    message = _MESSAGE.search(raw)
+    span = Span(*message.span()) if message else Span(0, len(raw))
+    address = model.shown if model else ""
+    finding = Finding(found.rule, f"{named}{text}{words}", LogLine(path, event.place), span, address)
+    return Reported(finding, found.severity)
+
+
+def _leaks(event: Event) -> str:
+    parts = str(event.facts.get("version", "")).split("-")[0].split("+")[0].split(".")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 6 for part in parts):
+        return ""
+    return leaks_of((int(parts[0]), int(parts[1]), int(parts[2])), is_container=False)

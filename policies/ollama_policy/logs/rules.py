@@ -1,0 +1,254 @@
+"""What a log can show of a server's memory: rules whose findings no file of settings gives, each at its line.
+
+Their examples are logs. Lines are as Ollama 0.17.4 writes them, paths and times made shorter.
+"""
+
+from typing import ClassVar, Final
+
+from ollama_policy.rules.rule import Example, Rule, Severity
+from ollama_policy.settings import Kind
+
+_A: Final = "/models/blobs/sha256-" + "a" * 64
+
+
+def _log(*lines: str) -> tuple[Example, ...]:
+    return (Example("ollama.log", "".join(f"{line}\n" for line in lines)),)
+
+
+def _line(level: str, message: str, rest: str = "", second: int = 0) -> str:
+    return f'time=2026-01-01T12:00:{second:02}.000Z level={level} source=server.go:1 msg="{message}" {rest}'.rstrip()
+
+
+def _loaded(blob: str, second: int = 0, context: int = 4096) -> tuple[str, ...]:
+    return (
+        _line("INFO", "starting runner", f'cmd="ollama runner --model {blob} --port 4"', second),
+        _line("INFO", "system memory", 'total="23.5 GiB" free="21.7 GiB" free_swap="0 B"', second),
+        _line("INFO", "load", f'request="{{Parallel:1 BatchSize:512 KvSize:{context}}}"', second),
+        _line("INFO", "llama runner started in 0.28 seconds", "", second),
+        _line("INFO", "loaded runners", "count=1", second),
+    )
+
+
+_RUNNER: Final = f'runner.name=registry.ollama.ai/library/chat:latest runner.size="5.4 GiB" runner.model={_A}'
+_CALL: Final = '[GIN] 2026/01/01 - 12:00:29 | {} | {:>12} |       10.0.0.7 | POST     "/api/chat"'
+_TOO_LARGE: Final = 'error="model requires more system memory (40.1 GiB) than is available (21.7 GiB)"'
+_UNKNOWN: Final = 'error="unsupported model format"'
+_SIGNAL: Final = 'sys=9 string="signal: killed"'
+_AGAIN: Final = _loaded(_A, 9, context=8192)
+_FOR_EVER: Final = 'env="map[OLLAMA_KEEP_ALIVE:2562047h47m16.854775807s]"'
+_NOT_RECOVERED: Final = "gpu VRAM usage didn't recover within timeout"
+_FREE: Final = 'free_before="2.0 GiB" free_now="2.1 GiB"'
+_FINE: Final = _log(_CALL.format(200, "1.5s"))
+
+
+class LogRule(Rule):
+    """What all have in common. `judge` is not overridden: ollama_policy.logs.findings makes them of events."""
+
+    severity = Severity.WARNING
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset()
+    source = "the log of Ollama 0.17.4: server/sched.go and llm/server.go"
+
+
+class IgnoredSetting(LogRule):
+    id = "OLL601"
+    name = "ignored-setting"
+    severity = Severity.ERROR
+    summary = "a server's variable that Ollama said it does not take"
+    why = (
+        "Ollama writes a warning for a number that is none, and for a KV cache type that it cannot use, and runs with "
+        "its default: f16 in place of q8_0 is twice the cache. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not "
+        "taken either, but without a word: `ollama-policy check` finds that one."
+    )
+    fix = "Write the variable as Ollama reads it, or leave it out; a quantised KV cache needs OLLAMA_FLASH_ATTENTION=1."
+    bad = _log(
+        f"«{_line('WARN', 'invalid environment variable, using default', 'key=OLLAMA_MAX_QUEUE value=x default=512')}»"
+    )
+    good = _log(*_loaded(_A))
+    source = "envconfig/config.go, Uint and Uint64; llm/server.go, NewLlamaServer"
+
+
+class Evicted(LogRule):
+    id = "OLL602"
+    name = "evicted-for-another"
+    summary = "a model that was put out of memory to make room for another"
+    why = (
+        "Its next call loads it again, and evicts in turn where both are in use: each call waits for a load. Where "
+        "memory is short Ollama says so at its usual level, but names the model only with OLLAMA_DEBUG=1, as it does "
+        "for one that OLLAMA_MAX_LOADED_MODELS has no room for."
+    )
+    fix = "Give the models less context or fewer parallel slots, a shorter keep_alive, or the server more memory."
+    bad = _log(
+        _line("DEBUG", "max runners achieved, unloading one to make room", "runner_count=1"),
+        f"«{_line('DEBUG', 'resetting model to expire immediately to make room', _RUNNER)}»",
+    )
+    good = _log(_line("DEBUG", "timer expired, expiring to unload", _RUNNER))
+
+
+class OutOfMemory(LogRule):
+    id = "OLL603"
+    name = "load-out-of-memory"
+    severity = Severity.ERROR
+    summary = "a load that failed, or had to be tried again, for lack of memory"
+    why = (
+        "Weights, KV cache and compute graph together exceed what is free. The KV cache grows with context times "
+        "parallel slots, and is the part that settings change. What fits only after a backoff runs with fewer layers "
+        "on the GPU (a warning then)."
+    )
+    fix = "Lower num_ctx or OLLAMA_NUM_PARALLEL, quantise the KV cache, take a smaller model, or unload another first."
+    bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_TOO_LARGE}')}»")
+    good = _log(*_loaded(_A))
+
+
+class FailedLoad(LogRule):
+    id = "OLL604"
+    name = "load-failed"
+    severity = Severity.ERROR
+    summary = "a load that failed for another reason than memory"
+    why = (
+        "The weights cannot be read, this version does not know them, or the runner did not start. Calls get HTTP 500."
+    )
+    fix = "Pull the model again; where its architecture is new, update Ollama."
+    bad = _log(f"«{_line('INFO', 'NewLlamaServer failed', f'model={_A} {_UNKNOWN}')}»")
+    good = _log(*_loaded(_A))
+
+
+class RunnerDied(LogRule):
+    id = "OLL605"
+    name = "runner-died"
+    severity = Severity.ERROR
+    summary = "a runner that crashed or was killed"
+    why = (
+        "`signal: killed` is most often the kernel, which was out of memory, or the memory limit of a container: the "
+        "kernel's own log says so, and `journalctl -k` or `dmesg` shows it. All memory of a runner that ended is given "
+        "back, but Ollama notices it only at the model's next call, and a pin is lost."
+    )
+    fix = "Look for `Out of memory: Killed process` in the kernel's log; give the model less context, or more memory."
+    bad = _log(*_loaded(_A), f"«{_line('WARN', 'llama runner process no longer running', _SIGNAL, 9)}»")
+    good = _log(*_loaded(_A))
+
+
+class ReloadedWithOptions(LogRule):
+    id = "OLL606"
+    name = "reloaded-with-other-options"
+    summary = "a model that was loaded again because a client asked for other options"
+    why = (
+        "Another num_ctx, num_gpu or adapter than the runner has ends it and starts a new one. Each such call waits "
+        "for a load, memory is taken for the larger context, and the old one's pin is lost. Without OLLAMA_DEBUG=1 "
+        "it is told from two loads with different contexts."
+    )
+    fix = "Write the options into the model, and let clients leave them out."
+    bad = _log(*_loaded(_A, context=2048), f"«{_AGAIN[0]}»", *_AGAIN[1:])
+    good = _log(*_loaded(_A), *_loaded(_A, 9))
+
+
+class PromptTruncated(LogRule):
+    id = "OLL607"
+    name = "prompt-truncated"
+    summary = "a prompt that was longer than the context, and was cut"
+    why = (
+        "The model answers without what was left out, and no client is told. The context is what memory was given for: "
+        "a larger one costs KV cache for every parallel slot."
+    )
+    fix = "Give the model a num_ctx that its prompts fit into, where memory allows, or shorten them."
+    bad = _log(f"«{_line('WARN', 'truncating input prompt', 'limit=512 prompt=16004 keep=5 new=512')}»")
+    good = _FINE
+
+
+class SlowCall(LogRule):
+    id = "OLL608"
+    name = "slow-call"
+    severity = Severity.INFO
+    summary = "a call that took long, and how much of it was a load"
+    why = (
+        "The document's slow answers under load. GIN writes a line for each request that ended; it does not name the "
+        "model. A load that ended during the call is said with it: that part is what keeping the model in memory saves."
+    )
+    fix = "Where it was a load, keep the model in memory; else fewer calls at once, or a smaller context."
+    bad = _log(f"«{_CALL.format(200, '2m5s')}»")
+    good = _FINE
+    source = "GIN's log; measured on 0.17.4"
+
+
+class FailedCalls(LogRule):
+    id = "OLL609"
+    name = "failed-calls"
+    summary = "calls of a model that the server answered with an error"
+    why = (
+        "HTTP 500 of a call is a load that failed or a runner that ended while it answered: of the latter Ollama "
+        "0.17.4 writes nothing else to its log. 503 is a full queue."
+    )
+    fix = "Look at what the log says just before; with OLLAMA_DEBUG=1 it says more."
+    bad = _log(f"«{_CALL.format(500, '502.7ms')}»")
+    good = _FINE
+    source = "GIN's log; measured on 0.17.4: a runner that is killed during an answer"
+
+
+class NeverReleased(LogRule):
+    id = "OLL610"
+    name = "never-released"
+    summary = "a server, or a client, that keeps a model in memory for ever"
+    why = (
+        "The memory of what is kept for ever is what people call not released. It is right for a model that is "
+        "declared resident: a client's pin is an info, and names the model only with OLLAMA_DEBUG=1."
+    )
+    fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin by declaration what shall stay."
+    bad = _log(f"«{_line('INFO', 'server config', _FOR_EVER)}»")
+    good = _log(_line("INFO", "server config", 'env="map[OLLAMA_KEEP_ALIVE:5m0s]"'))
+
+
+class MemoryKept(LogRule):
+    id = "OLL611"
+    name = "memory-not-returned"
+    summary = "memory that did not come back when a model was unloaded"
+    why = (
+        "Ollama waits for a GPU's free memory to rise after it ended a runner. Where it does not, something else took "
+        "it, or the driver still holds it: the next load sees too little."
+    )
+    fix = "Look at the GPU's processes (nvidia-smi); a runner that is left there can be ended."
+    bad = _log(f"«{_line('DEBUG', _NOT_RECOVERED, f'seconds=5.01 {_FREE} {_RUNNER}')}»")
+    good = _log(_line("DEBUG", "no need to wait for VRAM recovery", _RUNNER))
+
+
+class MemoryAlarm(LogRule):
+    id = "OLL612"
+    name = "memory-alarm"
+    severity = Severity.ERROR
+    summary = "the line `Memory usage exceeds threshold`, which is not Ollama's own"
+    why = (
+        "Ollama has no threshold and never writes it: a wrapper or a watcher beside it does, as `ollama-policy logs "
+        "--threshold` can. The finding says which models were in memory at that moment, as far as the log tells. A "
+        "model in memory is not a leak: what is held after its unload would be."
+    )
+    fix = "Bound what stays in memory (keep_alive), and `ollama-policy probe` tells a cache from a leak."
+    bad = _log(*_loaded(_A), "«ERROR: Memory usage exceeds threshold. Current memory usage: 85%»")
+    good = _log(*_loaded(_A))
+    source = "the post-mortem that this project is about"
+
+
+class LeakingRelease(LogRule):
+    id = "OLL613"
+    name = "leaking-release"
+    summary = "a release of Ollama that is known to leak, by the server's own line"
+    why = "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps."
+    fix = "Update the server."
+    bad = _log(f"«{_line('INFO', 'Listening on [::]:11434 (version 0.6.5)')}»")
+    good = _log(_line("INFO", "Listening on [::]:11434 (version 0.17.4)"))
+    source = "issues 10040, 10434, 10688 and 10433"
+
+
+LOG_RULES: Final[tuple[type[LogRule], ...]] = (
+    IgnoredSetting,
+    Evicted,
+    OutOfMemory,
+    FailedLoad,
+    RunnerDied,
+    ReloadedWithOptions,
+    PromptTruncated,
+    SlowCall,
+    FailedCalls,
+    NeverReleased,
+    MemoryKept,
+    MemoryAlarm,
+    LeakingRelease,
+)

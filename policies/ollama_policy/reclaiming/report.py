@@ -1,0 +1,180 @@
+"""What is to be freed, and what became of it, as text and as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ollama_policy.formats.escaping import shown
+from ollama_policy.formats.writing import many
+from ollama_policy.reclaiming.freeing import Freed
+from ollama_policy.reclaiming.looking import Runner
+from ollama_policy.reclaiming.plan import Entry, Plan, Why
+from ollama_provider.ollama.answers import Running, RunningModel
+
+_KIB = 2**10
+
+
+class Processes(NamedTuple):
+    """The runner processes before and after; `unseen` says why there are none."""
+
+    unseen: str
+    before: Sequence[Runner]
+    after: Sequence[Runner]
+
+    @property
+    def ended(self) -> list[Runner]:
+        left = {runner.pid for runner in self.after}
+        return [runner for runner in self.before if runner.pid not in left]
+
+
+class Done(NamedTuple):
+    """What was done: an outcome for each entry that could be freed."""
+
+    freed: Sequence[Freed]
+    processes: Processes
+
+    def has_freed_all(self, plan: Plan) -> bool:
+        return len(self.freed) == len(plan.entries) and not any(one.left for one in self.freed)
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that leaves up to four digits."""
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < _KIB or unit == "TiB":
+            break
+        value /= _KIB
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def planned(url: str, plan: Plan, running: Running) -> str:
+    """The plan, as text."""
+    if not plan.entries:
+        lines = [f"{url}: nothing to free, {many(len(plan.others), 'model')} in memory"]
+        return "\n".join(map(shown, lines + _leftovers(plan))) + "\n"
+    total = size(sum(entry.model.size for entry in plan.entries))
+    lines = [f"{url}: {len(plan.entries)} of {many(len(running.models), 'model')} in memory to free, {total}", ""]
+    for entry in plan.entries:
+        model = entry.model
+        lines.append(f"  {model.name}  {model.digest[:12]}  {size(model.size)}  {_until(entry, running)}")
+        lines.append(f"    {entry.why}")
+        lines.extend(f"    {line}" for line in _how(entry, plan.sees_weights))
+    lines += _restart(plan, running) + _leftovers(plan)
+    return "\n".join(map(shown, [*lines, ""])) + "\n"
+
+
+def done(plan: Plan, after: Done) -> str:
+    """What became of it, as text."""
+    there = [one for one in after.freed if not one.left]
+    lines = [f"{one.entry.model.name}: {one.left}" for one in after.freed if one.left]
+    freed = size(sum(one.entry.model.size for one in there))
+    if not plan.entries:
+        return f"{many(len(plan.leftovers), 'temporary name')} removed\n"
+    lines.append(f"freed {len(there)} of {len(plan.entries)}, {freed} by Ollama's count: /api/ps shows them no more")
+    lines.append(_proof(after.processes, bool(there)))
+    return "\n".join(map(shown, filter(None, lines))) + "\n"
+
+
+def as_json(url: str, plan: Plan, running: Running, after: Done | None) -> str:
+    """Plan and outcome as one object. `freed` is null where nothing was done."""
+    left = {} if after is None else {id(one.entry): one.left for one in after.freed}
+    report: dict[str, Any] = {
+        "server": url,
+        "entries": [_entry(entry, left.get(id(entry)), after is not None) for entry in plan.entries],
+        "bytes": sum(entry.model.size for entry in plan.entries),
+        "leftovers": [str(name) for name in plan.leftovers],
+        "restart": _restart_cost(plan, running) if plan.lost else None,
+        "processes": None,
+    }
+    if after is not None:
+        processes = after.processes
+        report["processes"] = {
+            "unseen": processes.unseen or None,
+            "ended": [runner._asdict() for runner in processes.ended],
+            "left": [runner._asdict() for runner in processes.after],
+        }
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _entry(entry: Entry, left: str | None, is_done: bool) -> dict[str, Any]:
+    return {
+        "name": str(entry.model.name),
+        "digest": entry.model.digest,
+        "bytes": entry.model.size,
+        "vram_bytes": entry.model.size_vram,
+        "context_length": entry.model.context_length,
+        "pinned": entry.is_pinned,
+        "expires_at": entry.model.expires_at.isoformat(),
+        "why": entry.why.name.lower().replace("_", "-"),
+        "ways": [way._asdict() | {"name": str(way.name)} for way in entry.ways],
+        "kept_for": str(entry.kept_for) if entry.kept_for else None,
+        "freed": left == "" if is_done else None,
+        "left": left or None,
+    }
+
+
+def _until(entry: Entry, running: Running) -> str:
+    if entry.is_pinned:
+        return "pinned"
+    return f"until {entry.model.expires_at:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _how(entry: Entry, sees_weights: bool) -> list[str]:
+    name = entry.model.name
+    if entry.kept_for:
+        return [f"left: {entry.kept_for} is declared resident and uses it; the next apply takes it over"]
+    if not entry.ways:
+        by_itself = "" if entry.is_pinned else "; its timer ends it"
+        again = f"or, where its registry still has them: `ollama pull {name}`, then `ollama stop {name}`"
+        hint = [again] if entry.why is Why.DELETED else []
+        where = "" if sees_weights else ", or, where the file is still there, a reclaim on its own machine"
+        return [f"its weights are under no name of the server: only a restart frees it{where}{by_itself}", *hint]
+    first = entry.ways[0]
+    if not entry.why.is_orphan:
+        return ["by an unload"]
+    words = f"through {first.name}, on the same weights"
+    if first.is_temporary:
+        words = f"through a temporary name on the weights {first.blob[:19]}, whose file goes with that name"
+    if first.is_certain:
+        return [words]
+    others = f" (of {len(entry.ways)})" if len(entry.ways) > 1 else ""
+    return [f"tried {words}{others}, as far as can be told: an unload shows it, and harms no other runner"]
+
+
+def _restart_cost(plan: Plan, running: Running) -> dict[str, Any]:
+    kept = _kept(plan)
+    models = [
+        {"name": str(model.name), "bytes": model.size, "pinned": running.is_pinned(model)} for model in _kept(plan)
+    ]
+    return {"models": models, "bytes": sum(model.size for model in kept)}
+
+
+def _kept(plan: Plan) -> list[RunningModel]:
+    """What would have to be loaded again after a restart."""
+    return [*plan.others, *(entry.model for entry in plan.entries if entry.kept_for)]
+
+
+def _restart(plan: Plan, running: Running) -> list[str]:
+    if not plan.lost:
+        return []
+    kept = _kept(plan)
+    pins = [str(model.name) for model in kept if running.is_pinned(model)]
+    again = f"{many(len(kept), 'model')} to load again, {size(sum(model.size for model in kept))}"
+    lines = ["", f"  A restart of Ollama would end every runner: {again}."]
+    if pins:
+        lines.append(f"  It loses the pins of {', '.join(pins)}: apply their declarations after it.")
+    return lines
+
+
+def _leftovers(plan: Plan) -> list[str]:
+    return [f"  {name}: a temporary name that a killed run has left, to be removed" for name in plan.leftovers]
+
+
+def _proof(processes: Processes, is_freed: bool) -> str:
+    if processes.unseen:
+        return f"the processes' memory cannot be seen: {processes.unseen}"
+    if not processes.ended:
+        return "no runner process has ended" if is_freed else ""
+    ended = processes.ended
+    pids = ", ".join(str(runner.pid) for runner in ended)
+    return f"{many(len(ended), 'runner process')} ended ({pids}): {size(sum(one.resident for one in ended))} resident"

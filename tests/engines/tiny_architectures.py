@@ -1,0 +1,186 @@
+"""A small GGUF of any architecture whose memory is estimated: zeros for weights, real enough for Ollama to load and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import gguf
+import numpy as np
+
+from tests.engines.tiny_models import finish
+
+EMBEDDING = frozenset({"bert", "nomic-bert"})
+_BYTE_PAIRS = frozenset({"qwen2", "qwen3"})
+_GEMMA = frozenset({"gemma2", "gemma3"})
+
+
+class Shape(NamedTuple):
+    """Layers, widths in elements, and tokens. `window` is for gemma2, gemma3 and phi3 alone."""
+
+    layers: int = 8
+    width: int = 512
+    inner: int = 1024
+    heads: int = 8
+    kv_heads: int = 2
+    vocabulary: int = 1000
+    context_length: int = 131072
+    window: int = 1024
+    has_output: bool = True
+
+
+def write_architecture(path: Path, architecture: str, shape: Shape = Shape()) -> str:
+    """Write a GGUF in f16 and return "sha256:..." of the file.
+
+    The weights are zeros: whatever is generated is the first token, and pages are as resident as any other's.
+    Without `has_output` the embedding is the output too, as it is always in gemma2, gemma3 and the embedding models.
+    """
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(f"tiny-{architecture}")
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_context_length(shape.context_length)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.inner)
+    writer.add_head_count(shape.heads)
+    writer.add_vocab_size(shape.vocabulary)
+    writer.add_rope_dimension_count(shape.width // shape.heads)
+    if architecture in EMBEDDING:
+        _embedding_tensors(writer, architecture, shape)
+        _word_pieces(writer, shape.vocabulary)
+    else:
+        writer.add_head_count_kv(shape.kv_heads)
+        writer.add_layer_norm_rms_eps(1e-5)
+        if architecture in (*_GEMMA, "phi3"):
+            writer.add_sliding_window(shape.window)
+        if architecture in (*_GEMMA, "qwen3"):
+            writer.add_key_length(shape.width // shape.heads)
+            writer.add_value_length(shape.width // shape.heads)
+        if architecture == "gemma2":
+            writer.add_attn_logit_softcapping(50.0)
+            writer.add_final_logit_softcapping(30.0)
+        _decoder_tensors(writer, architecture, shape)
+        (_byte_pairs if architecture in _BYTE_PAIRS else _sentence_pieces)(writer, shape.vocabulary)
+    return finish(writer, path)
+
+
+def _decoder_tensors(writer: gguf.GGUFWriter, architecture: str, shape: Shape) -> None:
+    head = shape.width // shape.heads
+    kv_width = head * shape.kv_heads
+    _matrix(writer, "token_embd", shape.vocabulary, shape.width)
+    _norm(writer, "output_norm", shape.width)
+    if shape.has_output and architecture not in _GEMMA:
+        _matrix(writer, "output", shape.vocabulary, shape.width)
+    for layer in range(shape.layers):
+        block = f"blk.{layer}"
+        _norm(writer, f"{block}.attn_norm", shape.width)
+        _norm(writer, f"{block}.ffn_norm", shape.width)
+        _matrix(writer, f"{block}.attn_output", shape.width, shape.width)
+        _matrix(writer, f"{block}.ffn_down", shape.width, shape.inner)
+        if architecture == "phi3":
+            _matrix(writer, f"{block}.attn_qkv", shape.width + 2 * kv_width, shape.width)
+            _matrix(writer, f"{block}.ffn_up", 2 * shape.inner, shape.width)
+            continue
+        _matrix(writer, f"{block}.ffn_gate", shape.inner, shape.width)
+        _matrix(writer, f"{block}.ffn_up", shape.inner, shape.width)
+        for part, rows in (("q", shape.width), ("k", kv_width), ("v", kv_width)):
+            _matrix(writer, f"{block}.attn_{part}", rows, shape.width)
+            if architecture == "qwen2":
+                _zeros(writer, f"{block}.attn_{part}.bias", rows)
+        if architecture in ("qwen3", "gemma3"):
+            _norm(writer, f"{block}.attn_q_norm", head)
+            _norm(writer, f"{block}.attn_k_norm", head)
+        if architecture in _GEMMA:
+            _norm(writer, f"{block}.post_attention_norm", shape.width)
+            _norm(writer, f"{block}.post_ffw_norm", shape.width)
+
+
+def _embedding_tensors(writer: gguf.GGUFWriter, architecture: str, shape: Shape) -> None:
+    writer.add_layer_norm_eps(1e-12)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    is_bert = architecture == "bert"
+    _matrix(writer, "token_embd", shape.vocabulary, shape.width)
+    _zeros(writer, "token_types.weight", 2, shape.width)
+    if is_bert:
+        _zeros(writer, "position_embd.weight", shape.context_length, shape.width)
+    else:
+        writer.add_rope_freq_base(1000.0)
+    _norm(writer, "token_embd_norm", shape.width, bias=True)
+    for layer in range(shape.layers):
+        block = f"blk.{layer}"
+        for part in ("attn_q", "attn_k", "attn_v") if is_bert else ():
+            _matrix(writer, f"{block}.{part}", shape.width, shape.width, bias=True)
+        if not is_bert:
+            _matrix(writer, f"{block}.attn_qkv", 3 * shape.width, shape.width)
+            _matrix(writer, f"{block}.ffn_gate", shape.inner, shape.width)
+        _matrix(writer, f"{block}.attn_output", shape.width, shape.width, bias=is_bert)
+        _norm(writer, f"{block}.attn_output_norm", shape.width, bias=True)
+        _matrix(writer, f"{block}.ffn_up", shape.inner, shape.width, bias=is_bert)
+        _matrix(writer, f"{block}.ffn_down", shape.width, shape.inner, bias=is_bert)
+        _norm(writer, f"{block}.layer_output_norm", shape.width, bias=True)
+
+
+def _matrix(writer: gguf.GGUFWriter, name: str, rows: int, columns: int, *, bias: bool = False) -> None:
+    writer.add_tensor(f"{name}.weight", np.zeros((rows, columns), dtype=np.float16))
+    if bias:
+        _zeros(writer, f"{name}.bias", rows)
+
+
+def _norm(writer: gguf.GGUFWriter, name: str, width: int, *, bias: bool = False) -> None:
+    writer.add_tensor(f"{name}.weight", np.ones(width, dtype=np.float32))
+    if bias:
+        _zeros(writer, f"{name}.bias", width)
+
+
+def _zeros(writer: gguf.GGUFWriter, name: str, *dimensions: int) -> None:
+    writer.add_tensor(name, np.zeros(dimensions, dtype=np.float32))
+
+
+def _sentence_pieces(writer: gguf.GGUFWriter, size: int) -> None:
+    words = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    words += [f"word{number}" for number in range(size - len(words))]
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [gguf.TokenType.BYTE] * 256
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(words)
+    writer.add_token_scores([0.0] * size)
+    writer.add_token_types(kinds + [gguf.TokenType.NORMAL] * (size - len(kinds)))
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+
+
+def _byte_pairs(writer: gguf.GGUFWriter, size: int) -> None:
+    """GPT-2's bytes, then pairs of pairs; as many merges as there are tokens beyond those bytes, as in a real one."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    words = ["<s>", "</s>", *map(chr, printable), *(chr(256 + index) for index in range(len(others)))]
+    letters = words[2:]
+    pairs = [(first, second) for first in letters for second in letters]
+    pairs += [(a, b + c) for a in letters[:60] for b in letters[:60] for c in letters[:60]]
+    pairs = pairs[: size - len(words)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list([*words, *("".join(pair) for pair in pairs)])
+    writer.add_token_types([gguf.TokenType.CONTROL] * 2 + [gguf.TokenType.NORMAL] * (size - 2))
+    writer.add_token_merges([" ".join(pair) for pair in pairs])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+
+
+def _word_pieces(writer: gguf.GGUFWriter, size: int) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [chr(code) for code in range(33, 127)]
+    words += [f"\u2581{letter}" for letter in letters] + letters
+    words += [f"\u2581word{number}" for number in range(size - len(words))]
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list(words)
+    writer.add_token_scores([0.0] * size)
+    writer.add_token_types([gguf.TokenType.CONTROL] * 5 + [gguf.TokenType.NORMAL] * (size - 5))
+    writer.add_token_type_count(2)
+    writer.add_unk_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_eos_token_id(3)
+    writer.add_sep_token_id(3)
+    writer.add_pad_token_id(0)
+    writer.add_mask_token_id(4)

@@ -1,0 +1,134 @@
+"""The whole table of what can be declared and what a server can show; pure."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ollama_policy.drift.judge import judge
+from ollama_policy.drift.snapshot import Seen
+from ollama_policy.rules.rule import Finding, Severity
+from tests.policies.drift.servers import NOW, OLD, URL, declared_in, running, seen
+
+MANUAL = 'memory_management = "manual"'
+ABSENT = f"{MANUAL}\n  resident = false"
+FIVE = 'keep_alive = "5m"'
+MINUTES = timedelta(minutes=5)
+DISK = {"chat": NOW}
+
+
+def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[Finding]:
+    models = declared_in(
+        models__tf=f'resource "ollama_model" "m" {{\n  name = "chat"\n  {attributes}\n}}\n',
+    )
+    return judge(server, models.models, (), is_complete and models.is_complete)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "server", "ids"),
+    [
+        ("", seen({}), "OLL501"),
+        ("", seen(DISK), ""),
+        ("", seen({"CHAT:Latest": NOW}), ""),
+        (f'digest = "{NOW}"', seen(DISK), ""),
+        (f'digest = "sha256:{NOW}"', seen(DISK), ""),
+        (f'digest = "{OLD}"', seen(DISK), "OLL502"),
+        ("", seen(DISK | {"chat:ollama-iac-previous-a36d5a0b3de1": OLD}), "OLL510"),
+        (MANUAL, seen(DISK), "OLL503"),
+        (MANUAL, seen(DISK, [running("chat")]), ""),
+        (MANUAL, seen(DISK, [running("chat", MINUTES)]), "OLL504"),
+        (MANUAL, seen(DISK, [running("chat", -MINUTES)]), "OLL504"),
+        (MANUAL, seen({}, [running("chat")]), "OLL501 OLL507"),
+        (MANUAL, seen(DISK, [running("chat", digest=OLD)]), "OLL503 OLL507"),
+        (MANUAL, seen(DISK, [running("chat"), running("chat", digest=OLD)]), "OLL507"),
+        (MANUAL, seen(DISK, [running("chat", MINUTES), running("chat", digest=OLD)]), "OLL504 OLL507"),
+        (ABSENT, seen(DISK), ""),
+        (ABSENT, seen(DISK, [running("chat", MINUTES)]), "OLL505"),
+        (ABSENT, seen(DISK, [running("chat")]), "OLL505"),
+        (ABSENT, seen(DISK, [running("chat", digest=OLD)]), "OLL507"),
+        ("", seen(DISK, [running("chat")]), ""),
+        (FIVE, seen(DISK, [running("chat", MINUTES)]), ""),
+        (FIVE, seen(DISK, [running("chat", MINUTES + timedelta(seconds=1.9))]), ""),
+        (FIVE, seen(DISK, [running("chat", MINUTES + timedelta(seconds=2.1))]), "OLL506"),
+        (FIVE, seen(DISK, [running("chat")]), "OLL506"),
+        ('keep_alive = "2540400h10m10s"', seen(DISK, [running("chat", timedelta(days=30))]), ""),
+        ("", seen(DISK, [running("other")]), "OLL507"),
+        ("", seen(DISK | {"other": OLD}, [running("other", digest=OLD)]), "OLL508 OLL510"),
+        ("", seen(DISK | {"base": OLD}), "OLL510"),
+        ('base = "base"', seen(DISK | {"base": OLD}), ""),
+        ('base = "base"\n  parameters = { num_ctx = 2048 }', seen(DISK | {"base": OLD}, [running("chat")]), ""),
+        ('base = "base"\n  parameters = { num_ctx = 512 }', seen(DISK | {"base": OLD}, [running("chat")]), "OLL511"),
+        ("", seen(DISK, version="0.6.5"), "OLL509"),
+        ("", seen(DISK, version="0.33.0"), ""),
+        ("", seen(DISK, version="not one"), ""),
+        ("memory_management = var.mode", seen(DISK), ""),
+        ('keep_alive = "-1"', seen(DISK, [running("chat")]), ""),
+    ],
+)
+def test_table(tree: Path, attributes: str, server: Seen, ids: str) -> None:
+    assert sorted(finding.rule.id for finding in judged(attributes, server)) == ids.split()
+
+
+def test_where_not_all_is_known_nothing_is_called_undeclared(tree: Path) -> None:
+    server = seen(DISK | {"other": OLD}, [running("other", digest=OLD), running("gone")])
+    assert [one.rule.id for one in judged("", server, is_complete=False)] == ["OLL507"]
+    unnamed = declared_in(a__tf='variable "n" {}\nresource "ollama_model" "n" {\n  name = var.n\n}\n')
+    assert (unnamed.is_complete, [one.key for one in unnamed.undecided]) == (False, ["name"])
+
+
+def test_an_apply_that_was_cut_off_is_told(tree: Path) -> None:
+    models = declared_in(models__tf='resource "ollama_model" "m" {\n  name = "chat"\n}\n').models
+    (finding,) = judge(seen(DISK | {str(models[0].second_name): OLD}), models, (), True)
+    assert finding.rule.id == "OLL502"
+    assert "an apply was cut off" in finding.message
+
+
+def test_an_orphan_that_will_go_by_itself_fails_no_run(tree: Path) -> None:
+    (finding,) = judged("", seen(DISK, [running("gone", MINUTES, OLD)]))
+    assert (finding.severity, "released in 5m" in finding.message) == (Severity.INFO, True)
+    assert finding.advice == f"ollama-policy reclaim --host {URL}"
+    (finding,) = judged("", seen(DISK, [running("gone")]))
+    assert finding.severity is None
+
+
+def test_an_orphan_that_another_name_still_reaches_is_stopped_by_that(tree: Path) -> None:
+    server = seen({"chat": NOW, "kept": OLD}, [running("chat", digest=OLD)])
+    (finding,) = [one for one in judged("", server) if one.rule.id == "OLL507"]
+    assert finding.advice == f"OLLAMA_HOST={URL} ollama stop kept:latest"
+    assert (finding.file.path, finding.file.is_file) == ("models.tf", True)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "command"),
+    [
+        ("models__tf", 'resource "ollama_model" "m" {\n  name = "chat"\n}\n', "terraform apply -target=ollama_model.m"),
+        (
+            "a b/models__tf",
+            'resource "ollama_model" "m" {\n  for_each = toset(["x"])\n  name = "chat"\n}\n',
+            "terraform -chdir='a b' apply -target='ollama_model.m[\"x\"]'",
+        ),
+        (
+            "infra/__main____py",
+            'from ollama_provider import OllamaModel\nOllamaModel("c", name="chat")\n',
+            "pulumi up --refresh --cwd infra --target '**::c'",
+        ),
+        (
+            "models__yaml",
+            "- name: chat\n  memory_management: automatic\n  insecure: true\n",
+            f"OLLAMA_HOST={URL} ollama pull --insecure chat:latest",
+        ),
+    ],
+)
+def test_the_command_is_that_of_the_engine(tree: Path, path: str, text: str, command: str) -> None:
+    path = path.replace("__main__", "@").replace("__", ".").replace("@", "__main__")
+    file = tree / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    (finding,) = judge(seen({}), declared_in().models, (), True)
+    assert finding.advice == command
+
+
+def test_a_model_of_many_servers_is_told_of_each_by_a_value_of_its_own(tree: Path) -> None:
+    models = declared_in(models__tf='resource "ollama_model" "m" {\n  name = "chat"\n}\n').models
+    values = {judge(seen({}, url=url), models, (), True)[0].value for url in ("http://a:1", "http://b:1")}
+    assert values == {"chat:latest at http://a:1", "chat:latest at http://b:1"}
