@@ -26,7 +26,7 @@ def measure(_engines: Engines, report: Report) -> list[Result]:
         folder = Path(name)
         declare(folder)
         with fakes(folder, silent=0) as hosts:
-            command = [*_DRIFT, folder / "models.yaml", "--hosts-file", hosts, "--format", "json"]
+            command: list[str | Path] = [*_DRIFT, folder / "models.yaml", "--hosts-file", hosts, "--format", "json"]
             look(command, up=SERVERS)
             took = [timed(lambda: look(command, up=SERVERS)) for _ in range(RUNS)]
             report(f"{SERVERS} servers: {median(took):.2f} s")

@@ -1,4 +1,4 @@
-"""NOT Ollamas: a process of many fakes, each on a port of its own, that answer what `drift` asks as a healthy one would.
+"""NOT Ollamas: a process of many fakes, each on a port of its own, that answer what `drift` asks as one would.
 
 `python -m benchmarks.fake_fleet SERVERS MODELS [SILENT]` prints their addresses, and serves until its standard input
 ends. The last SILENT of them take a connection and never say a word.

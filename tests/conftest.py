@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 
 from tests.engines.bridge import Bridge, find_or_build_bridge
+from tests.engines.observing import wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
@@ -100,14 +101,17 @@ def tiny(ggufs: Callable[..., Path]) -> Path:
 @pytest.fixture
 def terraform_of(ollama: OllamaServer, tmp_path: Path) -> Iterator[TerraformMaker]:
     """Makes configurations of real Terraform, initialised, whose OLLAMA_HOST is the test's server."""
+    made: list[TerraformStack] = []
     with ExitStack() as stacks:
 
         def make(configuration: str | Path, **environment: str) -> TerraformStack:
-            folder = tmp_path / f"terraform-{len(list(tmp_path.glob('terraform-*')))}"
+            folder = tmp_path / f"terraform-{len(made)}"
             environment = {"OLLAMA_HOST": ollama.url, **environment}
-            return stacks.enter_context(TerraformStack(folder, configuration, environment))
+            made.append(stacks.enter_context(TerraformStack(folder, configuration, environment)))
+            return made[-1]
 
         yield make
+        wait_until(lambda: not any(stack.strays() for stack in made), "no plugin process stays")
 
 
 @pytest.fixture

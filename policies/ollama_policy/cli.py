@@ -320,6 +320,40 @@ def logs(context: click.Context, /, file: str | None, **request: Any) -> NoRetur
 
 
 @cli.command()
+@click.argument("sources", nargs=-1, type=click.Path())
+@_HOST
+@_CA_FILE
+@click.option("--model", metavar="NAME", help="Call it, and draw its memory and the calls.")
+@click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
+@click.option("--from", "from_file", metavar="PROBE.json", type=click.Path(), help="Draw what `probe` measured.")
+@click.option("--format", "form", type=click.Choice(["html", "svg", "markdown"]), default="html", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    host: str | None,
+    ca_file: str | None,
+    model: str | None,
+    calls: int,
+    from_file: str | None,
+    form: str,
+    output: str | None,
+) -> NoReturn:
+    """Write one page of memory, calls, architecture, findings and remedies of a server; it needs no network to read.
+
+    SOURCES are checked, and compared with the server. With --model the model is loaded, called and unloaded; without
+    it, and with --from, the server is only read. Exit codes: 0 nothing found, 1 a finding or a leak, 2 something could
+    not be looked at.
+    """
+    from ollama_policy.probe.probing import Plan
+    from ollama_policy.report.command import Request, run
+
+    context.exit(run(Request(sources, host, ca_file, model, Plan(calls=calls), from_file, form, output)))
+
+
+@cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion of a shell: `eval "$(ollama-policy completion bash)"`."""

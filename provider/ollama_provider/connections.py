@@ -9,9 +9,11 @@ from typing import Any
 from ollama_provider.model import InvalidDeclarationError, Problem
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.names import InvalidServerError, server_url
+from ollama_provider.ollama.sizes import bytes_of
 
 TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it
 HOST_VARIABLE = "OLLAMA_HOST"
+MEMORY_CHECKS = ("warn", "error", "off")
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class ProviderSettings:
     token: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_file: str | None = None
+    memory_bytes: int | None = None
+    memory_check: str = "warn"
 
     @classmethod
     def read(cls, configuration: Mapping[str, Any], environment: Mapping[str, str]) -> "ProviderSettings":
-        """From `host`, `token`, `headers` and `ca_file`; what is not configured comes from the environment.
+        """From `host`, `token`, `headers`, `ca_file`, `memory` and `memory_check`, else from the environment.
 
         Raises InvalidDeclarationError, whose texts repeat no secret.
         """
@@ -47,9 +51,15 @@ class ProviderSettings:
             source = "host" if configuration.get("host") else HOST_VARIABLE
             expected = f"an address as in OLLAMA_HOST; {error}"
             problems.append(Problem((source,), "an address that cannot be used", expected))
+        memory, memory_check = configuration.get("memory"), configuration.get("memory_check") or MEMORY_CHECKS[0]
+        memory_bytes = bytes_of(str(memory)) if memory else None
+        if memory and not memory_bytes:
+            problems.append(Problem(("memory",), f"{memory!r}", 'an amount of memory such as "64GiB"'))
+        if memory_check not in MEMORY_CHECKS:
+            problems.append(Problem(("memory_check",), f"{memory_check!r}", f"one of {', '.join(MEMORY_CHECKS)}"))
         if problems:
             raise InvalidDeclarationError(problems)
-        return cls(host=host, token=token, headers=dict(headers), ca_file=ca_file)
+        return cls(host, token, dict(headers), ca_file, memory_bytes, memory_check)
 
     def connection(self, resource_host: str | None) -> Connection:
         """The connection to a resource's own host, or to the provider's."""

@@ -30,7 +30,7 @@ from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError
 from ollama_provider.ollama.names import ModelName, server_url
-from ollama_provider.server import Server, Servers, View
+from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
 
 State = dict[str, Any]
 
@@ -102,6 +102,24 @@ class Lifecycle:
         self._servers = servers
         self._report = report
 
+    async def misfit(self, values: Mapping[str, Any]) -> Problem | None:
+        """What a plan is to say of a model that will be pinned, and does not fit beside what is pinned. Only looks."""
+        declared = declare(values)
+        if self._settings.memory_check == "off" or not declared.must_be_resident:
+            return None
+        from ollama_provider.room import room_of  # noqa: PLC0415 - most plans pin nothing
+
+        server = self._server(declared)
+        server.room = server.room or room_of(server, self._settings.memory_bytes)
+        words = await server.room.misfit(server, declared)
+        expected = 'room for it: less num_ctx, another model automatic, or memory_check = "off"'
+        return Problem(("memory_management",), words, expected) if words else None
+
+    @property
+    def must_fit(self) -> bool:
+        """Whether a misfit is an error, and not a warning."""
+        return self._settings.memory_check == "error"
+
     async def create(self, values: Mapping[str, Any]) -> State:
         """Makes present, then places in memory. A model that is there already is taken over as it stands."""
         declared = declare(values)
@@ -126,7 +144,7 @@ class Lifecycle:
         """The state as it is now, or None where the model is gone. Any other failure is raised: it is not "gone"."""
         declared = _declared_in(state)
         server = self._server(declared)
-        view = await server.view()
+        view = await server.view(REFRESH_SECONDS)
         if declared.model_name not in view.installed:
             return None
         return await self._observed(server, declared, dict(state), view, state)
@@ -178,6 +196,9 @@ class Lifecycle:
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
         await self._settle(server, declared, presence, was_pinned)
+        if _declared_in(state).must_be_resident and declared.is_left_to_the_server:
+            # The pin was ours, and nobody else would ever take it away.
+            await memory.unload(server, presence.model, declared.timeouts.unload, self._report)
         return await self._result(server, declared, values, resource_id, gguf)
 
     async def _what_is_kept(

@@ -259,6 +259,10 @@ class ModelDeclaration(_Declared):
     def must_be_absent(self) -> bool:
         return self.memory_management is MemoryManagement.MANUAL and self.resident is False
 
+    @property
+    def is_left_to_the_server(self) -> bool:
+        return self.memory_management is MemoryManagement.AUTOMATIC and self.keep_alive is None
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -59,7 +59,8 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
 
     Every argument, its default and its bounds are those of `ollama_provider.model.ModelDeclaration`.
     The server is `host`, else the stack's `ollama:host`, else OLLAMA_HOST; `ollama:token` (a secret), `ollama:headers`
-    and `ollama:caFile` configure how it is reached.
+    and `ollama:caFile` configure how it is reached. `ollama:memory` is how much memory it has, where it is another
+    machine; `ollama:memoryCheck` what a preview makes of a model that will not fit: `warn`, `error` or `off`.
     """
 
     name: pulumi.Output[str]

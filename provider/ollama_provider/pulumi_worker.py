@@ -14,7 +14,7 @@ from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference
-from ollama_provider.model import InvalidDeclarationError, problems_of
+from ollama_provider.model import InvalidDeclarationError, Problem, problems_of
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
 
@@ -36,6 +36,7 @@ class Worker:
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         pulumi_host.adapt()
         names = {"host": "host", "token": "token", "headers": "headers", "ca_file": "caFile"}
+        names |= {"memory": "memory", "memory_check": "memoryCheck"}
         configuration = {name: req.config.get(f"ollama:{key}") for name, key in names.items()}
         with _plain_errors():
             if isinstance(configuration["headers"], str):
@@ -47,12 +48,17 @@ class Worker:
         problems = problems_of(values, unknown)
         if not problems and not unknown and (problem := _residents.problem_with(values)):
             problems = [problem]
+        if not problems and not unknown and not _olds and (problem := self._misfit(values)):
+            problems = [problem]
         failures = [dynamic.CheckFailure(".".join(map(str, problem.path)), problem.reason) for problem in problems]
         # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be mended.
         return dynamic.CheckResult({**values, "drift": NO_DRIFT}, failures)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
-        found = difference(_olds, _given(_news), _unknown(_news))
+        values, unknown = _given(_news), _unknown(_news)
+        found = difference(_olds, values, unknown)
+        if found.changed and not unknown and (problem := self._misfit(values)):
+            raise pulumi_host.PlainError(str(problem))
         return dynamic.DiffResult(
             changes=bool(found.changed), replaces=list(found.replaces), delete_before_replace=False
         )
@@ -79,6 +85,16 @@ class Worker:
 
     def delete(self, _id: str, _props: Properties) -> None:
         self._run(lambda lifecycle: lifecycle.delete({**_props, "id": _id}))
+
+    def _misfit(self, values: Properties) -> Problem | None:
+        """What does not fit, where that is an error; where it is a warning, it is shown."""
+        if values.get("memory_management") != "manual":
+            return None
+        problem = self._run(lambda lifecycle: lifecycle.misfit(values))
+        if problem is None or self._settings.memory_check == "error":
+            return problem
+        _show(f"warning: {problem.found}")
+        return None
 
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:
         lifecycle = Lifecycle(self._settings, _servers, _show)

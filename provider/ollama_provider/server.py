@@ -10,9 +10,11 @@ from ollama_provider.ollama.names import ModelName
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
+    from ollama_provider.room import Room
 
 OLDEST_VERSION = (0, 6, 4)  # the first whose /api/show tells a model's capabilities
 VIEW_SECONDS = 2.0
+REFRESH_SECONDS = 10.0  # a refresh of a thousand models takes several seconds, and is one look
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Server:
         self.client = client
         self.placing = asyncio.Lock()
         self.made: set[ModelName] = set()
+        self.room: Room | None = None
         self._turns: dict[ModelName, asyncio.Lock] = {}
         self._looking = asyncio.Lock()
         self._view: View | None = None
@@ -48,11 +51,11 @@ class Server:
         """Held by whoever creates, changes or deletes a name."""
         return self._turns.setdefault(name, asyncio.Lock())
 
-    async def view(self) -> View:
-        """Two requests for everybody who asks within a moment; never a view from before a change of ours."""
+    async def view(self, within: float = VIEW_SECONDS) -> View:
+        """Two requests for everybody who asks within so many seconds; never a view from before a change of ours."""
         async with self._looking:
             now = asyncio.get_running_loop().time()
-            if self._view is None or now - self._viewed_at > VIEW_SECONDS:
+            if self._view is None or now - self._viewed_at > within:
                 changes = self._changes
                 view = View(*await asyncio.gather(self.client.installed(), self.client.running()))
                 if changes != self._changes:

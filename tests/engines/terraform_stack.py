@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -116,6 +116,10 @@ class TerraformStack:
 
     def configure(self, text: str) -> None:
         (self.project / "main.tf").write_text(text)
+
+    def validate(self) -> Outcome:
+        outcome = self.run("validate", "-json", check=False)
+        return replace(outcome, diagnoses=[_diagnosis(found) for found in json.loads(outcome.text)["diagnostics"]])
 
     def plan(self, *args: str, check: bool = True) -> Outcome:
         return self.run("plan", *args, check=check)

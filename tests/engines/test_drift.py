@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import StackMaker, TerraformMaker
 from tests.engines.clock_proxy import ClockProxy
 from tests.engines.observing import call, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
+from tests.engines.terraform_stack import configuration
 from tests.engines.toolchain import Engines
 
 pytestmark = pytest.mark.engines
@@ -150,7 +152,7 @@ def grown_context(ollama: OllamaServer, ggufs: Ggufs) -> dict[str, dict[str, Any
         (pin_lost_by_context, "OLL504", "its context is 1024"),
         (in_memory, "OLL505", "is declared not to be in memory"),
         (pinned_by_a_client, "OLL506", "pinned, never released"),
-        (held_by_a_client, "OLL506", "released in 2h"),
+        (held_by_a_client, "OLL506", "without a call"),
         (orphan_that_another_name_reaches, "OLL507", "its name has other content now"),
         (undeclared, "OLL508", '"other:latest" is in memory'),
         (grown_context, "OLL511", "declares a context of 512"),
@@ -266,6 +268,76 @@ def test_a_server_that_restarts_loses_its_pins_and_is_told_so_before_and_after(
     assert f"{ollama.url} unreadable: no connection" in down.stdout
     ollama.start()
     assert [one["rule"] for one in checkout.drift()] == ["OLL503"]
+
+
+def mended(advice: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Runs an engine's command as it is shown, and says yes."""
+    yes = "-auto-approve" if advice.startswith("terraform ") else "--yes"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{advice} {yes}"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, (advice, done.stdout, done.stderr)
+
+
+def spoiled(ollama: OllamaServer, name: str) -> None:
+    """A client takes the pin of one model away, and somebody makes the other one anew."""
+    call(ollama, "pinned", keep_alive="5m")
+    body = {"model": "variant", "from": name, "parameters": {"num_ctx": 1024}, "stream": False}
+    ollama.call("POST", "/api/create", body).raise_for_status()
+
+
+def test_what_terraform_declares_is_mended_by_terraform(
+    terraform_of: TerraformMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
+) -> None:
+    ollama.create_from_gguf("pinned", ggufs(1))
+    name = registry.reference("tiny:latest")
+    variant = {"name": "variant", "base": name, "insecure": True, "parameters": {"num_ctx": 512}}
+    stack = terraform_of(configuration(a={"name": "pinned"} | MANUAL, b=variant))
+    stack.apply()
+    checkout.folder = stack.project
+    assert checkout.drift() == []
+    spoiled(ollama, name)
+    found = {one["address"]: one for one in checkout.drift()}
+    assert {address: one["rule"] for address, one in found.items()} == {
+        "ollama_model.a": "OLL504",
+        "ollama_model.b": "OLL502",
+    }
+    assert {(one["file"], one["advice"]) for one in found.values()} == {
+        ("main.tf", f"terraform apply -target={address}") for address in found
+    }
+    for one in found.values():
+        mended(one["advice"], stack.project, stack.environment)
+    assert checkout.drift() == []
+    assert pinned(ollama) == ["pinned:latest"]
+
+
+PROGRAM_TEXT = """from ollama_provider import OllamaModel
+OllamaModel("a", name="pinned", memory_management="manual")
+OllamaModel("b", name="variant", base={name!r}, insecure=True, parameters={{"num_ctx": 512}})
+"""
+
+
+def test_what_pulumi_declares_is_mended_by_pulumi(
+    stack_of: StackMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
+) -> None:
+    ollama.create_from_gguf("pinned", ggufs(1))
+    name = registry.reference("tiny:latest")
+    stack = stack_of(PROGRAM_TEXT.format(name=name))
+    stack.up()
+    checkout.folder = stack.project
+    stack.run("stack", "export", "--file", "export.json")
+    assert checkout.drift() == []
+    spoiled(ollama, name)
+    found = {one["rule"]: one for one in checkout.drift()}
+    assert {rule: (one["file"], one["start"]["line"], one["advice"]) for rule, one in found.items()} == {
+        "OLL504": ("__main__.py", 2, "pulumi up --refresh --target '**::a'"),
+        "OLL502": ("__main__.py", 3, "pulumi up --refresh --target '**::b'"),
+    }
+    for one in found.values():
+        mended(one["advice"], stack.project, stack.environment)
+    stack.run("stack", "export", "--file", "export.json")
+    assert checkout.drift() == []
+    assert pinned(ollama) == ["pinned:latest"]
 
 
 @pytest.fixture

@@ -72,8 +72,11 @@ def test_what_terraform_reads_is_what_the_server_says(
         "metadata": found["model"]["metadata"],
     } | on_disk(tags["tiny:latest"])
     assert found["model"]["metadata"].pop("size") == tags["tiny:latest"]["size"]
-    information = shown["model_info"].items()
-    assert found["model"]["metadata"] == {key: value for key, value in information if not key.startswith("tokenizer.")}
+    shape = {key: value for key, value in shown["model_info"].items() if key.startswith("llama.")}
+    assert found["model"]["metadata"] == shape | {
+        "general.architecture": "llama",
+        "general.parameter_count": shown["model_info"]["general.parameter_count"],
+    }
     assert found["all"] == [
         {"name": name, "in_memory": name == "tiny:latest", "pinned": name == "tiny:latest"} | on_disk(tags[name])
         for name in ("tiny:latest", "variant:latest")
@@ -279,6 +282,30 @@ def test_functions_in_a_configuration(terraform_of: TerraformMaker, ollama: Olla
     [error] = stack.plan(check=False).errors
     assert error.place.startswith("main.tf:")
     assert "write hours, such as 24h" in error.detail
+
+
+def test_the_memory_of_a_model_is_known_before_it_is_loaded(
+    terraform_of: TerraformMaker, ollama: OllamaServer, tiny: Path
+) -> None:
+    ollama.create_from_gguf("tiny", tiny)
+    stack = terraform_of(
+        """
+        terraform {
+          required_providers { ollama = { source = "hashicorp/ollama" } }
+        }
+        data "ollama_model" "tiny" { name = "tiny" }
+        """
+        + outputs(memory='provider::ollama::model_memory(data.ollama_model.tiny.metadata, 2048, null, "f16")')
+    )
+    stack.apply()
+    assert ollama.ps() == []
+    memory = values(stack)["memory"]
+    ollama.call("POST", "/api/generate", {"model": "tiny", "options": {"num_ctx": 2048}})
+    [running] = ollama.ps()
+    assert memory["kv_cache"] == 2048 * 2 * 2 * 32 * 2
+    assert memory["total"] >= memory["at_load"] > memory["weights"] + memory["kv_cache"]
+    assert abs(memory["predicted_by_ollama"] / running["size"] - 1) < 0.05
+    assert abs(memory["at_load"] / ollama.runner_resident_bytes() - 1) < 0.25
 
 
 def test_the_server_started_with_an_environment_obeys_it(

@@ -16,7 +16,12 @@ from tests.engines.toolchain import Engines
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]  # a build of OpenTofu included
 EXAMPLES = Path(__file__).parents[2] / "examples" / "terraform"
 # Those that want a model on the server beforehand, by the name that they know it by.
-NEEDS_A_MODEL = {"document": "example-model", "import": "here-before", "data-sources": "here-before"}
+NEEDS_A_MODEL = {
+    "document": "example-model",
+    "import": "here-before",
+    "data-sources": "here-before",
+    "functions": "here-before",
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,8 @@ def test_the_example_passes_its_own_test(
     with TerraformStack(tmp_path / engine, EXAMPLES / example, environment, binary=binary) as stack:
         before = installed(ollama)
         assert "Success! " in stack.run("test", "-no-color").text
-        assert ollama.ps() == [] or example == "data-sources", "what the test declared is gone from memory"
+        assert ollama.ps() == [] or example in ("data-sources", "functions"), (
+            "what the test declared is gone from memory"
+        )
         assert installed(ollama).keys() - before.keys() <= {tiny}, "at most the base of a variant stays"
         assert "Warning" not in stack.run("validate", "-no-color").text

@@ -1,6 +1,7 @@
 """What a user of Terraform takes for granted, on the real ones: imports, moves, replacements, fleets, unknowns."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def test_an_import_by_block_then_a_plan_without_changes(
     assert pinned(ollama) == ["tiny:latest"]
 
 
+def test_the_configuration_that_terraform_writes_for_an_import_is_right_as_it_stands(
+    terraform_of: TerraformMaker, ollama: OllamaServer, there: str
+) -> None:
+    stack = terraform_of(f'import {{\n  to = {M}\n  id = "{there}"\n}}\n')
+    assert stack.plan("-generate-config-out=written.tf").planned == {M: "import"}
+    stack.apply()
+    assert stack.plan().planned == {}
+    assert pinned(ollama) == ["tiny:latest"]
+
+
 def test_an_import_of_what_is_not_there_says_so(terraform_of: TerraformMaker, ollama: OllamaServer) -> None:
     stack = terraform_of(configuration(m={"name": "none"}))
     failed = stack.run("import", "-input=false", "-no-color", M, "none", check=False)
@@ -72,16 +83,29 @@ def test_a_resource_that_is_moved_is_no_change(
     assert count(ollama, since, "/api/generate") == count(ollama, since, "/api/pull") == 0
 
 
-def test_a_resource_with_another_label_and_no_moved_block_does_not_lose_the_model(
-    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+@pytest.mark.parametrize(("before", "after"), [("a", "z"), ("z", "a")])
+def test_a_resource_with_another_label_and_no_moved_block_goes_on_with_the_model_that_is_there(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], before: str, after: str
 ) -> None:
     """Terraform creates the one and destroys the other, in any order."""
+    stack = terraform_of(configuration(**{before: model | MANUAL}))
+    stack.apply()
+    since = ollama.mark()
+    stack.configure(configuration(**{after: model | MANUAL}))
+    assert stack.apply().applied == {f"ollama_model.{before}": "delete", f"ollama_model.{after}": "create"}
+    assert (list(installed(ollama)), pinned(ollama)) == ([model["name"]], [model["name"]])
+    assert count(ollama, since, "/api/pull") == count(ollama, since, "/api/generate") == 0
+    assert stack.plan().planned == {}
+
+
+def test_a_resource_with_another_label_is_there_even_where_terraform_does_one_thing_at_a_time(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
     stack = terraform_of(configuration(m=model | MANUAL))
     stack.apply()
     stack.configure(configuration(other=model | MANUAL))
-    assert stack.apply().applied == {M: "delete", "ollama_model.other": "create"}
+    stack.apply("-parallelism=1")
     assert (list(installed(ollama)), pinned(ollama)) == ([model["name"]], [model["name"]])
-    assert stack.plan().planned == {}
 
 
 @pytest.mark.parametrize("creates_first", [False, True])
@@ -148,6 +172,55 @@ resource "ollama_model" "mini" {{
         assert installed(other) == {}
 
 
+def test_parameters_in_every_form_that_terraform_has(
+    terraform_of: TerraformMaker, ollama: OllamaServer, there: str
+) -> None:
+    forms = {
+        "empty": "{}",
+        "set": '{ stop = toset(["b", "a"]) }',
+        "any": "var.any",
+        "map": "var.map",
+        "merged": "merge({ num_ctx = 512 }, { top_p = 0.1 })",
+        "precise": "{ temperature = 0.30000000000000004, top_p = 1e-3 }",
+        "sensitive": "sensitive({ num_ctx = 512 })",
+        "decoded": 'jsondecode("{\\"num_ctx\\": 512.0}")',
+        "bool": "{ use_mmap = true }",
+    }
+    text = 'variable "any" {\n  type = any\n  default = { num_ctx = 256, stop = ["x"] }\n}\n'
+    text += 'variable "map" {\n  type = map(number)\n  default = { num_ctx = 256 }\n}\n'
+    models = {
+        form: {"name": f"v-{form}", "base": there, "parameters": f"={written}"} for form, written in forms.items()
+    }
+    stack = terraform_of(text + configuration(**models))
+    assert len(stack.apply().applied) == len(forms)
+    assert stack.plan().planned == {}
+    found = {address.partition(".")[2]: one["parameters"] for address, one in stack.state().items()}
+    assert found["set"] == {"stop": ["a", "b"]}
+    assert found["precise"] == {"temperature": 0.30000000000000004, "top_p": 0.001}
+    assert found["decoded"] == found["sensitive"] == {"num_ctx": 512}
+
+
+def test_what_changed_between_a_plan_and_its_apply_is_shown_by_the_next_plan(
+    terraform_of: TerraformMaker,
+    ollama: OllamaServer,
+    registry: Registry,
+    model: dict[str, Any],
+    ggufs: Callable[..., Path],
+) -> None:
+    stack = terraform_of(configuration(m=model))
+    stack.apply()
+    stack.configure(configuration(m=model | {"keep_alive": "5m"}))
+    stack.plan("-out=saved")
+    ollama.call("DELETE", "/api/delete", {"model": model["name"]})
+    other = registry.push("tiny:latest", ggufs(1))
+    assert stack.run("apply", "-json", "-input=false", "saved").applied == {M: "update"}
+    assert installed(ollama) == {model["name"]: other}
+    assert stack.plan().drifted == {M: "update"}
+    stack.apply()
+    assert stack.state()[M]["digest"] == other
+    assert stack.plan().planned == {}
+
+
 def test_a_plan_with_every_attribute_unknown(terraform_of: TerraformMaker, ollama: OllamaServer, there: str) -> None:
     values = {"name": "variant", "base": there, "memory_management": "automatic", "keep_alive": "5m", "insecure": False}
     values |= {"pull_policy": "missing", "system": "s", "template": "{{ .Prompt }}", "on_destroy": "delete"}
@@ -206,6 +279,7 @@ def test_terraform_of_another_version(
         terraform = TerraformCommand(str(stack.project))
         assert terraform.version().value["terraform_version"] >= "1.12"
         terraform.init(check=True)
+        assert terraform.validate(check=True).value["valid"]
         terraform.apply(auto_approve=True, check=True)
         assert pinned(ollama) == [model["name"]]
         assert terraform.plan(check=True, detailed_exitcode=True).retcode == 0

@@ -1,9 +1,11 @@
 """What must hold with the real Terraform when things break: interruptions, dead servers, bad input, secrets."""
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,22 @@ import psutil
 import pytest
 
 from tests.conftest import TerraformMaker
-from tests.engines.faulty_ollama import FakeOllamaWithFaults, error_line, stall
+from tests.engines.faulty_ollama import (
+    FakeOllamaWithFaults,
+    Fault,
+    cut_stream,
+    error_line,
+    garbage,
+    html,
+    no_success,
+    slow_no_progress,
+    stall,
+    status,
+)
 from tests.engines.observing import installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.registry import Registry
-from tests.engines.terraform_stack import Running, TerraformStack, configuration
+from tests.engines.terraform_stack import Running, TerraformStack, configuration, resource
 
 pytestmark = pytest.mark.engines
 M = "ollama_model.m"
@@ -89,6 +102,24 @@ def test_ctrl_c_in_a_load_loses_no_created_model(
     assert stack.plan().planned == {}
 
 
+def test_ctrl_c_in_the_pull_of_a_new_name_leaves_the_old_one_as_it_was(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, big: dict[str, Any]
+) -> None:
+    old = registry.reference("tiny:latest")
+    stack = terraform_of(configuration(m=big | {"name": old}))
+    stack.apply()
+    before = stack.state()
+    stack.configure(configuration(m=big))
+    running = start_apply(stack)
+    wait_until(lambda: registry.blob_bytes_served() > 6_000_000, "the pull is under way")
+    os.killpg(running.pid, signal.SIGINT)
+    running.wait(15)
+    assert (stack.state(), list(installed(ollama)), pinned(ollama)) == (before, [old], [old])
+    registry.bytes_per_second = None
+    assert stack.apply().applied == {M: "update"}
+    assert (list(installed(ollama)), pinned(ollama)) == ([big["name"]], [big["name"]])
+
+
 def test_a_created_model_whose_load_failed_is_kept_and_replaced_without_a_second_download(
     terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry
 ) -> None:
@@ -106,6 +137,41 @@ def test_a_created_model_whose_load_failed_is_kept_and_replaced_without_a_second
     assert len(registry.requests) == pulls
     assert pinned(ollama) == [model["name"]]
     assert stack.plan().planned == {}
+
+
+def test_a_tainted_model_that_is_untainted_is_placed_by_an_update(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry
+) -> None:
+    model = {"name": registry.reference("tiny:latest"), "insecure": True, "memory_management": "manual"}
+    stack = terraform_of(configuration(m=model | {"timeouts": {"load": "1ms"}}))
+    stack.apply(check=False)
+    stack.run("untaint", M)
+    pulls = len(registry.requests)
+    stack.configure(configuration(m=model))
+    assert stack.apply().applied == {M: "update"}
+    assert (pinned(ollama), stack.state()[M]["drift"]) == ([model["name"]], "")
+    assert len(registry.requests) == pulls
+    assert stack.plan().planned == {}
+
+
+def test_a_model_that_does_not_load_is_not_pulled_twice(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, tiny: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(tiny.read_bytes().replace(b"llama", b"lemma"))
+    registry.push("broken:latest", broken)
+    model = {"name": registry.reference("broken:latest"), "insecure": True}
+    stack = terraform_of(configuration(m=model | {"memory_management": "manual"}))
+    [error] = stack.apply(check=False).errors
+    assert "unable to load model" in error.detail
+    pulls = len(registry.requests)
+    [error] = stack.apply(check=False).errors
+    assert "unable to load model" in error.detail
+    assert stack.is_tainted(M)
+    stack.configure(configuration(m=model))
+    assert stack.apply().applied[M] == "create"
+    assert len(registry.requests) == pulls
+    assert (list(installed(ollama)), resident(ollama)) == ([model["name"]], [])
 
 
 def test_a_tainted_model_is_deleted_by_a_destroy(
@@ -198,14 +264,70 @@ def test_a_plan_of_new_models_needs_no_server_and_a_refresh_without_one_keeps_th
         ollama.start()
 
 
-def test_an_error_line_inside_http_200_is_shown_in_the_servers_own_words(terraform_of: TerraformMaker) -> None:
-    with FakeOllamaWithFaults() as fake:
-        fake.answer("POST", "/api/pull", error_line("pull model manifest: this registry is closed"))
-        stack = terraform_of(configuration(m={"name": "a-model"}), OLLAMA_HOST=fake.url)
-        [error] = stack.apply(check=False).errors
-    assert error.summary == "The pull of a-model:latest failed"
-    assert error.detail == f"{fake.url}: the server says: pull model manifest: this registry is closed"
-    assert error.place == "main.tf:1"
+FAULTS_OF_A_PULL: dict[str, tuple[Fault, str]] = {
+    "error_line": (
+        error_line("pull model manifest: this registry is closed"),
+        "the server says: pull model manifest: this registry is closed",
+    ),
+    "busy": (status(503, {"error": "server busy, please try again"}), "HTTP 503, server busy, please try again"),
+    "unknown": (status(404, {"error": "model 'x' not found"}), "HTTP 404, model 'x' not found"),
+    "cut": (cut_stream(), "the connection broke off: "),
+    "garbage": (garbage(), "this does not look like Ollama, it sent a line that is no JSON object: '<html>"),
+    "portal": (html(), "this does not look like Ollama, it sent a line that is no JSON object: '<!DOCTYPE html>"),
+    "no_success": (
+        no_success(),
+        "the answer ended without success; its last word was 'verifying sha256 digest'",
+    ),
+    "stall": (stall(), "not done within 2s; what was downloaded stays for the next try"),
+    "no_progress": (slow_no_progress(), "not done within 2s; what was downloaded stays for the next try"),
+}
+
+
+def test_each_fault_of_a_pull_is_one_error_in_the_servers_own_words_and_nothing_is_in_the_state(
+    terraform_of: TerraformMaker,
+) -> None:
+    with ExitStack() as fakes:
+        models, urls = {}, {}
+        for label, (fault, words) in FAULTS_OF_A_PULL.items():
+            fake = fakes.enter_context(FakeOllamaWithFaults())
+            fake.answer("POST", "/api/pull", fault)
+            urls[label] = fake.url
+            pull = "2s" if "2s" in words else "1m"
+            models[label] = {"name": "a-model", "host": fake.url, "timeouts": {"pull": pull}}
+        stack = terraform_of(configuration(**models))
+        errors = stack.apply(check=False).errors
+    found = {error.snippet.split('"')[3]: error for error in errors}
+    assert len(errors) == len(found) == len(FAULTS_OF_A_PULL)
+    for label, (_, words) in FAULTS_OF_A_PULL.items():
+        assert found[label].detail.startswith(f"{urls[label]}: {words}")
+        assert found[label].summary in ("The pull of a-model:latest failed", "The making of a-model:latest failed")
+    assert stack.state() == {}
+
+
+def test_one_server_of_a_fleet_that_is_down_holds_up_its_own_models_alone(
+    terraform_of: TerraformMaker, ollama: OllamaServer, tiny: Path
+) -> None:
+    ollama.create_from_gguf("tiny", tiny)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    stack = terraform_of(configuration(m={"name": "tiny", "host": ollama.url}, down={"name": "tiny", "host": nobody}))
+    outcome = stack.apply(check=False)
+    [error] = outcome.errors
+    assert error.detail.startswith(f"{nobody}: no connection")
+    assert (outcome.applied, list(stack.state())) == ({M: "create"}, [M])
+
+
+def test_a_server_that_is_too_old_or_no_ollama_is_one_error_before_anything_is_done(
+    terraform_of: TerraformMaker,
+) -> None:
+    with FakeOllamaWithFaults(version="0.1.9") as old, FakeOllamaWithFaults() as other:
+        other.answer("GET", "/api/version", html())
+        models = {"old": {"name": "a", "host": old.url}, "other": {"name": "a", "host": other.url}}
+        errors = terraform_of(configuration(**models)).apply(check=False).errors
+        said = "\n".join(error.detail for error in errors)
+        assert len(errors) == len(models)
+        assert f"{old.url}: Ollama 0.1.9 is too old" in said
+        assert f"{other.url}: this does not look like Ollama" in said
+        assert all(request.method == "GET" for fake in (old, other) for request in fake.requests)
 
 
 def test_a_second_ctrl_c_is_not_needed_where_a_pull_stalls(terraform_of: TerraformMaker) -> None:
@@ -238,6 +360,8 @@ BAD_INPUT: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "a", "base": "b", "parameters": {"num_ctxx": 1}}, "Wrong parameters", "did you mean 'num_ctx'?"),
     ({"name": "a", "base": "b", "gguf": "/nowhere.gguf"}, "Wrong gguf", "either base or gguf"),
     ({"name": "a", "gguf": "/nowhere.gguf"}, "Wrong gguf", "No such file or directory"),
+    ({"name": "a", "gguf": "/dev/null"}, "Wrong gguf", "expected a GGUF file"),
+    ({"name": "a", "gguf": __file__}, "Wrong gguf", "expected a GGUF file"),
     ({"name": "a", "host": "http://me:hunter2@gpu"}, "Wrong host", "give the secret as a token or a header instead"),
     ({"name": "a", "digest": "abc"}, "Wrong digest", "64 hex digits"),
     ({"name": "a", "timeouts": {"load": "0s"}}, "Wrong timeouts.load", "a duration over zero"),
@@ -248,7 +372,7 @@ def test_bad_input_is_one_error_at_its_attribute_before_any_server_is_asked(terr
     models = {f"m{number}": attributes for number, (attributes, _, _) in enumerate(BAD_INPUT)}
     text = configuration(**models)
     stack = terraform_of(text, OLLAMA_HOST=f"127.0.0.1:{free_port()}")
-    outcome = stack.plan(check=False)
+    outcome = stack.validate()
     lines = text.splitlines()
     for number, (_, summary, words) in enumerate(BAD_INPUT):
         head = lines.index(f'resource "ollama_model" "m{number}" {{') + 1
@@ -260,14 +384,24 @@ def test_bad_input_is_one_error_at_its_attribute_before_any_server_is_asked(terr
     assert "hunter2" not in "".join(error.detail for error in outcome.errors)
 
 
-def test_what_is_wrong_only_at_the_apply_is_an_error_there(terraform_of: TerraformMaker, ollama: OllamaServer) -> None:
-    text = 'resource "terraform_data" "late" {\n  input = "10 minutes"\n}\n'
-    text += configuration(m={"name": "a", "keep_alive": "=terraform_data.late.output"})
+def test_what_is_wrong_only_at_the_apply_is_an_error_at_its_attribute_there(
+    terraform_of: TerraformMaker, ollama: OllamaServer
+) -> None:
+    bad: dict[str, Any] = {"name": "a b", "keep_alive": "10 minutes", "memory_management": "auto", "digest": "abc"}
+    bad |= {"host": "http://me:hunter2@gpu", "pull_policy": "x", "on_destroy": "x", "base": "a b"}
+    bad |= {"gguf": "/nowhere.gguf", "parameters": {"num_ctxx": 1}}
+    text = f'resource "terraform_data" "late" {{\n  input = {json.dumps(json.dumps(bad))}\n}}\n'
+    for key in bad:
+        base = {"base": "b"} if key == "parameters" else {}
+        text += resource(key, {"name": "a"} | base | {key: f"=jsondecode(terraform_data.late.output).{key}"})
     stack = terraform_of(text)
-    assert stack.plan().planned[M] == "create"
-    [error] = stack.apply(check=False).errors
-    assert error.summary == "Wrong keep_alive"
-    assert error.place == "main.tf:6"
+    assert len(stack.plan().planned) == 1 + len(bad)
+    since = ollama.mark()
+    errors = stack.apply(check=False).errors
+    assert {error.summary: error.snippet.split()[0] for error in errors} == {f"Wrong {key}": key for key in bad}
+    assert "hunter2" not in "".join(error.detail for error in errors)
+    assert list(stack.state()) == ["terraform_data.late"]
+    assert ollama.requests(since) == []
 
 
 def test_a_secret_is_sent_to_the_server_and_is_nowhere_else(terraform_of: TerraformMaker, ollama: OllamaServer) -> None:

@@ -70,6 +70,8 @@ def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     assert stack.state()[M]["resident"] is True, "an attribute that was removed has its default again"
     change_to()
     assert stack.state()[M]["memory_management"] == "automatic"
+    assert (stack.state()[M]["pinned"], resident(ollama)) == (False, []), "a pin of ours goes with its declaration"
+    assert stack.plan().drifted == {}
     assert count(ollama, since, "/api/pull") == 0
 
 
@@ -197,6 +199,23 @@ def test_a_base_and_its_variant_cannot_both_be_resident_and_nothing_is_done(
     assert f"{model['name']} is pinned on the same weights" in error.detail
     assert installed(ollama).keys() == {model["name"]}
     assert pinned(ollama) == [model["name"]]
+
+
+def test_a_pin_goes_from_one_name_of_a_blob_to_the_other(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
+) -> None:
+    registry.push("twin:latest", tiny)
+    twin = model | {"name": registry.reference("twin:latest")}
+    stack = terraform_of(configuration(m=model | MANUAL, twin=twin))
+    stack.apply()
+    stack.configure(configuration(m=model, twin=twin | MANUAL))
+    # Terraform does both at once: where the twin comes first, it is refused, and the next apply goes on.
+    outcome = stack.apply(check=False)
+    if outcome.returncode:
+        assert "release it in an apply before this one" in outcome.errors[0].detail
+        stack.apply()
+    assert pinned(ollama) == [twin["name"]]
+    assert stack.plan().planned == {}
 
 
 def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stays(

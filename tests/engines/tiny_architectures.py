@@ -36,7 +36,7 @@ def write_architecture(path: Path, architecture: str, shape: Shape = Shape()) ->
     Without `has_output` the embedding is the output too, as it is always in gemma2, gemma3 and the embedding models.
     """
     writer = gguf.GGUFWriter(path, architecture)
-    writer.add_name(f"tiny-{architecture}")
+    writer.add_name("tiny")  # the runner looks for special tokens by names such as phi3
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     writer.add_context_length(shape.context_length)
     writer.add_embedding_length(shape.width)
@@ -51,6 +51,7 @@ def write_architecture(path: Path, architecture: str, shape: Shape = Shape()) ->
     else:
         writer.add_head_count_kv(shape.kv_heads)
         writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_rope_freq_base(10000.0)
         if architecture in (*_GEMMA, "phi3"):
             writer.add_sliding_window(shape.window)
         if architecture in (*_GEMMA, "qwen3"):

@@ -5,6 +5,11 @@ run "bring_into_one_form" {
     condition     = output.in_full == "llama3:latest"
     error_message = "The name in full is another."
   }
+
+  assert {
+    condition     = can(regex("^[1-9][0-9]*Mi$", output.memory_limit))
+    error_message = "This is no limit of memory: ${output.memory_limit}."
+  }
 }
 
 run "and_bound_an_input" {

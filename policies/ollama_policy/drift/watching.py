@@ -34,8 +34,8 @@ def watch(session: "Session", seconds: float, interval: float) -> int:
         while True:
             servers = session.look(seconds)
             result = session.judged(servers)
-            columns, rows = os.get_terminal_size(out.fileno())
-            out.write(frame(servers, result, columns, rows, has_colour=not os.environ.get("NO_COLOR")))
+            columns, rows = os.get_terminal_size(out.fileno())  # both are 0 where nobody told the terminal
+            out.write(frame(servers, result, columns or 80, rows or 24, has_colour=not os.environ.get("NO_COLOR")))
             out.flush()
             time.sleep(interval)
     finally:
@@ -45,12 +45,12 @@ def watch(session: "Session", seconds: float, interval: float) -> int:
 
 def frame(servers: Sequence[Server], result: Result, columns: int, rows: int, *, has_colour: bool) -> str:
     """One whole picture: each line cut at the terminal's width, and cleared behind; the rest of the screen empty."""
-    lines = list(_lines(servers, result))
+    lines = list(_lines(servers, result, min(max(columns - 34, 12), 60)))
     last = [(summary(result, Look()), _BOLD), (f"{time.strftime('%H:%M:%S')}, Ctrl-C ends", _DIM)]
     room = max(rows - len(last), 1)
     if len(lines) > room:
         lines = [*lines[: room - 1], (f"and {len(lines) - room + 1} lines more", _DIM)]
-    painted = [_painted(shown(text)[: max(columns, 1)], colour, has_colour) for text, colour in [*lines, *last]]
+    painted = [_painted(shown(text)[:columns], colour, has_colour) for text, colour in [*lines, *last]]
     return "\x1b[H" + "\x1b[K\r\n".join(painted) + "\x1b[K\x1b[J"
 
 
@@ -58,8 +58,8 @@ def _painted(text: str, colour: str, has_colour: bool) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and has_colour else text
 
 
-def _lines(servers: Sequence[Server], result: Result) -> Iterator[tuple[str, str]]:
-    yield f"{'MODEL':38} {'MEMORY':>10} {'CONTEXT':>8} {'RELEASED IN':>12}", _DIM
+def _lines(servers: Sequence[Server], result: Result, width: int) -> Iterator[tuple[str, str]]:
+    yield f"{'MODEL':{width}} {'MEMORY':>10} {'CONTEXT':>8} {'RELEASED IN':>12}", _DIM
     for server in servers:
         if isinstance(server, Unseen):
             yield f"{server.url}  {server.problem}", _COLOURS[Severity.ERROR]
@@ -68,19 +68,19 @@ def _lines(servers: Sequence[Server], result: Result) -> Iterator[tuple[str, str
         drifts = sum(figures.drift.values())
         state = f"{drifts} drifts" if drifts else "as declared"
         yield f"{server.url}  Ollama {server.version}  {size(figures.memory_bytes)} in memory  {state}", _BOLD
-        yield from _models(server)
+        yield from _models(server, width)
         for reported in result.findings:
             finding = reported.finding
             if finding.file.path == server.url or finding.value.endswith(f" at {server.url}"):
                 yield f"  {finding.rule.id} {finding.message}", _COLOURS[reported.severity]
 
 
-def _models(server: Seen) -> Iterator[tuple[str, str]]:
+def _models(server: Seen, width: int) -> Iterator[tuple[str, str]]:
     running = server.running
     for model in sorted(running.models, key=lambda model: str(model.name)):
         left = round((model.expires_at - running.server_time).total_seconds())
         released = "never" if running.is_pinned(model) else durations.text(max(left, 0) * durations.NANOSECONDS["s"])
-        name = str(model.name)
-        yield f"  {name:36} {size(model.size):>10} {model.context_length:>8} {released:>12}", ""
+        name = f"  {model.name}"[:width]
+        yield f"{name:{width}} {size(model.size):>10} {model.context_length:>8} {released:>12}", ""
     if not running.models:
         yield "  nothing in memory", _DIM

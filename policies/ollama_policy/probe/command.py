@@ -14,6 +14,7 @@ from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
@@ -36,6 +37,13 @@ def run(request: Request, environment: dict[str, str]) -> int:
         connection = ProviderSettings.read({"host": request.host}, environment).connection(None)
     except (InvalidNameError, InvalidDeclarationError) as error:
         raise CannotLookError(str(error)) from None
+    found = probed(connection, name, request.plan)
+    deliver(found.as_json() if request.form == "json" else text.render(found), request.output)
+    return _exit_code(found)
+
+
+def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
+    """Probes, showing progress in a terminal. Raises CannotLookError."""
     processes, unseen = None, ""
     try:
         processes = Processes(connection.url)
@@ -45,17 +53,15 @@ def run(request: Request, environment: dict[str, str]) -> int:
 
     async def work() -> None:
         async with Ollama(connection) as ollama:
-            await probe(ollama, name, request.plan, processes, _watching(samples, request.plan.calls))
+            await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
 
     try:
         asyncio.run(work())
     except* OllamaError as errors:
         raise CannotLookError(str(errors.exceptions[0])) from None
     except* TimeoutError:
-        raise CannotLookError(f"{name}: no answer within {request.plan.call_seconds:g} s") from None
-    found = account(str(name), connection.url, samples, unseen)
-    deliver(found.as_json() if request.form == "json" else text.render(found), request.output)
-    return _exit_code(found)
+        raise CannotLookError(f"{name}: no answer within {plan.call_seconds:g} s") from None
+    return account(str(name), connection.url, samples, unseen)
 
 
 def _exit_code(found: Account) -> int:

@@ -36,7 +36,7 @@ class Sample(NamedTuple):
     """What was in memory at one moment, in bytes. `server` and `runners` are None where processes cannot be seen."""
 
     seconds: float  # since the start
-    phase: str  # before, load, calls, idle, expiry, unload
+    phase: str  # before, load, calls, idle, expiry, reload, unload
     call: int  # how many calls had been made
     moment: str  # before, after, settled
     server: int | None
@@ -80,6 +80,7 @@ class _Probe:
             await self._sample("expiry", "settled")
             async with asyncio.timeout(self._plan.call_seconds):
                 await self._ollama.load(self._name, "10m")
+            await self._sample("reload", "settled")
             await self._ollama.unload(self._name)
             await self._until_gone()
             await self._sample("unload", "settled")

@@ -6,7 +6,7 @@ from ollama_policy.probe.account import Account, Call
 from ollama_policy.probe.leak import CONFIDENCE, LEAST_CALLS, MIB, Kind, Verdict
 
 _ROWS = 12
-_MEANINGS = {
+MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
     Kind.BOUNDED: "no leak: it grows, and ever less, as a cache that fills",
     Kind.SLOW: "no leak that matters within these calls, though it still grows: --calls 500 tells more",
@@ -27,7 +27,7 @@ def _lines(account: Account) -> Iterator[str]:
         yield "so this says nothing of a leak. Run it on the server's own machine, as the server's user."
     else:
         yield from _table(account.calls)
-        yield f"M = sum(m - r) = {_signed(account.total)} over {account.calls[-1].number} calls"
+        yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls"
         assert account.verdict is not None
         yield from _verdict(account.verdict)
     yield from _phases(account)
@@ -38,19 +38,17 @@ def _table(calls: tuple[Call, ...]) -> Iterator[str]:
     every = max(1, -(-len(calls) // _ROWS))
     for index, call in enumerate(calls):
         if index % every == 0 or call is calls[-1]:
-            yield (
-                f"{call.number:>6}  {_signed(call.allocated):>13}  {_signed(call.released):>13}  {_mib(call.held):>11}"
-            )
+            yield (f"{call.number:>6}  {signed(call.allocated):>13}  {signed(call.released):>13}  {mib(call.held):>11}")
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:
     if verdict.kind is not Kind.UNDECIDED:
-        yield f"warm-up: {_signed(verdict.warm_up_bytes)} over the first {verdict.warm_up_calls} calls"
+        yield f"warm-up: {signed(verdict.warm_up_bytes)} over the first {verdict.warm_up_calls} calls"
         yield (
-            f"after it: {_signed(round(verdict.slope))} a call, {CONFIDENCE:.0%} sure between "
-            f"{_signed(round(verdict.low))} and {_signed(round(verdict.high))}"
+            f"after it: {signed(round(verdict.slope))} a call, {CONFIDENCE:.0%} sure between "
+            f"{signed(round(verdict.low))} and {signed(round(verdict.high))}"
         )
-    yield f"{verdict.kind.value}: " + _MEANINGS[verdict.kind].partition(": ")[2]
+    yield f"{verdict.kind.value}: " + MEANINGS[verdict.kind].partition(": ")[2]
 
 
 def _phases(account: Account) -> Iterator[str]:
@@ -64,14 +62,14 @@ def _phases(account: Account) -> Iterator[str]:
             continue
         assert before.resident is not None
         kept = sample.resident - before.resident
-        yield f"{words}: {_mib(idle.resident - sample.resident)} came back; {_signed(kept)} over the start is kept"
+        yield f"{words}: {mib(idle.resident - sample.resident)} came back; {signed(kept)} over the start is kept"
     if account.of_phase("unload") is None:
         yield "the model was in memory before, and was left there: what an unload gives back was not tried"
 
 
-def _mib(count: int) -> str:
+def mib(count: int) -> str:
     return f"{count / MIB:.1f} MiB"
 
 
-def _signed(count: int) -> str:
+def signed(count: int) -> str:
     return f"{count / MIB:+.1f} MiB" if abs(count) >= MIB / 10 else f"{count / 1024:+.0f} KiB"

@@ -77,13 +77,14 @@ class ModelDetails:
     """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do.
 
     `parent` is the model that this one was derived from, as the server names it; empty where it was not. `metadata` are
-    the keys of its GGUF, without the tokenizer's and without those that the server leaves out for their length.
+    the keys of its GGUF, without the tokenizer's; None for a list, which the server leaves out.
     """
 
     blob: str
     context_length: int
     capabilities: tuple[str, ...]
     parent: str = ""
+    num_ctx: int | None = None  # the model's own parameter, where it has one
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

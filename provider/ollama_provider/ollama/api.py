@@ -6,6 +6,7 @@ Every method raises an OllamaError; none retries. Field meanings: Ollama's docs/
 import asyncio
 import json
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -70,6 +71,7 @@ class Ollama:
     ) -> None:
         self.connection = connection
         self.url = connection.url
+        self.is_on_this_machine = _is_loopback(connection.url)
         self._stall_seconds = stall_seconds
         self._largest_answer = largest_answer or LARGEST_ANSWER
         headers = dict(connection.headers)
@@ -80,7 +82,7 @@ class Ollama:
             headers=headers,
             verify=_tls(connection),
             # A proxy for the outside world is not meant for this machine, and Ollama's own client skips it there too.
-            trust_env=not _is_loopback(connection.url),
+            trust_env=not self.is_on_this_machine,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         )
 
@@ -155,11 +157,8 @@ class Ollama:
             context_length=self._number(information, f"{architecture}.context_length", asked),
             capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
             parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
-            metadata={
-                key: value
-                for key, value in information.items()
-                if value is not None and not key.startswith("tokenizer.")
-            },
+            num_ctx=_num_ctx(str(answer.get("parameters") or "")),
+            metadata={key: value for key, value in information.items() if not key.startswith("tokenizer.")},
         )
 
     async def pull(
@@ -440,6 +439,11 @@ class Ollama:
 
 def _form_of(details: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(details.get(name) or "") for name in ("family", "parameter_size", "quantization_level")}
+
+
+def _num_ctx(parameters: str) -> int | None:
+    found = re.search(r"^num_ctx\s+([0-9]{1,9})$", parameters, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _server_time(response: httpx.Response) -> datetime:

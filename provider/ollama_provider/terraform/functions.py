@@ -1,11 +1,14 @@
 """The provider's functions: `provider::ollama::model_name` and its like, which ask no server."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.memory import KV_CACHE_TYPES, Estimate, estimate
 from ollama_provider.ollama.names import NAME_SHAPE, InvalidNameError, ModelName
 from ollama_provider.terraform.protocol.provider import Function, FunctionArgumentError, Parameter
-from ollama_provider.terraform.protocol.values import NUMBER, STRING
+from ollama_provider.terraform.protocol.values import DYNAMIC, NUMBER, STRING, object_of, plain
 
 
 class ModelNameFunction(Function):
@@ -41,3 +44,58 @@ class DurationFunction(Function):
             return Decimal(durations.parse(text)) / durations.NANOSECONDS["s"]
         except durations.InvalidDurationError as error:
             raise FunctionArgumentError(0, f"{text!r} is no duration: {error}") from None
+
+
+# Without the prompt cache, which no setting of this function says.
+_PARTS = (*(part for part in Estimate._fields if part != "prompt_cache"), "at_load", "total")
+
+
+class ModelMemoryFunction(Function):
+    name = "model_memory"
+    summary = "The memory that a model will take"
+    description = (
+        "An estimate, in bytes by part, of what the process of one loaded model takes on a server without a GPU: "
+        "`at_load` before it is asked anything, `total` when its contexts are full. `predicted_by_ollama` is what "
+        "Ollama itself goes by when it decides what to evict, its `size` in memory. From Ollama 0.30 on, what "
+        "LLAMA_ARG_CACHE_RAM allows comes on top. Models with experts, with a vision tower, or of an architecture that "
+        "was not measured are an error."
+    )
+    parameters = (
+        Parameter("metadata", DYNAMIC, "The `metadata` of an `ollama_model` data source."),
+        Parameter("num_ctx", NUMBER, "The context of one request, in tokens."),
+        Parameter("parallel", NUMBER, "How many requests run at once, as OLLAMA_NUM_PARALLEL. Null is 1.", True),
+        Parameter("kv_cache_type", STRING, "The type of KV cache, as OLLAMA_KV_CACHE_TYPE. Null is `f16`.", True),
+    )
+    returns = object_of(dict.fromkeys(_PARTS, NUMBER))
+
+    def call(self, metadata: Any, num_ctx: Any, parallel: Any, kv_cache_type: str | None) -> dict[str, int]:
+        shape = plain(metadata)
+        if not isinstance(shape, Mapping) or not _is_count(shape.get("size")):
+            raise FunctionArgumentError(0, "expected the metadata of an ollama_model data source, with its size")
+        cache_type = (kv_cache_type or "f16").lower()
+        if cache_type not in KV_CACHE_TYPES:
+            raise FunctionArgumentError(3, f"found {kv_cache_type!r}, expected one of {', '.join(KV_CACHE_TYPES)}")
+        context = _count(1, num_ctx)
+        requests = 1 if parallel is None else _count(2, parallel)
+        try:
+            found = estimate(
+                shape,
+                weights_bytes=shape["size"],
+                num_ctx=context,
+                parallel=requests,
+                kv_cache_type=cache_type,
+            )
+        except ValueError as error:
+            raise FunctionArgumentError(0, str(error)) from None
+        return {part: getattr(found, part) for part in _PARTS}
+
+
+def _count(argument: int, value: Any) -> int:
+    number = plain(value)
+    if not _is_count(number):
+        raise FunctionArgumentError(argument, f"found {number}, expected a whole number, 1 or more")
+    return int(number)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 1

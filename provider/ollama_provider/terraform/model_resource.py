@@ -56,7 +56,7 @@ class ModelResource(Resource):
             raise DiagnosticsError(diagnostic_of(problem))
         planned = with_defaults(config)
         if prior is None:
-            return self._creation(planned, values, unknown)
+            return self._creation(planned, values, unknown, await self._misfit(values, unknown))
         found = await self._difference(plain(prior), planned, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
@@ -66,13 +66,15 @@ class ModelResource(Resource):
         if config["digest"] is None:
             planned["digest"] = prior["digest"]
         if found.changed:
-            outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, prior["pinned"])}
+            stays_pinned = prior["pinned"] and prior["memory_management"] == "automatic"  # by a client
+            outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, stays_pinned)}
         if _gets_other_content(prior, found.changed, planned):
             outputs |= dict.fromkeys(_DESCRIBES_CONTENT, UNKNOWN)
             outputs["gguf_file"] = UNKNOWN if config["gguf"] is not None else None
             if config["digest"] is None:
                 planned["digest"] = UNKNOWN
-        return Plan(planned | outputs, [(name,) for name in found.replaces], private)
+        misfit = await self._misfit(values, unknown) if found.changed else []
+        return Plan(planned | outputs, [(name,) for name in found.replaces], private, misfit)
 
     async def create(self, planned: Values, config: Values) -> Result:
         values, _ = known_inputs(config)
@@ -92,6 +94,8 @@ class ModelResource(Resource):
 
     async def delete(self, prior: Values, private: Private) -> None:
         state = plain(prior)
+        if await self._session().is_created_again(_identity(state)):
+            return  # it stays as it is, for the resource that takes it over
         if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
             state["on_destroy"] = "unload"  # the object that takes its place goes on from what is there
         with diagnosed():
@@ -131,7 +135,21 @@ class ModelResource(Resource):
             return await asyncio.to_thread(difference, state, values, unknown)
         return difference(state, values, unknown)
 
-    def _creation(self, planned: Values, values: Values, unknown: set[str]) -> Plan:
+    async def _misfit(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
+        """A warning, or by the provider's `memory_check` an error, where what is to be pinned does not fit."""
+        if unknown or values.get("memory_management") != "manual" or not self._session().is_known:
+            return []
+        lifecycle = self._session().lifecycle()
+        problem = await lifecycle.misfit(values)
+        if problem is None:
+            return []
+        summary = f"{values['name']} will not fit"
+        diagnostic = Diagnostic(summary, problem.found, problem.path, is_warning=not lifecycle.must_fit)
+        if lifecycle.must_fit:
+            raise DiagnosticsError(diagnostic)
+        return [diagnostic]
+
+    def _creation(self, planned: Values, values: Values, unknown: set[str], misfit: list[Diagnostic]) -> Plan:
         outputs: Values = {name: UNKNOWN for name in OUTPUTS if name not in INPUTS}
         outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, UNKNOWN)}
         if planned["gguf"] is None:
@@ -142,7 +160,8 @@ class ModelResource(Resource):
         if not unknown & {"name", "host"}:
             outputs["id"] = _identity(values)
             private[_SUCCESSOR] = outputs["id"]
-        return Plan(planned | outputs, private=private)
+            self._session().creations.add(outputs["id"])
+        return Plan(planned | outputs, private=private, diagnostics=misfit)
 
 
 def _planned_pin(planned: Values, otherwise: Any) -> Any:

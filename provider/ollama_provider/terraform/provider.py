@@ -13,7 +13,7 @@ from ollama_provider.terraform.data_sources.models import ModelsDataSource
 from ollama_provider.terraform.data_sources.running_models import RunningModelsDataSource
 from ollama_provider.terraform.data_sources.server import ServerDataSource
 from ollama_provider.terraform.data_sources.server_environment import ServerEnvironmentDataSource
-from ollama_provider.terraform.functions import DurationFunction, ModelNameFunction
+from ollama_provider.terraform.functions import DurationFunction, ModelMemoryFunction, ModelNameFunction
 from ollama_provider.terraform.model_resource import ModelResource
 from ollama_provider.terraform.progress import reporter
 from ollama_provider.terraform.protocol.provider import Diagnostic, Provider, Values
@@ -47,6 +47,17 @@ SCHEMA = Schema(
             description="A file with the certificates of the authority that signed the server's.",
             optional=True,
         ),
+        "memory": Attribute(
+            type=STRING,
+            description='How much memory the server has, such as `"64GiB"`. Not needed where it is this machine.',
+            optional=True,
+        ),
+        "memory_check": Attribute(
+            type=STRING,
+            description="What a plan makes of models that are to be pinned and do not fit beside what is pinned: "
+            "`warn`, `error` or `off`. Default: `warn`.",
+            optional=True,
+        ),
     },
 )
 
@@ -65,7 +76,7 @@ class OllamaProvider(Provider):
         self.resources = (ModelResource(self.session),)
         asking = (ModelDataSource, ModelsDataSource, RunningModelsDataSource, ServerDataSource)
         self.data_sources = (*(source(self.session) for source in asking), ServerEnvironmentDataSource())
-        self.functions = (ModelNameFunction(), DurationFunction())
+        self.functions = (ModelNameFunction(), DurationFunction(), ModelMemoryFunction())
 
     def session(self) -> Session:
         assert self._session is not None, "Terraform configures a provider before it asks it for anything"

@@ -1,5 +1,6 @@
-"""What one configuration of the provider has at hand: its settings, the servers, and the residents declared so far."""
+"""What one configuration of the provider has at hand: its settings, the servers, and the models declared so far."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Server, Servers
 from ollama_provider.terraform.protocol.provider import Diagnostic, DiagnosticsError
 
+HEARING_SECONDS = 0.5
+
 
 class Session:
     """Begins anew with each ConfigureProvider. Without settings the provider's own configuration is not known yet."""
@@ -21,6 +24,12 @@ class Session:
         self._servers = Servers()
         self._report = report
         self.residents = Residents()
+        self.creations: set[str] = set()
+        self._heard_at: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self._settings is not None
 
     def lifecycle(self) -> Lifecycle:
         return Lifecycle(self._known_settings(), self._servers, self._report)
@@ -30,6 +39,17 @@ class Session:
 
     def connection(self, host: str | None) -> Connection:
         return self._known_settings().connection(host)
+
+    async def is_created_again(self, identity: str) -> bool:
+        """Whether a model that is to be destroyed is among the `creations`, as where its block has another label.
+
+        Terraform asks for both at once, in either order: so whoever asks first waits a moment, once for all.
+        """
+        now = asyncio.get_running_loop().time()
+        self._heard_at = self._heard_at or now + HEARING_SECONDS
+        if identity not in self.creations:
+            await asyncio.sleep(self._heard_at - now)
+        return identity in self.creations
 
     async def close(self) -> None:
         await self._servers.close()

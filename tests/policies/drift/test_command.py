@@ -1,9 +1,10 @@
-"""The command line of `drift`: what it looks at, how it ends, and what every format makes of a place that is no file."""
+"""The command line of `drift`: what it looks at, how it ends, what the formats make of a place that is no file."""
 
 import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -47,12 +48,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllamaWithFaults]:
 @pytest.fixture
 def recorded(tree: Path) -> str:
     """A snapshot with a drift at a place, one without, and a server that was not there."""
-    servers = [
+    servers: list[snapshot.Server] = [
         seen({"chat": NOW}, [running("gone", digest=OLD)]),
         snapshot.Unseen("http://two:11434", True, "no connection: refused"),
     ]
     (tree / "models.tf").write_text(MANUAL)
-    (tree / "seen.json").write_text(snapshot.to_json(list(servers)))
+    (tree / "seen.json").write_text(snapshot.to_json(servers))
     return "seen.json"
 
 
@@ -234,11 +235,11 @@ def test_every_format_is_written_for_every_result(command: Command, recorded: st
 
 
 def test_a_snapshot_comes_back_as_it_was(tree: Path) -> None:
-    servers = [
+    servers: list[snapshot.Server] = [
         seen({"chat": NOW, "a/b:c": OLD}, [running("chat")], is_given=False),
         snapshot.Unseen("http://two:1", False, "gone"),
     ]
-    text = snapshot.to_json(list(servers))
+    text = snapshot.to_json(servers)
     assert snapshot.from_json(text.encode()) == servers
     Draft202012Validator(snapshot.schema()).validate(json.loads(text))
 
@@ -270,7 +271,7 @@ def test_what_is_no_snapshot(text: str) -> None:
 def test_a_frame_fits_the_terminal_and_shows_what_is_there() -> None:
     result = Result(read=1)
     result.servers = [ServerFigures(URL, True, 2**21, 2, 1), ServerFigures("http://two:1", False)]
-    servers = [
+    servers: list[snapshot.Server] = [
         seen({"chat": NOW}, [running("chat"), running("a" * 70)]),
         snapshot.Unseen("http://two:1", True, "x\x1b[2J\n" * 50),
     ]
@@ -298,6 +299,7 @@ def test_it_watches_a_terminal_until_ctrl_c_and_leaves_it_as_it_was(tree: Path, 
     os.close(child)
     seen_so_far = b""
     while b"Ctrl-C ends" not in seen_so_far:
+        assert select.select([parent], [], [], 20)[0], seen_so_far
         seen_so_far += os.read(parent, 65536)
     assert b"\x1b[?1049h" in seen_so_far
     assert b"chat:latest" in seen_so_far
@@ -305,7 +307,7 @@ def test_it_watches_a_terminal_until_ctrl_c_and_leaves_it_as_it_was(tree: Path, 
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 130
     assert time.monotonic() - start < 1
-    assert os.read(parent, 65536).endswith(b"\x1b[?25h\x1b[?1049l")
+    assert os.read(parent, 65536).rstrip().endswith(b"\x1b[?25h\x1b[?1049l")
     os.close(parent)
 
 

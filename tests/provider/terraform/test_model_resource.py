@@ -123,6 +123,17 @@ def test_another_server_needs_another_resource(host: Host) -> None:
     assert [path_of(path) for path in response.requires_replace] == [("host",)]
 
 
+def test_a_model_that_is_created_again_in_the_same_apply_is_not_deleted_whichever_comes_first(host: Host) -> None:
+    nothing, config = packed(None, SCHEMA), packed({"name": "llama3"}, SCHEMA)
+    deletion = MODEL | {"prior_state": packed(STATE, SCHEMA), "planned_state": nothing, "config": nothing}
+    creation = MODEL | {"prior_state": nothing, "proposed_new_state": config, "config": config}
+    [found] = problems(host.call("ApplyResourceChange", **deletion))
+    assert "127.0.0.1:1" in found[2]
+    host.call("ConfigureProvider", config=packed({}, host.service._provider.schema))
+    deleted, _ = host.calls(("ApplyResourceChange", deletion), ("PlanResourceChange", creation))
+    assert problems(deleted) == problems(host.call("ApplyResourceChange", **deletion)) == []
+
+
 def test_a_second_resident_on_the_same_weights_is_refused_while_it_is_planned(host: Host) -> None:
     planned(host, {"name": "llama3", "memory_management": "manual"})
     values = packed({"name": "v", "base": "llama3", "memory_management": "manual"}, SCHEMA)

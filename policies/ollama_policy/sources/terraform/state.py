@@ -66,7 +66,7 @@ def _raw(root: json_spans.JsonNode, file: SourceFile) -> Iterator[Stated]:
             suffix = "" if index is None or index.value is None else f"[{key_text(index.value)}]"
             address = f"{module}.{kind}.{name}{suffix}" if module else f"{kind}.{name}{suffix}"
             paths = instance.get("sensitive_attributes")
-            secret = {str(path.at(0, "value").value) for path in paths.items if path.at(0, "value")} if paths else set()
+            secret = {_text(path.at(0, "value")) for path in (paths.items if paths is not None else ())}
             yield _stated(address, resource.get("name") or resource, values, secret, file)
 
 
@@ -75,7 +75,7 @@ def _shown(resource: json_spans.JsonNode, file: SourceFile) -> Iterator[Stated]:
     if _text(resource.get("type")) != RESOURCE or _text(resource.get("mode")) == "data":
         return
     if address is not None and values is not None and resource.get("deposed_key") is None:
-        secret = {key for key, value in mask.value.items() if value is True} if _is_object(mask) else set()
+        secret = {_text(key) for key, hidden in (mask.members if mask is not None else ()) if hidden.value is True}
         yield _stated(_text(address), address, values, secret, file)
 
 
@@ -93,10 +93,6 @@ def _stated(
         value: Any = Unknown(f"{name} is sensitive") if name in secret else node.value
         subject.add(Setting(name, value, node.span, file, "the state", is_literal=False))
     return Stated(subject, _text(values.get("digest")).removeprefix("sha256:"))
-
-
-def _is_object(node: json_spans.JsonNode | None) -> Any:
-    return node is not None and isinstance(node.value, dict)
 
 
 def _text(node: json_spans.JsonNode | None) -> str:

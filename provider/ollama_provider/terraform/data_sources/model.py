@@ -1,6 +1,8 @@
 """`ollama_model`: one model that a server has on disk, whoever brought it there."""
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from ollama_provider.lifecycle import OUTPUTS, identity
 from ollama_provider.model import declare
@@ -35,8 +37,8 @@ class ModelDataSource(AskingDataSource):
         | {
             "metadata": computed(
                 DYNAMIC,
-                "What the function `model_memory` takes: the keys of the model's GGUF file that say how much memory it "
-                "needs, such as `llama.block_count`, and its `size` in bytes.",
+                "What the function `model_memory` takes: what the model's GGUF file says of its shape, such as "
+                "`llama.block_count`, and its `size` in bytes.",
             )
         },
     )
@@ -57,9 +59,16 @@ class ModelDataSource(AskingDataSource):
                 "id": identity(declared),
                 "context_length": details.context_length,
                 "capabilities": list(details.capabilities),
-                "metadata": dynamic({**details.metadata, "size": model.size}),
+                "metadata": dynamic(_shape(details.metadata) | {"size": model.size}),
             }
         )
+
+
+def _shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    # The rest is licences, authors and the like, of any length.
+    architecture = metadata.get("general.architecture")
+    general = ("general.architecture", "general.parameter_count")
+    return {key: value for key, value in metadata.items() if key in general or key.startswith(f"{architecture}.")}
 
 
 def _not_found(name: ModelName, server: Server, view: View) -> Diagnostic:

@@ -1,0 +1,148 @@
+"""The command `report`, without the command line: looks, measures where it is asked to, and writes one file."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from ollama_policy.check import check
+from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
+from ollama_policy.checking import Request as CheckRequest
+from ollama_policy.drift.command import Request as DriftRequest
+from ollama_policy.drift.command import Session
+from ollama_policy.drift.judge import judge, orphans
+from ollama_policy.drift.looking import Asked, look
+from ollama_policy.drift.snapshot import Seen, Server, Unseen
+from ollama_policy.formats.writing import tool_version
+from ollama_policy.probe.account import Account
+from ollama_policy.probe.command import probed
+from ollama_policy.probe.leak import Kind
+from ollama_policy.probe.probing import Plan
+from ollama_policy.reaching import connection
+from ollama_policy.report import markdown, memory, page, probe_file, svg
+from ollama_policy.report.contents import Contents
+from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, Reported, Unreadable
+from ollama_policy.rules.rule import Severity
+from ollama_policy.settings import UnreadableError
+from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.names import InvalidNameError, ModelName
+
+_LOOK_SECONDS = 10.0
+_LARGEST_PROBE = 256 * 2**20
+
+
+class Request(NamedTuple):
+    """What `report` is asked for. `host` is as OLLAMA_HOST; None is the environment's."""
+
+    sources: Sequence[str] = ()
+    host: str | None = None
+    ca_file: str | None = None
+    model: str | None = None
+    plan: Plan = Plan()
+    from_file: str | None = None
+    form: str = "html"
+    output: str | None = None
+
+
+def run(request: Request, now: datetime | None = None) -> int:
+    """Writes the report, and gives the exit code: 0 nothing found, 1 something, 2 something could not be looked at.
+
+    A server is looked at before it is called, so that it is shown as it was found. One that only a probe's file names
+    is not looked at: a file sends nobody anywhere. Raises CannotLookError.
+    """
+    if request.model is not None and request.from_file is not None:
+        raise CannotLookError("--model measures and --from reads what was measured: give one of them")
+    if request.form == "svg" and request.model is None and request.from_file is None:
+        raise CannotLookError("--format svg draws memory over time: give --model, or --from")
+    name = None if request.model is None else _name(request.model)
+    if name is not None and request.host is None and not os.environ.get("OLLAMA_HOST"):
+        raise CannotLookError(f"--model {name} is loaded and called: name the server with --host URL, or OLLAMA_HOST")
+    is_asked = request.from_file is None or request.host is not None
+    reached = connection(request.host, request.ca_file) if is_asked else None
+    account = None if request.from_file is None else _read(request.from_file)
+    server = None if reached is None else _look(reached)
+    evicted: tuple[str, ...] = ()
+    if reached is not None and name is not None and isinstance(server, Seen):
+        account = probed(reached, name, request.plan)
+        evicted = _gone(server, _look(reached), name)
+    contents = _contents(request, account, server, now or datetime.now(UTC))._replace(evicted=evicted)
+    deliver(_rendered(request.form, contents), request.output)
+    return _exit_code(contents)
+
+
+def _name(text: str) -> ModelName:
+    try:
+        return ModelName.parse(text)
+    except InvalidNameError as error:
+        raise CannotLookError(f"--model {text}: {error}") from None
+
+
+def _read(path: str) -> Account:
+    try:
+        if path == STDIN:
+            return probe_file.read(sys.stdin.buffer.read(_LARGEST_PROBE))
+        with open(path, "rb") as stream:  # noqa: PTH123 - pathlib costs the start 5 ms
+            return probe_file.read(stream.read(_LARGEST_PROBE))
+    except OSError as error:
+        raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
+    except UnreadableError as error:
+        raise CannotLookError(f"{path}: {error}") from None
+
+
+def _look(reached: Connection) -> Server:
+    [server] = look(
+        [Asked(reached, is_given=True)], _LOOK_SECONDS, lambda seen: [(one.name, one.digest) for one in orphans(seen)]
+    )
+    return server
+
+
+def _gone(before: Seen, after: Server, called: ModelName) -> tuple[str, ...]:
+    """The models that left memory meanwhile, but for the one that was called."""
+    if isinstance(after, Unseen):
+        return ()
+    still = {(one.name, one.digest) for one in after.running.models}
+    gone = (one.name for one in before.running.models if (one.name, one.digest) not in still and one.name != called)
+    return tuple(map(str, gone))
+
+
+def _contents(request: Request, account: Account | None, server: Server | None, now: datetime) -> Contents:
+    findings: list[Reported] | None = None
+    drift: list[Reported] = []
+    problems: list[Unreadable] = []
+    if request.sources:
+        result = check(request.sources, options_of(CheckRequest(request.sources), {}, with_baseline=False))
+        findings, problems = result.findings, result.unreadable
+        if not result.searched and not problems:
+            problems.append(Unreadable(" ".join(request.sources), "there is no file to check"))
+    if isinstance(server, Unseen):
+        problems = [*problems, Unreadable(server.url, server.problem, is_file=False)]
+    elif server is not None:
+        drift = _drift(request, server)
+    return Contents(now, tool_version(), account, server, findings, drift, problems)
+
+
+def _drift(request: Request, server: Seen) -> list[Reported]:
+    if request.sources:
+        return Session(DriftRequest(request.sources, hosts=(server.url,))).judged([server]).findings
+    found = judge(server, (), (), is_complete=False)
+    return [Reported(one, one.severity or one.rule.severity) for one in found]
+
+
+def _rendered(form: str, contents: Contents) -> str:
+    if form == "markdown":
+        return markdown.render(contents)
+    if form == "html":
+        return page.render(contents)
+    if contents.account is None:
+        raise CannotLookError("; ".join(contents.summary))
+    return svg.alone(memory.picture(contents.account))
+
+
+def _exit_code(contents: Contents) -> int:
+    if contents.unreadable:
+        return COULD_NOT_LOOK
+    account = contents.account
+    leaks = account is not None and account.verdict is not None and account.verdict.kind is Kind.LEAK
+    found = any(one.severity is not Severity.INFO for one in (*(contents.findings or ()), *contents.drift))
+    return FINDINGS if leaks or found else CLEAN

@@ -1,0 +1,73 @@
+"""What a report is made of: plain values, gathered once and written in three formats."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ollama_policy.drift.snapshot import Seen, Server
+from ollama_policy.formats.writing import many
+from ollama_policy.probe.account import Account
+from ollama_policy.report import words
+from ollama_policy.report.architecture import Architecture, architecture
+from ollama_policy.report.remedies import Remedy, remedies
+from ollama_policy.report.sequence import Step, steps
+from ollama_policy.result import Reported, Unreadable
+
+
+class Contents(NamedTuple):
+    """`account` is None where no call was measured, `server` where none was looked at."""
+
+    made_at: datetime
+    tool: str
+    account: Account | None = None
+    server: Server | None = None
+    findings: Sequence[Reported] | None = None  # None: no sources were given
+    drift: Sequence[Reported] = ()
+    unreadable: Sequence[Unreadable] = ()
+    evicted: Sequence[str] = ()  # models that left memory while another was called
+
+    @property
+    def title(self) -> str:
+        of = self.server.url if self.server else self.account.server if self.account else "Ollama"
+        return f"Memory of {of}"
+
+    @property
+    def steps(self) -> list[Step]:
+        return [] if self.account is None else steps(self.account)
+
+    @property
+    def architecture(self) -> Architecture:
+        return architecture(self.server)
+
+    @property
+    def remedies(self) -> list[Remedy]:
+        ids = {one.finding.rule.id for one in (*(self.findings or ()), *self.drift)}
+        return remedies(ids, self.server, self.architecture.held, self.account)
+
+    @property
+    def summary(self) -> list[str]:
+        """The report in a few sentences."""
+        found = []
+        if self.account is not None:
+            calls = self.account.calls[-1].number if self.account.calls else 0
+            measured = f", M = {words.change(self.account.total)} over {calls} calls" if calls else ""
+            found.append(f"{self.account.model}: {words.verdict(self.account)}{measured}.")
+        if isinstance(self.server, Seen):
+            held = self.architecture.held
+            found.append(
+                f"{many(len(self.server.running.models), 'model')} in memory, {len(held)} of them held beyond a timer."
+            )
+        found += [
+            f"{one} was in memory before the calls, and is not after them: Ollama evicts for room, or its timer ran out."
+            for one in self.evicted
+        ]
+        if self.findings is not None:
+            found.append(f"{many(len(self.findings), 'finding')} in the sources.")
+        if self.server is not None:
+            found.append(f"{many(len(self.drift), 'finding')} about the server.")
+        found += [f"Could not be looked at: {one.path}: {one.message}." for one in self.unreadable]
+        return found
+
+    @property
+    def made(self) -> str:
+        return f"Made {self.made_at:%Y-%m-%d %H:%M:%S} UTC by ollama-policy {self.tool}."

@@ -1,0 +1,82 @@
+"""Reading back what `ollama-policy probe --format json` wrote. A file is data: every value in it is looked at."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from ollama_policy.probe.account import VERSION, Account, account
+from ollama_policy.probe.probing import Sample
+from ollama_policy.settings import UnreadableError
+
+_PHASES = ("before", "load", "calls", "idle", "expiry", "reload", "unload")
+_MOMENTS = ("before", "after", "settled")
+_WANTED = "what `ollama-policy probe --format json` writes"
+
+
+def read(data: bytes) -> Account:
+    """The account, made again of its samples. Raises UnreadableError, at the byte where it is no JSON."""
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(getattr(error, "pos", 0), f"no JSON ({error})", _WANTED) from None
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise UnreadableError(0, "no probe", f'an object with "version": {VERSION}, as `probe --format json` writes it')
+    samples = _of(document, "$", "samples", list)
+    read_samples = [_sample(one, f"$.samples[{number}]") for number, one in enumerate(samples)]
+    model, server, unseen = (_of(document, "$", key, str) for key in ("model", "server", "unseen"))
+    _check_order(read_samples)
+    return account(model, server, read_samples, unseen)
+
+
+def _sample(one: Any, where: str) -> Sample:
+    if not isinstance(one, dict):
+        raise _wrong(where, one, "a sample")
+    seconds = _of(one, where, "seconds", (int, float))
+    if not isfinite(seconds) or seconds < 0:
+        raise _wrong(f"{where}.seconds", seconds, "a number from 0")
+    return Sample(
+        seconds=float(seconds),
+        phase=_one_of(one, where, "phase", _PHASES),
+        call=_count(one, where, "call"),
+        moment=_one_of(one, where, "moment", _MOMENTS),
+        server=None if one.get("server") is None else _count(one, where, "server"),
+        runners=None if one.get("runners") is None else _count(one, where, "runners"),
+        ps_size=_count(one, where, "ps_size"),
+        ps_size_vram=_count(one, where, "ps_size_vram"),
+    )
+
+
+def _check_order(samples: Sequence[Sample]) -> None:
+    seen = {sample.resident is None for sample in samples}
+    if len(seen) > 1:
+        raise UnreadableError(0, "samples of which only some have the figures of processes", _WANTED)
+    for number, (earlier, later) in enumerate(pairwise(samples), 1):
+        if later.seconds < earlier.seconds or later.call < earlier.call:
+            raise UnreadableError(0, f"$.samples[{number}], which is earlier than the one before it", _WANTED)
+
+
+def _of(one: Mapping[str, Any], where: str, key: str, kind: Any) -> Any:
+    value = one.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _wrong(f"{where}.{key}", value, kind.__name__ if isinstance(kind, type) else "a number")
+    return value
+
+
+def _count(one: Mapping[str, Any], where: str, key: str) -> int:
+    value: int = _of(one, where, key, int)
+    if not 0 <= value < 2**63:
+        raise _wrong(f"{where}.{key}", value, "a whole number from 0")
+    return value
+
+
+def _one_of(one: Mapping[str, Any], where: str, key: str, allowed: tuple[str, ...]) -> str:
+    value: str = _of(one, where, key, str)
+    if value not in allowed:
+        raise _wrong(f"{where}.{key}", value, "one of " + ", ".join(allowed))
+    return value
+
+
+def _wrong(where: str, value: object, wanted: str) -> UnreadableError:
+    return UnreadableError(0, f"{where}: {value!r:.80}", wanted)

@@ -1,0 +1,103 @@
+"""What follows from what was found, in words: the document's three remedies, and those that it missed.
+
+None is listed without a finding or a measurement that calls for it.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from ollama_policy.drift.snapshot import Seen, Server
+from ollama_policy.probe.account import Account
+from ollama_policy.probe.leak import Kind
+from ollama_policy.report import words
+from ollama_policy.report.architecture import Runner
+from ollama_policy.servers import size
+from ollama_provider.ollama.leaks import leaks_in, mended_in
+from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, Version, version_in
+
+
+class Remedy(NamedTuple):
+    """`because` are ids of rules and kinds of drift, or what was measured."""
+
+    title: str
+    what: str
+    because: tuple[str, ...]
+
+
+class _Known(NamedTuple):
+    title: str
+    what: str
+    rules: frozenset[str]
+
+
+_RECLAIM = _Known(
+    "Free what no name reaches",
+    "ollama-policy reclaim gives the weights of an orphan a name again and unloads it, without a restart.",
+    frozenset(("OLL507",)),
+)
+_VERSION = _Known(
+    "Update Ollama",
+    "A leak that is mended in a later release is no matter of settings. A newer one has defaults of its own: from 0.30 "
+    "each runner has a prompt cache of up to 8 GiB.",
+    frozenset(("OLL301", "OLL302", "OLL509")),
+)
+_KEEP_ALIVE = _Known(
+    "Bound keep_alive",
+    "All memory of a runner goes back when its timer runs down. Declare a keep_alive, set OLLAMA_KEEP_ALIVE to a "
+    "duration that Ollama reads, and take pins out of clients: a client's own keep_alive wins.",
+    frozenset(("OLL001", "OLL003", "OLL005", "OLL101", "OLL109", "OLL401", "OLL402", "OLL506", "OLL508")),
+)
+_CACHE = _Known(
+    "Cap the prompt cache",
+    "From Ollama 0.30 LLAMA_ARG_CACHE_RAM (MiB, a runner) bounds the cache that grows with prompts; it is not in "
+    "/api/ps. 0 turns it off: repeated prompts are then read anew.",
+    frozenset(("OLL202",)),
+)
+_CONTEXT = _Known(
+    "Lower context and parallelism",
+    "The KV cache is num_ctx times OLLAMA_NUM_PARALLEL. Declare num_ctx in the model's parameters, the same for all "
+    "clients: one that differs reloads the model.",
+    frozenset(("OLL106", "OLL107", "OLL201", "OLL203", "OLL204", "OLL205", "OLL403", "OLL511")),
+)
+_MANUAL = _Known(
+    'Switch to memory_management = "manual"',
+    "Then what is in memory is declared, resident or not, and drift from it is found and applied. It pins, and a pin "
+    "alone releases nothing: declare resident = false for what should not be there.",
+    frozenset(("OLL001", "OLL004", "OLL503", "OLL504", "OLL505", "OLL506", "OLL508")),
+)
+# The surest first; the document's own recommendation comes where it helps.
+_ALL = (_RECLAIM, _VERSION, _KEEP_ALIVE, _CACHE, _CONTEXT, _MANUAL)
+
+
+def remedies(
+    ids: Collection[str], server: Server | None, held: Collection[Runner], account: Account | None
+) -> list[Remedy]:
+    """The remedies that the ids of findings, what the server holds and what was measured call for."""
+    reasons: dict[_Known, list[str]] = {known: sorted(known.rules.intersection(ids)) for known in _ALL}
+    pinned = [runner for runner in held if "pinned" in runner.why_held]
+    if pinned:
+        reasons[_KEEP_ALIVE].append(f"{size(sum(one.bytes for one in pinned))} pinned on the server")
+    version = version_in(server.version) if isinstance(server, Seen) else None
+    if version is not None and leaks_in(version, is_container=False):
+        reasons[_VERSION].append(f"mended in {'.'.join(map(str, mended_in(version, is_container=False)))}")
+    if account is not None and account.verdict is not None:
+        _measured(account, version, reasons)
+    return [Remedy(known.title, known.what, tuple(found)) for known, found in reasons.items() if found]
+
+
+def _measured(account: Account, version: Version | None, reasons: dict[_Known, list[str]]) -> None:
+    assert account.verdict is not None
+    growth = f"{words.change(round(account.verdict.slope))} a call was measured"
+    if account.verdict.kind is Kind.LEAK:
+        reasons[_VERSION].append(growth)
+        back = _given_back(account)
+        reasons[_KEEP_ALIVE].append(growth + (f", and the timer gave {words.held(back)} back" if back else ""))
+    if account.verdict.kind in (Kind.LEAK, Kind.BOUNDED) and (version is None or version >= LLAMA_SERVER_SINCE):
+        reasons[_CACHE].append(growth)
+
+
+def _given_back(account: Account) -> int | None:
+    idle, expiry = account.of_phase("idle"), account.of_phase("expiry")
+    if idle is None or expiry is None or idle.resident is None or expiry.resident is None:
+        return None
+    return idle.resident - expiry.resident

@@ -1,0 +1,133 @@
+"""What a GGUF's metadata says about the shape of a model, as far as its memory depends on it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# Served by llama.cpp inside Ollama; "llama" is mistral and most others, too.
+LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2"})
+# Served by Ollama's own engine (`OllamaEngineRequired` in fs/ggml/ggml.go).
+OLLAMA_RUNNER = frozenset({"qwen3", "gemma3", "bert", "nomic-bert"})
+EMBEDDING = frozenset({"bert", "nomic-bert"})
+SUPPORTED = LLAMA_RUNNER | OLLAMA_RUNNER
+
+# No GGUF of these has an output matrix: the embedding's is used twice.
+_ALWAYS_TIED = frozenset({"gemma2", "gemma3"}) | EMBEDDING
+# Every qwen2 and qwen3 has about 152 thousand tokens; more than this is the embedding and an output of its own.
+_MOST_TOKENS = 200_000
+
+
+class UnknownArchitectureError(ValueError):
+    """A model whose memory is not known; the text names its architecture."""
+
+
+class ModelShape(NamedTuple):
+    """Counts of elements, not bytes. `kv_heads` has one entry a layer; `window` is 0 where no layer has one."""
+
+    architecture: str
+    layers: int
+    width: int
+    inner: int
+    heads: int
+    kv_heads: tuple[int, ...]
+    key: int
+    value: int
+    window: int
+    trained_context: int
+    parameters: int
+    vocabulary: int
+    is_tied: bool
+
+    @property
+    def is_embedding(self) -> bool:
+        return self.architecture in EMBEDDING
+
+    def is_global(self, layer: int) -> bool:
+        """Whether a layer attends to the whole context and not to a window.
+
+        gemma2: every second (`set_swa_pattern(2)`), gemma3: every sixth (`gemmaGlobalCacheCount`), whatever
+        `attention.sliding_window_pattern` says. llama.cpp ignores phi3's window.
+        """
+        every = {"gemma2": 2, "gemma3": 6}.get(self.architecture, 1)
+        return self.window == 0 or (layer + 1) % every == 0
+
+
+def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
+    """The shape of a model from `model_info` of /api/show, or the same keys of its GGUF.
+
+    Raises UnknownArchitectureError for what is not supported, mixtures of experts and vision towers among it, and
+    ValueError for metadata that lack a key or have a value that cannot be.
+    """
+    architecture = metadata.get("general.architecture")
+    if architecture not in SUPPORTED:
+        known = ", ".join(sorted(SUPPORTED))
+        raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known; known: {known}")
+    for part, what in (("expert_count", "with experts"), ("vision.block_count", "with a vision tower")):
+        if metadata.get(f"{architecture}.{part}"):
+            raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} {what} is not known")
+
+    def number(key: str, default: int | None = None) -> int:
+        found = metadata.get(f"{architecture}.{key}", default)
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or found < 0 or found != int(found):
+            raise ValueError(f"{architecture}.{key} is {found!r} in the model's metadata, expected a whole number")
+        return int(found)
+
+    def positive(key: str) -> int:
+        if (found := number(key)) == 0:
+            raise ValueError(f"{architecture}.{key} is 0 in the model's metadata, expected 1 or more")
+        return found
+
+    layers, heads, width = positive("block_count"), positive("attention.head_count"), positive("embedding_length")
+    shape = ModelShape(
+        architecture=architecture,
+        layers=layers,
+        width=width,
+        inner=number("feed_forward_length"),
+        heads=heads,
+        kv_heads=_kv_heads(metadata.get(f"{architecture}.attention.head_count_kv", heads), architecture, layers),
+        key=number("attention.key_length", 256 if architecture == "gemma3" else width // heads),
+        value=number("attention.value_length", 256 if architecture == "gemma3" else width // heads),
+        window=number("attention.sliding_window", 4096 if architecture == "gemma2" else 0)
+        if architecture in ("gemma2", "gemma3")
+        else 0,
+        trained_context=number("context_length", 0),
+        parameters=int(metadata.get("general.parameter_count") or 0),
+        vocabulary=number("vocab_size", 0),
+        is_tied=architecture in _ALWAYS_TIED,
+    )
+    return _with_vocabulary(shape)
+
+
+def _kv_heads(found: object, architecture: str, layers: int) -> tuple[int, ...]:
+    a_layer = found if isinstance(found, (list, tuple)) else [found] * layers
+    if len(a_layer) != layers or not all(isinstance(heads, (int, float)) and heads >= 1 for heads in a_layer):
+        key = f"{architecture}.attention.head_count_kv"
+        raise ValueError(f"{key} is {found!r} in the model's metadata, expected 1 or more for each of {layers} layers")
+    return tuple(int(heads) for heads in a_layer)
+
+
+def _with_vocabulary(shape: ModelShape) -> ModelShape:
+    """What the layers do not have of the parameters are embeddings: one matrix where they are tied, else two.
+
+    `vocab_size` is in some GGUFs only, and /api/show leaves the list of tokens out.
+    """
+    rest = shape.parameters - _layer_parameters(shape)
+    rows = max(0, round(rest / shape.width))
+    if shape.parameters == 0:
+        return shape
+    if shape.is_tied:
+        return shape._replace(vocabulary=shape.vocabulary or rows)
+    if shape.vocabulary:
+        return shape._replace(is_tied=rows < 1.5 * shape.vocabulary)
+    is_tied = rows < _MOST_TOKENS
+    return shape._replace(vocabulary=rows if is_tied else rows // 2, is_tied=is_tied)
+
+
+def _layer_parameters(shape: ModelShape) -> int:
+    """Elements of all matrices but the embeddings of tokens; norms and biases count for nothing beside them."""
+    attention = sum(
+        shape.width * (2 * shape.heads * shape.key + kv_heads * (shape.key + shape.value))
+        for kv_heads in shape.kv_heads
+    )
+    matrices = 2 if shape.architecture == "bert" else 3
+    positions = shape.trained_context * shape.width if shape.architecture == "bert" else 0
+    return attention + shape.layers * matrices * shape.width * shape.inner + positions

@@ -1,0 +1,17 @@
+"""Amounts of memory as people write them."""
+
+import re
+from typing import Final
+
+_AMOUNT: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([KMGTP]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
+
+
+def bytes_of(text: str) -> int | None:
+    """The bytes of `64GiB`, `64G`, `1.5 GB` or `68719476736`, all by 1024; None where it is no amount."""
+    match = _AMOUNT.fullmatch(text.strip())
+    return int(float(match[1]) * 1024 ** " KMGTP".index(match[2].upper() or " ")) if match else None
+
+
+def text_of(count: int) -> str:
+    """An amount for people: `512 MiB`, `1.5 GiB`."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -1,0 +1,85 @@
+"""The report of a real server: what it measured, what it holds, and that it leaves the server as it was."""
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.engines.observing import pinned, resident
+from tests.engines.ollama_server import OllamaServer
+
+pytestmark = pytest.mark.engines
+
+
+def report(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "ollama_policy", "report", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def model(ollama: OllamaServer, tiny: Path) -> str:
+    ollama.create_from_gguf("tiny", tiny, parameters={"num_thread": 1})
+    return "tiny"
+
+
+def hold(ollama: OllamaServer, model: str) -> None:
+    ollama.call("POST", "/api/generate", {"model": model, "keep_alive": -1}).raise_for_status()
+
+
+def test_a_page_of_measured_calls_and_of_what_is_held(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    code, text = report("--host", ollama.url, "--model", model, "--calls", "24", "-o", str(file))
+    assert code == 0, text
+    page = file.read_text(encoding="utf-8")
+    ElementTree.fromstring(page.partition("\n")[2])  # noqa: S314 - our own
+    for expected in (
+        "Ollama 0.17.4 at",
+        "calls 2 to 24",
+        "released: timer ran out",
+        "loaded again",
+        "released: unload",
+    ):
+        assert expected in page
+    assert "0 models in memory, 0 of them held" in page
+    assert resident(ollama) == []
+
+
+def test_memory_that_is_held_is_marked_and_remedies_follow(
+    ollama: OllamaServer, model: str, tiny: Path, tmp_path: Path
+) -> None:
+    hold(ollama, model)
+    ollama.call("DELETE", "/api/delete", {"model": model}).raise_for_status()  # its runner is an orphan now
+    (tmp_path / "main.tf").write_text('resource "ollama_model" "m" {\n  name = "tiny"\n}\n')
+    code, text = report(str(tmp_path), "--host", ollama.url, "--format", "markdown")
+    assert code == 1, text
+    assert "HELD: pinned, orphan: no name reaches it" in text
+    assert "OLL507 orphan" in text
+    assert "OLL501 missing-model" in text
+    assert "OLL001 automatic-without-bound" in text
+    assert "**Free what no name reaches.**" in text
+    assert "**Bound keep\\_alive.**" in text
+    assert pinned(ollama) == ["tiny:latest"]  # a report frees nothing
+
+
+def test_a_probe_from_a_file_needs_no_server(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
+    hold(ollama, model)
+    file = tmp_path / "probe.json"
+    arguments = ["probe", model, "--host", ollama.url, "--calls", "24", "--format", "json", "-o", str(file)]
+    subprocess.run([sys.executable, "-m", "ollama_policy", *arguments], timeout=120, check=False)
+    code, text = report("--from", str(file), "--format", "svg")
+    assert code == 0, text
+    picture = ElementTree.fromstring(text.partition("\n")[2])  # noqa: S314 - our own
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "was loaded before" in text
+    assert pinned(ollama) == ["tiny:latest"]
+
+
+def test_a_server_that_is_not_there_and_a_model_that_is_not_there(ollama: OllamaServer) -> None:
+    code, text = report("--host", "127.0.0.1:1", "--model", "tiny")
+    assert code == 2, text
+    assert "could not be looked at: no connection" in text
+    code, text = report("--host", ollama.url, "--model", "none")
+    assert (code, "not found" in text, "Traceback" in text) == (2, True, False), text

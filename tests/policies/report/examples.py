@@ -1,0 +1,63 @@
+"""A probe and a server to draw."""
+
+from datetime import UTC, datetime, timedelta
+
+from ollama_policy.drift.judge import judge
+from ollama_policy.drift.snapshot import OnDisk, Seen
+from ollama_policy.probe.account import Account, account
+from ollama_policy.probe.leak import MIB
+from ollama_policy.probe.probing import Sample
+from ollama_policy.report.contents import Contents
+from ollama_policy.result import Reported
+from ollama_provider.ollama.answers import Running, RunningModel
+from ollama_provider.ollama.names import ModelName
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+# Each is markup, a comment, a directive or the end of something, in one of the languages of a report.
+HOSTILE = (
+    "</title></style><script>alert(1)</script><img src='http://evil/x' onerror=\"x()\"> &amp; ]]> --> `| a | [x](http://e)"
+    '\n@enduml\n!include /etc/passwd\n%getenv("HOME") $x \' [[http://evil]] <img:file:///etc/passwd> //i// end\n'
+    '%%{init: {}}%% "]; click a href "http://evil" #quot;\n```\n# head\x00\x1b[2J\u202e\ud800\ufffe'
+)
+
+
+def probed(calls: int = 30, *, growth: int = 0, model: str = "chat:latest", unseen: str = "") -> Account:
+    """Calls of which each adds `growth` MiB, at one a tenth of a second."""
+    samples: list[Sample] = []
+
+    def sample(seconds: float, phase: str, call: int, moment: str, runners: int) -> None:
+        server, held = (None, None) if unseen else (40 * MIB, runners * MIB)
+        samples.append(Sample(seconds, phase, call, moment, server, held, 50 * MIB if runners else 0, 0))
+
+    sample(0.0, "before", 0, "settled", 0)
+    sample(0.5, "load", 0, "settled", 30)
+    for call in range(calls):
+        start, held = 1 + call / 10, 30 + growth * call
+        sample(start, "calls", call, "before", held)
+        sample(start + 0.04, "calls", call + 1, "after", held + growth + 2)
+        sample(start + 0.09, "calls", call + 1, "settled", held + growth)
+    end = 1 + calls / 10
+    for number, (phase, runners) in enumerate(
+        (("idle", 30 + growth * calls), ("expiry", 0), ("reload", 30), ("unload", 0)), 1
+    ):
+        sample(end + number, phase, calls, "settled", runners)
+    return account(model, "http://127.0.0.1:11434", samples, unseen)
+
+
+def running(name: str, digest: str = "aa" * 32, *, is_pinned: bool = False, size: int = 50 * MIB) -> RunningModel:
+    expires = NOW + (timedelta(days=200 * 365) if is_pinned else timedelta(minutes=5))
+    return RunningModel(ModelName.parse(name), digest, expires, size, 0, 4096)
+
+
+def seen(*models: RunningModel, version: str = "0.17.4", url: str = "http://127.0.0.1:11434") -> Seen:
+    """A server that has `chat`, with the digest of `running`, and holds these."""
+    installed = {ModelName.parse("chat"): OnDisk("aa" * 32, 30 * MIB)}
+    return Seen(url, True, version, installed, Running(models, NOW))
+
+
+def contents() -> Contents:
+    """Calls that leak, and a server that holds a pinned model and an orphan of a long name."""
+    long = "registry.example.com:5000/a-team/" + "long-name-" * 7
+    server = seen(running("chat", is_pinned=True), running(long, "bb" * 32, is_pinned=True))
+    drift = [Reported(one, one.rule.severity) for one in judge(server, (), (), is_complete=False)]
+    return Contents(NOW, "0.1.0", probed(60, growth=1), server, drift=drift)

@@ -1,0 +1,80 @@
+"""The page needs nothing but itself, is well-formed, and says in words what it shows."""
+
+import re
+from xml.etree import ElementTree
+
+from ollama_policy.drift.snapshot import Unseen
+from ollama_policy.report import markdown, page
+from ollama_policy.report.contents import Contents
+from ollama_policy.result import Unreadable
+from tests.policies.report.examples import HOSTILE, NOW, contents, probed, running, seen
+
+_LOADS = ("src", "href", "data", "poster", "srcset", "action", "background")
+
+
+def parsed(text: str) -> ElementTree.Element:
+    return ElementTree.fromstring(text.partition("\n")[2])  # noqa: S314 - our own
+
+
+def test_it_loads_nothing() -> None:
+    text = page.render(contents())
+    for element in parsed(text).iter():
+        for name in _LOADS:
+            assert (element.get(name) or "#").startswith("#"), ElementTree.tostring(element)
+    assert not re.search(r"<script|<link|<iframe|@import|url\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_it_can_be_read_by_those_who_do_not_see_it() -> None:
+    root = parsed(page.render(contents()))
+    assert root.get("lang") == "en"
+    ids = [one.get("id") for one in root.iter() if one.get("id")]
+    assert len(ids) == len(set(ids))
+    for one in root.iter():
+        for attribute in ("aria-labelledby", "aria-describedby"):
+            assert one.get(attribute, ids[0]) in ids
+        if one.tag == "a":
+            assert (one.get("href") or "")[1:] in ids
+    pictures = list(root.iter("{http://www.w3.org/2000/svg}svg"))
+    assert len(pictures) == 3
+    assert all(one.get("role") == "img" for one in pictures)
+    for figure_parent in root.iter("section"):
+        if figure_parent.find("figure") is not None:
+            assert figure_parent.find("details//table") is not None
+    assert [one.tag for one in root.iter() if re.fullmatch(r"h[1-6]", one.tag)][:3] == ["h1", "h2", "h2"]
+
+
+def test_hostile_words_stay_words() -> None:
+    every = Contents(
+        NOW,
+        "0.1.0",
+        probed(model=HOSTILE, unseen=HOSTILE),
+        Unseen(HOSTILE, True, HOSTILE),
+        unreadable=[Unreadable(HOSTILE, HOSTILE)],
+    )
+    root = parsed(page.render(every))
+    plain = parsed(
+        page.render(every._replace(account=probed(unseen="x"), server=Unseen("u", True, "p"), unreadable=[]))
+    )
+    assert {one.tag for one in root.iter()} <= {one.tag for one in plain.iter()}
+    assert "<script>alert(1)" in "".join(root.itertext())
+    text = markdown.render(every)
+    outside = re.sub(r"(?ms)^```(?:mermaid|plantuml)\n.*?^```$", "", text)
+    assert "```" not in outside
+    assert not re.search(r"(?m)^# head|<script|<img|(?<!\\)\[x", outside)
+
+
+def test_without_calls_there_are_no_pictures_of_them() -> None:
+    text = page.render(Contents(NOW, "0.1.0", None, seen(running("chat"))))
+    assert "Memory over time" not in text
+    assert text.count("<svg") == 1
+    assert "No sources were given to check." in text
+    assert page.NOTHING_CALLS in text
+
+
+def test_as_markdown() -> None:
+    text = markdown.render(contents())
+    assert text.startswith("# Memory of http://127.0.0.1:11434\n")
+    assert text.count("```mermaid\n") == text.count("```plantuml\n") == 2
+    assert "HELD HERE: 100 MiB in 2 of 2" in text
+    assert "1. **Free what no name reaches.**" in text

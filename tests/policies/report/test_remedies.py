@@ -1,0 +1,34 @@
+"""Remedies follow from what was found, and nothing else brings one."""
+
+from ollama_policy.checking import all_rules
+from ollama_policy.report import remedies
+from ollama_policy.report.architecture import architecture
+from tests.policies.report.examples import probed, running, seen
+
+
+def titles(*ids: str, version: str = "0.17.4", growth: int | None = None, is_pinned: bool = False) -> list[str]:
+    server = seen(running("chat", is_pinned=is_pinned), version=version)
+    account = None if growth is None else probed(growth=growth)
+    return [one.title for one in remedies.remedies(ids, server, architecture(server).held, account)]
+
+
+def test_nothing_found_calls_for_nothing() -> None:
+    assert titles() == []
+    assert titles(growth=0) == []
+
+
+def test_findings_and_drift() -> None:
+    assert titles("OLL001") == ["Bound keep_alive", 'Switch to memory_management = "manual"']
+    assert titles("OLL507", "OLL202") == ["Free what no name reaches", "Cap the prompt cache"]
+    assert titles("OLL201") == ["Lower context and parallelism"]
+
+
+def test_a_server_and_measurements() -> None:
+    assert titles(is_pinned=True) == ["Bound keep_alive"]
+    assert titles(version="0.6.5") == ["Update Ollama"]
+    assert titles(growth=1) == ["Update Ollama", "Bound keep_alive"]
+    assert titles(growth=1, version="0.31.0") == ["Update Ollama", "Bound keep_alive", "Cap the prompt cache"]
+
+
+def test_each_rule_that_is_named_exists() -> None:
+    assert {id for known in remedies._ALL for id in known.rules} <= {rule.id for rule in all_rules()}
