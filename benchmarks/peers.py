@@ -1,6 +1,6 @@
-"""The checkers that ours is measured beside: conftest, built as a Go module, and checkov, in an environment of its own.
+"""What ours is measured beside: conftest and gguf-parser, built as Go modules, and checkov, in an environment of its own.
 
-Both are looked for on PATH, then in the user's cache, and brought there where they are missing.
+The checkers are looked for on PATH, then in the user's cache, and brought there where they are missing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Report
 from tests.engines.build import build
-from tests.engines.recipes import CONFTEST
+from tests.engines.recipes import CONFTEST, GGUF_PARSER
 from tests.engines.toolchain import cache
 
 CHECKOV = "3.3.30"
@@ -57,6 +57,14 @@ def conftest(report: Report) -> Path:
     if not folder.is_dir():
         build(CONFTEST, folder, report)
     return folder / "conftest"
+
+
+def gguf_parser(report: Report) -> Path:
+    """A binary that asks the library for one figure; its arguments are in the recipe. Raises ToolchainError."""
+    folder = _folder() / GGUF_PARSER.folder
+    if not folder.is_dir():
+        build(GGUF_PARSER, folder, report)
+    return folder / "gguf-parser"
 
 
 def checkov(report: Report) -> list[str]:

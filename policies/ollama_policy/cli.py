@@ -354,6 +354,41 @@ def report(
 
 
 @cli.command()
+@click.argument("sources", nargs=-1, type=click.Path())
+@_HOST
+@_CA_FILE
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option(
+    "--apply-to",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+    help="Write the checker's safe fixes into this file, and show the diff; once for each file.",
+)
+@click.pass_context
+def remedies(
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    host: str | None,
+    ca_file: str | None,
+    form: str,
+    output: str | None,
+    apply_to: tuple[str, ...],
+) -> NoReturn:
+    """Tell what would give memory back on a server, by how many bytes, at which cost and risk, and how to do it.
+
+    SOURCES are the declarations of its models, and of the server itself. The server is only read. Exit codes: 0 nothing
+    is recommended, 1 something is, 2 it could not be looked at.
+    """
+    from ollama_policy.reaching import connection
+    from ollama_policy.remedies.command import Request, run
+
+    context.exit(run(Request(sources, connection(host, ca_file), form, output, apply_to)))
+
+
+@cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion of a shell: `eval "$(ollama-policy completion bash)"`."""

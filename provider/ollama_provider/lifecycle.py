@@ -196,7 +196,7 @@ class Lifecycle:
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
         await self._settle(server, declared, presence, was_pinned)
-        if _declared_in(state).must_be_resident and declared.is_left_to_the_server:
+        if was_pinned and _declared_in(state).must_be_resident and declared.is_left_to_the_server:
             # The pin was ours, and nobody else would ever take it away.
             await memory.unload(server, presence.model, declared.timeouts.unload, self._report)
         return await self._result(server, declared, values, resource_id, gguf)

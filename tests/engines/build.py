@@ -73,11 +73,14 @@ class Builder:
         (module / "go.mod").write_text(f"module engines\n\ngo 1.21\n{replace}")
         # The package's path: the module's alone would leave go.sum without what only the package needs.
         self.step([str(self.go), "get", f"{target.package}@{target.version}"], "fetching modules", cwd=module)
-        listed = self.step([str(self.go), "list", "-deps", target.package], "counting packages", cwd=module)
+        built = "." if target.program else target.package
+        if target.program:
+            (module / "main.go").write_text(target.program)
+        listed = self.step([str(self.go), "list", "-deps", built], "counting packages", cwd=module)
         total = count_packages(listed)
         output = self.work / "bin" / target.binary
         command = [str(self.go), "build", "-v", "-trimpath", "-ldflags", target.ldflags, "-o", str(output)]
-        self.step([*command, target.package], f"{target.binary}: compiled {{packages}} of {total} packages", cwd=module)
+        self.step([*command, built], f"{target.binary}: compiled {{packages}} of {total} packages", cwd=module)
 
     def fetch(self, file: ModuleFile) -> Path:
         """Where the module's file lies in Go's module cache."""

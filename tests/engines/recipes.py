@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GoBuild:
-    """One binary: `go get PACKAGE@VERSION`, then `go build PACKAGE`. `replace` is a line of go.mod's."""
+    """One binary: `go get PACKAGE@VERSION`, then `go build PACKAGE`. `replace` is a line of go.mod's.
+
+    `program` is the text of a program of our own that is built instead, where the package is a library.
+    """
 
     binary: str
     package: str
     version: str
     ldflags: str = "-s -w"
     replace: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,4 +169,56 @@ CONFTEST = Engine(
     version="0.71.1",
     go="1.26.8",
     builds=(GoBuild(binary="conftest", package="github.com/open-policy-agent/conftest", version="v0.71.1"),),
+)
+
+# A peer of the estimate of memory, for benchmarks. Its own command is a module that no proxy has.
+GGUF_PARSER = Engine(
+    name="gguf-parser",
+    version="0.28.1",
+    go="1.22.9",
+    builds=(
+        GoBuild(
+            binary="gguf-parser",
+            package="github.com/gpustack/gguf-parser-go",
+            version="v0.28.1",
+            program="""\
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	parser "github.com/gpustack/gguf-parser-go"
+)
+
+// FILE CONTEXT-OF-ALL PARALLEL f16|q8_0|q4_0 FLASH-ATTENTION: the bytes of RAM without a GPU and without mmap.
+func main() {
+	file, err := parser.ParseGGUFFile(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	context, _ := strconv.Atoi(os.Args[2])
+	parallel, _ := strconv.Atoi(os.Args[3])
+	cache := map[string]parser.GGMLType{
+		"f16": parser.GGMLTypeF16, "q8_0": parser.GGMLTypeQ8_0, "q4_0": parser.GGMLTypeQ4_0,
+	}[os.Args[4]]
+	options := []parser.GGUFRunEstimateOption{
+		parser.WithLLaMACppContextSize(int32(context)),
+		parser.WithParallelSize(int32(parallel)),
+		parser.WithLLaMACppCacheKeyType(cache),
+		parser.WithLLaMACppCacheValueType(cache),
+		parser.WithLLaMACppLogicalBatchSize(512),
+		parser.WithLLaMACppPhysicalBatchSize(512),
+		parser.WithLLaMACppOffloadLayers(0),
+	}
+	if os.Args[5] == "true" {
+		options = append(options, parser.WithFlashAttention())
+	}
+	fmt.Println(uint64(file.EstimateLLaMACppRun(options...).SummarizeItem(false, 0, 0).RAM.NonUMA))
+}
+""",
+        ),
+    ),
 )

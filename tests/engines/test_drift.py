@@ -220,6 +220,7 @@ def test_it_changes_nothing_and_arms_no_timer(ollama: OllamaServer, checkout: Ch
     def state() -> list[str]:
         return sorted(map(json.dumps, ollama.ps() + ollama.tags()))
 
+    time.sleep(1)  # a call is answered before its timer is armed
     before, since = state(), ollama.mark()
     for form in ("text", "json", "openmetrics"):
         checkout.run("--host", ollama.url, "--format", form, "--record", "seen.json")

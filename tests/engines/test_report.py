@@ -1,7 +1,10 @@
 """The report of a real server: what it measured, what it holds, and that it leaves the server as it was."""
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -43,7 +46,7 @@ def test_a_page_of_measured_calls_and_of_what_is_held(ollama: OllamaServer, mode
         "released: unload",
     ):
         assert expected in page
-    assert "0 models in memory, 0 of them held" in page
+    assert "0 models in memory as it was found, 0 of them held" in page
     assert resident(ollama) == []
 
 
@@ -83,3 +86,23 @@ def test_a_server_that_is_not_there_and_a_model_that_is_not_there(ollama: Ollama
     assert "could not be looked at: no connection" in text
     code, text = report("--host", ollama.url, "--model", "none")
     assert (code, "not found" in text, "Traceback" in text) == (2, True, False), text
+
+
+def test_ctrl_c_leaves_the_server_as_it_was(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    arguments = ["report", "--host", ollama.url, "--model", model, "--calls", "100000", "-o", str(file)]
+    with subprocess.Popen([sys.executable, "-m", "ollama_policy", *arguments], stderr=subprocess.PIPE) as started:
+        until(lambda: bool(resident(ollama)))
+        started.send_signal(signal.SIGINT)
+        _, problem = started.communicate(timeout=20)
+    assert started.returncode == 130, problem
+    assert b"Traceback" not in problem
+    assert not file.exists()
+    until(lambda: not resident(ollama))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

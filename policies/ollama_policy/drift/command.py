@@ -21,7 +21,7 @@ from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
 from ollama_policy.gitignore import IgnoreFile, relative_to
-from ollama_policy.result import Result, ServerFigures, Undecided, Unreadable
+from ollama_policy.result import NOTHING_TO_LOOK_AT, Result, ServerFigures, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.settings import SourceFile, UnreadableError
 from ollama_provider.ollama import durations
@@ -77,6 +77,8 @@ def run(request: Request) -> int:
         sys.stderr.write(report)
     else:
         deliver(report, request.output)
+    if not result.servers:
+        sys.stderr.write("no server to look at: give --host, or PATHS that declare models\n")
     return session.exit_code(result)
 
 
@@ -216,7 +218,9 @@ class Session:
         return found
 
     def exit_code(self, result: Result) -> int:
-        """As `check` gives it."""
+        """As `check` gives it; without any server there was nothing to look at, whatever is declared."""
+        if not result.servers and not result.unreadable:
+            return NOTHING_TO_LOOK_AT
         configuration = self._options.configuration
         fail_on = configuration.fail_on if self._request.fail_on is None else Severity(self._request.fail_on)
         return result.exit_code(fail_on, self._request.is_strict or configuration.is_strict)

@@ -14,11 +14,11 @@ from ollama_policy.settings import Kind, Setting, SourceFile, Span, Subject, Unk
 from ollama_policy.sources import pulumi_json
 from ollama_policy.sources.pulumi_configuration import project_of
 from ollama_policy.sources.terraform import plan, state
-from ollama_policy.sources.terraform.module import Workspace as Modules
-from ollama_policy.sources.terraform.provider_host import provider_host
+from ollama_policy.sources.terraform.provider_host import ProviderHosts
 from ollama_provider.drift import second_name
 from ollama_provider.ollama.names import InvalidServerError, ModelName, server_url
 
+_LARGEST_CONTEXT: Final = 2**40
 _MEMORY: Final = ("memory_management", "keep_alive", "resident")
 _INDEX: Final = re.compile(r"\[[^\[\]]*\]$")
 _TERRAFORM: Final = re.compile(r"(?:module\.|ollama_model\.)")
@@ -81,7 +81,9 @@ class Declared:
         """The num_ctx of the model's own parameters."""
         parameters = self.subject.value("parameters")
         value = parameters.get("num_ctx") if isinstance(parameters, dict) else None
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < _LARGEST_CONTEXT:
+            return None
+        return int(value)
 
 
 def is_terraform(subject: Subject) -> bool:
@@ -109,8 +111,9 @@ def declarations(readings: Iterable[Reading], workspace: Workspace) -> Declarati
 class _Collector:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._modules = Modules(workspace)
+        self._provider_hosts = ProviderHosts(workspace)
         self._found: dict[tuple[str, str, str, Span], Subject] = {}
+        self._by_address: dict[str, list[Subject]] = {}
         self._digests: dict[tuple[str, str], str] = {}  # by unit and address
         self._hosts: dict[tuple[str, str], str] = {}
         self._problems: list[Unreadable] = []
@@ -131,7 +134,9 @@ class _Collector:
     def _add(self, subjects: Iterable[Subject]) -> None:
         for subject in subjects:
             if subject.kind is Kind.MODEL:
-                self._found.setdefault((*_key(subject), subject.file.path, subject.span), subject)
+                kept = self._found.setdefault(_place(subject), subject)
+                if kept is subject:
+                    self._by_address.setdefault(subject.address, []).append(subject)
 
     def _guarded(self, read: "_Read", file: SourceFile, subjects: list[Subject]) -> None:
         try:
@@ -166,7 +171,8 @@ class _Collector:
         for subject in subjects:
             if subject.kind is Kind.MODEL:
                 for written in self._written_as(subject):
-                    del self._found[*_key(written), written.file.path, written.span]
+                    del self._found[_place(written)]
+                    self._by_address[written.address].remove(written)
                 self._add([subject])
 
     def _written_as(self, subject: Subject) -> list[Subject]:
@@ -175,9 +181,10 @@ class _Collector:
         A block whose for_each is not known stands for every instance.
         """
         addresses = {subject.address, _INDEX.sub("", subject.address)}
-        same = [found for found in self._found.values() if found.address in addresses and _is_written(found)]
-        here = [found for found in same if _unit(found) == _unit(subject)]
-        return here or (same if len({_unit(found) for found in same}) == 1 else [])
+        found = (one for address in addresses for one in self._by_address.get(address, ()))
+        same = [one for one in found if not state.is_state(one.file)]
+        here = [one for one in same if _unit(one) == _unit(subject)]
+        return here or (same if len({_unit(one) for one in same}) == 1 else [])
 
     def _states(self, written: list[Reading]) -> list[SourceFile]:
         """The states that were given, and those that Terraform keeps beside its files."""
@@ -237,7 +244,7 @@ class _Collector:
         elif _key(subject) in self._hosts:
             value = self._hosts[_key(subject)]
         elif is_terraform(subject):
-            value = provider_host(subject, self._modules)
+            value = self._provider_hosts.of(subject)
         elif is_pulumi(subject):
             value = self._pulumi_host(subject)
         if value is None or isinstance(value, Unknown):
@@ -268,8 +275,8 @@ def _key(subject: Subject) -> tuple[str, str]:
     return _unit(subject), subject.address
 
 
-def _is_written(subject: Subject) -> bool:
-    return not state.is_state(subject.file)
+def _place(subject: Subject) -> tuple[str, str, str, Span]:
+    return (*_key(subject), subject.file.path, subject.span)
 
 
 def _decide(subject: Subject, stated: Subject) -> None:

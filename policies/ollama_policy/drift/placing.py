@@ -24,12 +24,12 @@ class Placing:
         for one in models:
             if isinstance(one.host, str):
                 self.by_url.setdefault(one.host, []).append(one)
-            elif one.host is None or (are_alike and len(given) == 1):
+            elif (one.host is None and given) or (isinstance(one.host, Unknown) and are_alike and len(given) == 1):
                 for url in given:
                     self.by_url[url].append(one)
             else:
                 self.lost.append(one)
-                self.undecided.append(_undecided(one, one.host))
+                self.undecided.append(_undecided(one))
 
 
 def _written(declared: Declared) -> str:
@@ -37,7 +37,8 @@ def _written(declared: Declared) -> str:
     return "" if setting is None else setting.written
 
 
-def _undecided(declared: Declared, why: Unknown) -> Undecided:
+def _undecided(declared: Declared) -> Undecided:
+    why = declared.host.reason if isinstance(declared.host, Unknown) else "nobody says it"
     setting = declared.subject.settings.get("host")
     file, span = (declared.subject.file, declared.subject.span) if setting is None else (setting.file, setting.span)
-    return Undecided("host", declared.subject.address, file, span, f"which server it is for: {why.reason}")
+    return Undecided("host", declared.subject.address, file, span, f"which server it is for: {why}")

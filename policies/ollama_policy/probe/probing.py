@@ -7,16 +7,19 @@ left to expire nor unloaded.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from ollama_policy.probe.processes import Processes
 from ollama_provider.ollama.answers import RunningModel
 from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName
 
 SETTLE_SECONDS = 0.05
 IDLE_SECONDS = 2.0
 GONE_SECONDS = 30.0
+LEAVE_SECONDS = 5.0  # to leave the server as it was, where the probe is cut off
 _SHORT_KEEP_ALIVE = "1s"
 _POLL_SECONDS = 0.1
 
@@ -65,6 +68,17 @@ class _Probe:
 
     async def run(self) -> bool:
         was_in_memory = await self._in_memory() is not None
+        try:
+            await self._run(was_in_memory)
+        except BaseException:
+            if not was_in_memory:
+                with suppress(OllamaError, TimeoutError):
+                    async with asyncio.timeout(LEAVE_SECONDS):
+                        await self._ollama.unload(self._name)
+            raise
+        return was_in_memory
+
+    async def _run(self, was_in_memory: bool) -> None:
         await self._sample("before", "settled")
         if not was_in_memory:
             async with asyncio.timeout(self._plan.call_seconds):
@@ -84,7 +98,6 @@ class _Probe:
             await self._ollama.unload(self._name)
             await self._until_gone()
             await self._sample("unload", "settled")
-        return was_in_memory
 
     async def _round(self) -> None:
         await self._sample("calls", "before")

@@ -145,17 +145,10 @@ def tables(found: Architecture) -> Iterator[Table]:
 
 def as_mermaid(found: Architecture) -> str:
     lines = ["flowchart TB"]
-    *outer, memory = found.boxes
-    for box in outer:
-        lines.append(f'    {box.id}["{_mermaid(box)}"]')
-    lines.append(f'    subgraph memory["{_mermaid(memory)}"]')
-    lines += [
-        f'        runner{number}["{"<br/>".join(map(mermaid, (one.name, *_label(one))))}"]'
-        for number, one in enumerate(found.runners)
-    ]
-    if not found.runners:
-        lines.append('        runner0["no runner"]')
-    lines += ["    end", "    client --> api --> scheduler --> timers", "    timers <--> memory"]
+    lines += [f'    {box.id}["{_mermaid(box)}"]' for box in found.boxes]
+    lines += ["    client --> api --> scheduler --> timers", "    timers <--> memory"]
+    for number, one in enumerate(found.runners):
+        lines.append(f'    memory --- runner{number}["{"<br/>".join(map(mermaid, (one.name, *_label(one))))}"]')
     lines += ["    classDef held stroke:#b3261e,stroke-width:3px,stroke-dasharray:7 4"]
     lines += [f"    class runner{number} held" for number, one in enumerate(found.runners) if one.why_held]
     return "\n".join(lines) + "\n"
@@ -175,8 +168,6 @@ def as_plantuml(found: Architecture) -> str:
         style = " #line:b3261e;line.dashed" if one.why_held else ""
         label = "\\n".join(map(plantuml, (one.name, *_label(one))))
         lines.append(f'    rectangle "{label}" as runner{number}{style}')
-    if not found.runners:
-        lines.append('    rectangle "no runner" as runner0')
     lines += ["  }", "  client --> api", "  api --> scheduler", "  scheduler --> timers", "  timers <-down-> memory"]
     return "\n".join([*lines, "}", "@enduml"]) + "\n"
 

@@ -140,9 +140,10 @@ def _rendered(form: str, contents: Contents) -> str:
 
 
 def _exit_code(contents: Contents) -> int:
-    if contents.unreadable:
+    verdict = None if contents.account is None else contents.account.verdict
+    is_undecided = contents.account is not None and (verdict is None or verdict.kind is Kind.UNDECIDED)
+    if contents.unreadable or is_undecided:
         return COULD_NOT_LOOK
-    account = contents.account
-    leaks = account is not None and account.verdict is not None and account.verdict.kind is Kind.LEAK
+    leaks = verdict is not None and verdict.kind is Kind.LEAK
     found = any(one.severity is not Severity.INFO for one in (*(contents.findings or ()), *contents.drift))
     return FINDINGS if leaks or found else CLEAN

@@ -53,12 +53,10 @@ class Contents(NamedTuple):
             measured = f", M = {words.change(self.account.total)} over {calls} calls" if calls else ""
             found.append(f"{self.account.model}: {words.verdict(self.account)}{measured}.")
         if isinstance(self.server, Seen):
-            held = self.architecture.held
-            found.append(
-                f"{many(len(self.server.running.models), 'model')} in memory, {len(held)} of them held beyond a timer."
-            )
+            in_memory, held = many(len(self.server.running.models), "model"), len(self.architecture.held)
+            found.append(f"{in_memory} in memory as it was found, {held} of them held beyond a timer.")
         found += [
-            f"{one} was in memory before the calls, and is not after them: Ollama evicts for room, or its timer ran out."
+            f"{one} was in memory before the calls, and is not now: Ollama evicted it for room, or its timer ran out."
             for one in self.evicted
         ]
         if self.findings is not None:

@@ -15,6 +15,7 @@ _WIDTH, _BOTTOM, _LEFT, _RIGHT = 760, 56, 74, 20
 _PLOT_HEIGHT, _ROW_HEIGHT, _LEGEND_HEIGHT, _CALLS_HEIGHT = 250, 18, 26, 14
 _MOST_POINTS = 1_000  # of one curve: more than there are pixels
 _MOST_ROWS = 120
+_GAP = 30  # between the words of two events, so that they do not read as one
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -156,7 +157,7 @@ def _rows(marks: list[Event], end: float) -> list[int]:
     rows = []
     for event in marks:
         left, right = _span(event, _LEFT + event.seconds / end * (_WIDTH - _LEFT - _RIGHT))
-        row = next((row for row, taken in enumerate(ends) if taken < left), len(ends))
+        row = next((row for row, taken in enumerate(ends) if taken + _GAP < left), len(ends))
         ends[row : row + 1] = [right]
         rows.append(row)
     return rows

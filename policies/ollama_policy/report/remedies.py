@@ -37,8 +37,8 @@ _RECLAIM = _Known(
 )
 _VERSION = _Known(
     "Update Ollama",
-    "A leak that is mended in a later release is no matter of settings. A newer one has defaults of its own: from 0.30 "
-    "each runner has a prompt cache of up to 8 GiB.",
+    "A leak that a later release mends is no matter of settings; where none is known to, report it with these figures. "
+    "A newer one has defaults of its own: from 0.30 each runner has a prompt cache of up to 8 GiB.",
     frozenset(("OLL301", "OLL302", "OLL509")),
 )
 _KEEP_ALIVE = _Known(
@@ -65,8 +65,14 @@ _MANUAL = _Known(
     "alone releases nothing: declare resident = false for what should not be there.",
     frozenset(("OLL001", "OLL004", "OLL503", "OLL504", "OLL505", "OLL506", "OLL508")),
 )
+_RESTART = _Known(
+    "Restart the server from time to time",
+    "What grew is still there after the runner ended: it is in the server's own process, which no timer, no pin and no "
+    "unload ends. Only a restart gives it back, until a release mends it.",
+    frozenset(),
+)
 # The surest first; the document's own recommendation comes where it helps.
-_ALL = (_RECLAIM, _VERSION, _KEEP_ALIVE, _CACHE, _CONTEXT, _MANUAL)
+_ALL = (_RECLAIM, _VERSION, _RESTART, _KEEP_ALIVE, _CACHE, _CONTEXT, _MANUAL)
 
 
 def remedies(
@@ -91,12 +97,19 @@ def _measured(account: Account, version: Version | None, reasons: dict[_Known, l
     if account.verdict.kind is Kind.LEAK:
         reasons[_VERSION].append(growth)
         back = _given_back(account)
-        reasons[_KEEP_ALIVE].append(growth + (f", and the timer gave {words.held(back)} back" if back else ""))
-    if account.verdict.kind in (Kind.LEAK, Kind.BOUNDED) and (version is None or version >= LLAMA_SERVER_SINCE):
+        if back is None:
+            reasons[_KEEP_ALIVE].append(growth)
+        elif back > account.total / 2:
+            reasons[_KEEP_ALIVE].append(f"{growth}, and the timer gave {words.held(back)} back")
+        else:
+            reasons[_RESTART].append(f"{growth}, and the timer gave {words.held(max(back, 0))} back")
+    has_prompt_cache = version is None or version >= LLAMA_SERVER_SINCE
+    if account.verdict.kind in (Kind.LEAK, Kind.BOUNDED) and has_prompt_cache and not reasons[_RESTART]:
         reasons[_CACHE].append(growth)
 
 
 def _given_back(account: Account) -> int | None:
+    """What came back when the timer ran out; None where that was not seen."""
     idle, expiry = account.of_phase("idle"), account.of_phase("expiry")
     if idle is None or expiry is None or idle.resident is None or expiry.resident is None:
         return None

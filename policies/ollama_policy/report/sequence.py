@@ -107,7 +107,9 @@ def _releases(account: Account) -> Iterator[Step]:
 
 
 def _came_back(how: str, count: int | None) -> Message:
-    back = "out of /api/ps" if count is None else f"{words.held(count)} came back"
+    back = "out of /api/ps"
+    if count is not None:
+        back = f"{words.held(count)} came back" if count > 0 else "nothing came back"
     return Message(_MEMORY, _OLLAMA, f"{how}: {back}", is_answer=True)
 
 

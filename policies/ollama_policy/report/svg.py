@@ -40,7 +40,8 @@ def picture(name: str, title: str, description: str, size: tuple[float, float], 
     width, height = size
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-title" aria-describedby="{name}-desc">\n'
+        f'viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-title" '
+        f'aria-describedby="{name}-desc">\n'
         f'<title id="{name}-title">{xml(title)}</title>\n<desc id="{name}-desc">{xml(description)}</desc>\n'
         f"{body}\n</svg>"
     )

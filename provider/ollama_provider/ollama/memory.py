@@ -2,16 +2,18 @@
 
 Sources, all of Ollama 0.17.4: the KV cache and the compute buffers of llama.cpp (llama-kv-cache.cpp,
 llama-kv-cache-iswa.cpp, llama-context.cpp), Ollama's own engine (kvcache/causal.go, runner/ollamarunner), what Ollama
-predicts (`GraphSize` in fs/ggml/ggml.go, `Load` in llm/server.go). `python -m benchmarks memory_accuracy` compares
+predicts (`GraphSize` in fs/ggml/ggml.go, `Load` in llm/server.go). `python -m benchmarks.memory_accuracy` compares
 each with real runners; constants that were measured and not read say so.
 
-In the formulas: C cells of context, B tokens of a batch, E `embedding_length`, F `feed_forward_length`, H heads.
+In the formulas: C cells of context, B tokens of a batch, E `embedding_length`, F `feed_forward_length`, H heads,
+V tokens of the vocabulary.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ollama_provider.ollama.model_shape import (
+    FLASH_ATTENTION,
     OLLAMA_RUNNER,
     ModelShape,
     UnknownArchitectureError,
@@ -28,13 +30,21 @@ KV_CACHE_TYPES = tuple(_BYTES_OF_32)
 
 _MIB = 2**20
 _NUM_BATCH = 512  # api.DefaultOptions; a request's own num_batch is rare
-_CELLS_PADDED_TO = 256  # GGML_PAD in llama-context.cpp and llama-kv-cache-iswa.cpp; CachePadding of the engine's CPU
+_CELLS_PADDED_TO = 256  # GGML_PAD in llama-context.cpp; CachePadding of the engine's CPU
+_MOST_PARALLEL = 256  # LLAMA_MAX_SEQ in llama-cparams.h
 
 # Measured: resident memory of a runner with the smallest model, less its weights and caches. Three quarters are pages
 # of the executable and its libraries, which two runners share.
 _LLAMA_RUNNER = 33 * _MIB
 _OLLAMA_RUNNER = 38 * _MIB
-_BYTES_A_TOKEN = 140  # measured: the text of a token, its maps and its merges
+_IMAGE = 16 * _MIB  # measured: gemma3's graph is reserved with a picture of 2048 x 2048, text-only or not
+
+# Measured, bytes a token: its text, the maps, and the merges where it has them. Ollama's engine keeps them in Go.
+_SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
+
+# Measured. `buildMask` in kvcache/causal.go makes a slice of C x B float32 for each batch and copies it for the graph,
+# and two batches overlap; Go's collector lets the heap double first.
+_MASKS_AT_LOAD, _MASKS = 2, 8
 
 
 class Estimate(NamedTuple):
@@ -46,7 +56,7 @@ class Estimate(NamedTuple):
     compute: int
     """What calls come to use of the compute buffer, as the context fills. Reserved at the load, resident later."""
     masks: int
-    """Attention masks that Ollama's engine leaves to Go's collector, from the load on."""
+    """Attention masks that Ollama's engine leaves to Go's collector, while a long prompt is read; a quarter at load."""
     vocabulary: int
     runner: int
     prompt_cache: int
@@ -56,12 +66,14 @@ class Estimate(NamedTuple):
     @property
     def at_load(self) -> int:
         """What is resident when the model was loaded and nothing was asked."""
-        return self.weights + self.kv_cache + self.masks + self.vocabulary + self.runner
+        masks = self.masks * _MASKS_AT_LOAD // _MASKS
+        return self.weights + self.kv_cache + masks + self.vocabulary + self.runner
 
     @property
     def total(self) -> int:
-        """What the process comes to hold when its contexts are full."""
-        return self.at_load + self.compute + self.prompt_cache
+        """The most that the process comes to hold, when its contexts are full."""
+        used = self.weights + self.kv_cache + self.masks + self.vocabulary + self.runner
+        return used + self.compute + self.prompt_cache
 
 
 class _Load(NamedTuple):
@@ -86,13 +98,16 @@ def estimate(
     num_ctx: int,
     parallel: int = 1,
     kv_cache_type: str = "f16",
+    flash_attention: bool | None = None,
+    embedding_bytes: int | None = None,
     prompt_cache_bytes: int = 0,
 ) -> Estimate:
     """What a model takes with `num_ctx` tokens for each of `parallel` requests at once (OLLAMA_NUM_PARALLEL).
 
-    `metadata` is `model_info` of /api/show, `weights_bytes` the size of the GGUF. A `kv_cache_type` other than f16
-    needs OLLAMA_FLASH_ATTENTION=1 on the server, as Ollama has it. `prompt_cache_bytes` is what LLAMA_ARG_CACHE_RAM
-    allows, from Ollama 0.30 on.
+    `metadata` is `model_info` of /api/show, `weights_bytes` the size of the GGUF. `flash_attention` is what
+    OLLAMA_FLASH_ATTENTION says, None where it is not set; a `kv_cache_type` other than f16 needs it to be true, and
+    takes it to be where it is None. `embedding_bytes` is the size of `token_embd.weight`, worked out where it is None.
+    `prompt_cache_bytes` is what LLAMA_ARG_CACHE_RAM allows, from Ollama 0.30 on.
 
     Raises UnknownArchitectureError where the architecture is not supported, ValueError for other values that cannot be.
     """
@@ -106,8 +121,8 @@ def estimate(
             raise ValueError(f"{name} is {value}, expected {least} or more")
     if kv_cache_type not in _BYTES_OF_32:
         raise ValueError(f"kv_cache_type is {kv_cache_type!r}, expected one of {', '.join(KV_CACHE_TYPES)}")
-    load = _load(read_shape(metadata), num_ctx, parallel, kv_cache_type)
-    embedding = _embedding_bytes(load.shape, weights_bytes)
+    load = _load(read_shape(metadata), num_ctx, parallel, kv_cache_type, flash_attention)
+    embedding = _embedding_bytes(load.shape, weights_bytes) if embedding_bytes is None else embedding_bytes
     is_doubled = load.has_ollama_engine and load.shape.is_tied
     weights = weights_bytes + (embedding if is_doubled else 0)
     kv_cache, compute = _kv_cache(load), _compute(load)
@@ -116,39 +131,68 @@ def estimate(
         kv_cache=kv_cache,
         compute=compute,
         masks=_masks(load),
-        vocabulary=load.shape.vocabulary * _BYTES_A_TOKEN,
-        runner=_OLLAMA_RUNNER if load.has_ollama_engine else _LLAMA_RUNNER,
+        vocabulary=_vocabulary(load),
+        runner=_runner(load),
         prompt_cache=prompt_cache_bytes,
-        predicted_by_ollama=weights + kv_cache + _reserved_graph(load)
+        predicted_by_ollama=weights + kv_cache + compute
         if load.has_ollama_engine
         else _predicted_for_llama(load, weights_bytes, embedding),
     )
 
 
 def largest_num_ctx(
-    metadata: Mapping[str, Any], *, weights_bytes: int, fits_in: int, parallel: int = 1, kv_cache_type: str = "f16"
+    metadata: Mapping[str, Any],
+    *,
+    fits_in: int,
+    weights_bytes: int,
+    parallel: int = 1,
+    kv_cache_type: str = "f16",
+    flash_attention: bool | None = None,
+    prompt_cache_bytes: int = 0,
 ) -> int | None:
     """The most tokens of context with which the total is at most `fits_in` bytes, up to the trained; None: not even 1."""
 
     def total(num_ctx: int) -> int:
         return estimate(
-            metadata, weights_bytes=weights_bytes, num_ctx=num_ctx, parallel=parallel, kv_cache_type=kv_cache_type
+            metadata,
+            weights_bytes=weights_bytes,
+            num_ctx=num_ctx,
+            parallel=parallel,
+            kv_cache_type=kv_cache_type,
+            flash_attention=flash_attention,
+            prompt_cache_bytes=prompt_cache_bytes,
         ).total
 
     return _largest(total, fits_in, read_shape(metadata).trained_context or 2**20)
 
 
 def largest_parallel(
-    metadata: Mapping[str, Any], *, weights_bytes: int, fits_in: int, num_ctx: int, kv_cache_type: str = "f16"
+    metadata: Mapping[str, Any],
+    *,
+    fits_in: int,
+    weights_bytes: int,
+    num_ctx: int,
+    kv_cache_type: str = "f16",
+    flash_attention: bool | None = None,
+    prompt_cache_bytes: int = 0,
 ) -> int | None:
-    """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: not even 1."""
+    """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: not even 1.
+
+    Ollama gives an embedding model one at a time, whatever it is told: then 1 is the most.
+    """
 
     def total(parallel: int) -> int:
         return estimate(
-            metadata, weights_bytes=weights_bytes, num_ctx=num_ctx, parallel=parallel, kv_cache_type=kv_cache_type
+            metadata,
+            weights_bytes=weights_bytes,
+            num_ctx=num_ctx,
+            parallel=parallel,
+            kv_cache_type=kv_cache_type,
+            flash_attention=flash_attention,
+            prompt_cache_bytes=prompt_cache_bytes,
         ).total
 
-    return _largest(total, fits_in, 256)
+    return _largest(total, fits_in, 1 if read_shape(metadata).is_embedding else _MOST_PARALLEL)
 
 
 def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None:
@@ -162,27 +206,32 @@ def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None
     return found
 
 
-def _load(shape: ModelShape, num_ctx: int, parallel: int, kv_cache_type: str) -> _Load:
+def _load(shape: ModelShape, num_ctx: int, parallel: int, kv_cache_type: str, flash_attention: bool | None) -> _Load:
     """llm/server.go: the context is cut to the trained, the batch to the context; embeddings are one at a time.
 
-    A quantised cache needs flash attention, which Ollama refuses gemma2 and heads whose keys and values differ: then
-    the cache is f16, and the server's OLLAMA_FLASH_ATTENTION=1 has turned off what llama.cpp would have chosen itself.
+    Flash attention that is asked for is refused to gemma2, and to heads whose keys and values differ. Where nothing is
+    asked, llama.cpp finds that its CPU can do it (LLAMA_FLASH_ATTN_TYPE_AUTO), and Ollama's engine has a list
+    (`FlashAttention` in ggml.go). A cache is quantised only where it is asked for and not refused.
     """
     num_ctx = min(num_ctx, shape.trained_context or num_ctx)
-    batch = min(_NUM_BATCH, num_ctx)
     if shape.is_embedding:
         # Without a cache, all of the text is one batch; and a pooled model has no flash attention.
         return _Load(shape, num_ctx, num_ctx, 1, "f16", has_flash_attention=False)
-    can_flash = shape.architecture != "gemma2" and shape.key == shape.value
-    if kv_cache_type != "f16" and not can_flash:
-        return _Load(shape, num_ctx, batch, parallel, "f16", has_flash_attention=False)
-    return _Load(shape, num_ctx, batch, parallel, kv_cache_type, has_flash_attention=True)
+    asked = True if flash_attention is None and kv_cache_type != "f16" else flash_attention
+    is_refused = shape.architecture == "gemma2" or shape.key != shape.value
+    has_ollama_engine = shape.architecture in OLLAMA_RUNNER
+    if asked is None:
+        has = not has_ollama_engine or (shape.architecture in FLASH_ATTENTION and not is_refused)
+    else:
+        has = asked and not is_refused
+    cache_type = kv_cache_type if asked and has else "f16"
+    return _Load(shape, num_ctx, min(_NUM_BATCH, num_ctx), parallel, cache_type, has_flash_attention=has)
 
 
 def _cells(load: _Load, layer: int) -> int:
     """Cells of a layer's cache, over all requests.
 
-    llama.cpp: for each request num_ctx, or with a window min(num_ctx, window + B), each padded to 256.
+    llama.cpp: num_ctx for each request, padded to 256; with a window too, since `swa_full` is its default.
     Ollama's engine: parallel x num_ctx, or with a window parallel x window + B (one more a request, where there are
     several), padded to 256 as a whole.
     """
@@ -190,8 +239,7 @@ def _cells(load: _Load, layer: int) -> int:
     if shape.is_embedding:
         return 0
     if not load.has_ollama_engine:
-        context = _padded(load.num_ctx)
-        return parallel * (context if shape.is_global(layer) else _padded(min(context, shape.window + load.batch)))
+        return parallel * _padded(load.num_ctx)
     window = shape.window + (1 if parallel > 1 else 0)
     if shape.is_global(layer) or window >= load.num_ctx:
         return _padded(parallel * load.num_ctx)
@@ -205,57 +253,73 @@ def _kv_cache(load: _Load) -> int:
     return elements * (shape.key + shape.value) * _BYTES_OF_32[load.kv_cache_type] // 32
 
 
-def _mask_cells(load: _Load) -> int:
-    """Cells that one token's masks cover: one mask of the whole context, and one of the window where there is one.
+def _mask_cells(load: _Load) -> list[int]:
+    """The cells that each mask of one token covers: one mask a kind of layer, global ones and those with a window.
 
-    llama.cpp lays the requests side by side, Ollama's engine end to end.
-    """
-    if load.shape.is_embedding:
-        return 0
-    cells = {_cells(load, layer) for layer in range(load.shape.layers)}
-    if load.shape.window and len(cells) == 1:
-        cells = cells | {0}
-    both = sum(cells) + (max(cells) if 0 in cells else 0)
-    return both if load.has_ollama_engine else both // load.parallel
-
-
-def _masks(load: _Load) -> int:
-    """buildMask in kvcache/causal.go makes a slice of C x B float32 for each graph; Go's heap has two (measured)."""
-    return 2 * 4 * _mask_cells(load) * load.batch if load.has_ollama_engine else 0
-
-
-def _compute(load: _Load) -> int:
-    """What is touched of the compute buffer when a full context is read in batches of B.
-
-    The masks, in f16 and, in llama.cpp, in float32 before; the activations of a feed-forward block, which has the most
-    at once: E for what is added back, 3 F for gate, up and their product, 4 bytes each; and without flash attention
-    the scores of C x B x H. Ollama's engine keeps 2 E. Logits are of the last token only.
+    llama.cpp lays the requests of a batch side by side, Ollama's engine end to end.
     """
     shape = load.shape
     if shape.is_embedding:
-        return _reserved_graph(load)
-    kept = (2 if load.has_ollama_engine else 1) * shape.width
-    activations = 4 * load.batch * (kept + 3 * shape.inner)
-    masks = (2 if load.has_ollama_engine else 6) * _mask_cells(load) * load.batch
-    scores = 0 if load.has_flash_attention else 4 * _padded(load.num_ctx) * load.batch * shape.heads
-    return activations + masks + scores
+        return []
+    of_kinds = {shape.is_global(layer): _cells(load, layer) for layer in range(shape.layers)}
+    return [cells if load.has_ollama_engine else cells // load.parallel for cells in of_kinds.values()]
 
 
-def _reserved_graph(load: _Load) -> int:
-    """What Ollama's engine reserves for its graph."""
+def _masks(load: _Load) -> int:
+    """4 x C x B for each mask, as often as Go's heap has it."""
+    return _MASKS * 4 * sum(_mask_cells(load)) * load.batch if load.has_ollama_engine else 0
+
+
+def _compute(load: _Load) -> int:
+    """The most that is alive at once in the graph of one batch, of 4 bytes an element; of logits only the last token's.
+
+    With flash attention, masks are in f16. llama.cpp has them in float32 before, all at once, beside the activations of
+    an attention block (4 E); then a feed-forward block has the most: gate, up and their product (3 F) beside what is
+    added back and the norms (4 E; 3 E in Ollama's engine). Without it, there are the scores of C x B x H beside 4 E,
+    5 E in llama.cpp and there the masks. Where the parts of E are not whole in the logs, they are rounded up.
+    """
+    shape, batch = load.shape, load.batch
+    if shape.is_embedding:
+        return _embedding_graph(load)
+    wide = 4 * batch * shape.width
+    inner = 4 * batch * 3 * shape.inner
+    masks = _mask_cells(load)
+    scores = 4 * max(masks, default=0) * batch * shape.heads
+    in_f16, in_f32 = 2 * batch * sum(masks), 4 * batch * sum(masks)
+    if load.has_ollama_engine:
+        if load.has_flash_attention:
+            return in_f16 + inner + 3 * wide
+        return max(scores + 4 * wide, inner + 3 * wide)
+    if load.has_flash_attention:
+        return max(in_f32 + 2 * batch * max(masks) + 4 * wide, in_f16 + inner + 4 * wide)
+    return max(in_f32 + scores + 5 * wide, in_f32 + inner + 4 * wide)
+
+
+def _embedding_graph(load: _Load) -> int:
+    """Scores of C x C x H beside 5 E a token, in nomic-bert 7 E; or the feed-forward block, where it has more."""
+    shape, tokens = load.shape, load.num_ctx
+    is_bert = shape.architecture == "bert"
+    attention = tokens * shape.heads + (5 if is_bert else 7) * shape.width
+    feed_forward = 2 * shape.width + (2 if is_bert else 3) * shape.inner
+    return 4 * tokens * max(attention, feed_forward)
+
+
+def _vocabulary(load: _Load) -> int:
     shape = load.shape
-    if not shape.is_embedding:
-        return _compute(load)
-    scores = 4 * load.num_ctx**2 * shape.heads
-    rows = 5 if shape.architecture == "bert" else 7
-    return scores + 4 * load.num_ctx * rows * shape.width
+    a_token = _IN_GO if load.has_ollama_engine else _BYTE_PAIR if shape.has_byte_pairs else _SENTENCE_PIECE
+    return shape.vocabulary * a_token
+
+
+def _runner(load: _Load) -> int:
+    image = _IMAGE if load.shape.architecture == "gemma3" else 0
+    return _OLLAMA_RUNNER + image if load.has_ollama_engine else _LLAMA_RUNNER
 
 
 def _predicted_for_llama(load: _Load, weights: int, embedding: int) -> int:
     """GraphSize: every layer with the whole context, no window; neither the graph nor the input's embedding counts."""
     shape = load.shape
     elements = load.num_ctx * load.parallel * (shape.key + shape.value) * sum(shape.kv_heads)
-    counted = weights if shape.is_tied else weights - embedding
+    counted = weights if shape.is_tied else max(0, weights - embedding)
     return counted + elements * _PREDICTED_BYTES_OF_32[load.kv_cache_type] // 32
 
 

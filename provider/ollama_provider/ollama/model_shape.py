@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2"})
 # Served by Ollama's own engine (`OllamaEngineRequired` in fs/ggml/ggml.go).
 OLLAMA_RUNNER = frozenset({"qwen3", "gemma3", "bert", "nomic-bert"})
+# Of those, with flash attention where nothing else is asked (`FlashAttention`, ibid.).
+FLASH_ATTENTION = frozenset({"qwen3", "gemma3"})
 EMBEDDING = frozenset({"bert", "nomic-bert"})
 SUPPORTED = LLAMA_RUNNER | OLLAMA_RUNNER
 
@@ -14,6 +16,8 @@ SUPPORTED = LLAMA_RUNNER | OLLAMA_RUNNER
 _ALWAYS_TIED = frozenset({"gemma2", "gemma3"}) | EMBEDDING
 # Every qwen2 and qwen3 has about 152 thousand tokens; more than this is the embedding and an output of its own.
 _MOST_TOKENS = 200_000
+# A llama with more tokens than any SentencePiece one has byte pairs, as from Llama 3 on.
+_MOST_PIECES = 65_536
 
 
 class UnknownArchitectureError(ValueError):
@@ -36,10 +40,18 @@ class ModelShape(NamedTuple):
     parameters: int
     vocabulary: int
     is_tied: bool
+    tokenizer: str
+    """`tokenizer.ggml.model`, empty where it is not told."""
 
     @property
     def is_embedding(self) -> bool:
         return self.architecture in EMBEDDING
+
+    @property
+    def has_byte_pairs(self) -> bool:
+        if self.tokenizer:
+            return self.tokenizer == "gpt2"
+        return self.architecture == "qwen2" or (self.architecture == "llama" and self.vocabulary > _MOST_PIECES)
 
     def is_global(self, layer: int) -> bool:
         """Whether a layer attends to the whole context and not to a window.
@@ -93,6 +105,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         parameters=int(metadata.get("general.parameter_count") or 0),
         vocabulary=number("vocab_size", 0),
         is_tied=architecture in _ALWAYS_TIED,
+        tokenizer=str(metadata.get("tokenizer.ggml.model") or ""),
     )
     return _with_vocabulary(shape)
 

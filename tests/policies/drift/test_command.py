@@ -70,6 +70,8 @@ def recorded(tree: Path) -> str:
         (None, ("--host", "{url}"), 1),
         (None, ("--host", "{url}", "--fail-on", "error"), 0),
         (None, (), 3),
+        ("# ollama\n", (), 3),
+        (MANUAL.replace("}", "  host = var.x\n}"), (), 3),
         (MANUAL + "}", ("--host", "{url}"), 2),
         (MANUAL, ("nothing.tf", "--host", "{url}"), 2),
         (MANUAL, ("--host", "ftp://x"), 2),

@@ -133,6 +133,7 @@ def test_declarations_go_to_their_servers(tree: Path) -> None:
         found = {url: [one.model_name.model for one in there] for url, there in placing.by_url.items()}
         return found | {"undecided": [one.address for one in placing.undecided]}
 
+    assert names() == {"http://gpu1:11434": ["own"], "undecided": ["everywhere", "ollama_model.m"]}
     assert names("http://a:1") == {
         "http://a:1": ["everywhere", "lost"],
         "http://gpu1:11434": ["own"],

@@ -21,24 +21,28 @@ HOSTILE = (
 )
 
 
-def probed(calls: int = 30, *, growth: int = 0, model: str = "chat:latest", unseen: str = "") -> Account:
-    """Calls of which each adds `growth` MiB, at one a tenth of a second."""
+def probed(
+    calls: int = 30, *, growth: int = 0, model: str = "chat:latest", unseen: str = "", stays: bool = False
+) -> Account:
+    """Calls of which each adds `growth` MiB, at one a tenth of a second. `stays`: in the server, not in its runner."""
     samples: list[Sample] = []
+    added = 0 if stays else growth
 
     def sample(seconds: float, phase: str, call: int, moment: str, runners: int) -> None:
-        server, held = (None, None) if unseen else (40 * MIB, runners * MIB)
+        own = 40 + growth * call if stays else 40
+        server, held = (None, None) if unseen else (own * MIB, runners * MIB)
         samples.append(Sample(seconds, phase, call, moment, server, held, 50 * MIB if runners else 0, 0))
 
     sample(0.0, "before", 0, "settled", 0)
     sample(0.5, "load", 0, "settled", 30)
     for call in range(calls):
-        start, held = 1 + call / 10, 30 + growth * call
+        start, held = 1 + call / 10, 30 + added * call
         sample(start, "calls", call, "before", held)
-        sample(start + 0.04, "calls", call + 1, "after", held + growth + 2)
-        sample(start + 0.09, "calls", call + 1, "settled", held + growth)
+        sample(start + 0.04, "calls", call + 1, "after", held + added + 2)
+        sample(start + 0.09, "calls", call + 1, "settled", held + added)
     end = 1 + calls / 10
     for number, (phase, runners) in enumerate(
-        (("idle", 30 + growth * calls), ("expiry", 0), ("reload", 30), ("unload", 0)), 1
+        (("idle", 30 + added * calls), ("expiry", 0), ("reload", 30), ("unload", 0)), 1
     ):
         sample(end + number, phase, calls, "settled", runners)
     return account(model, "http://127.0.0.1:11434", samples, unseen)

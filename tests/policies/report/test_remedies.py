@@ -30,5 +30,13 @@ def test_a_server_and_measurements() -> None:
     assert titles(growth=1, version="0.31.0") == ["Update Ollama", "Bound keep_alive", "Cap the prompt cache"]
 
 
+def test_what_grows_in_the_server_itself_is_not_given_back_by_a_timer() -> None:
+    found = remedies.remedies((), None, (), probed(60, growth=1, stays=True))
+    assert [one.title for one in found] == [
+        "Update Ollama",
+        "Restart the server from time to time",
+    ]
+
+
 def test_each_rule_that_is_named_exists() -> None:
     assert {id for known in remedies._ALL for id in known.rules} <= {rule.id for rule in all_rules()}

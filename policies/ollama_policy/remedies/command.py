@@ -1,0 +1,44 @@
+"""The command `remedies`, without the command line: a request in, a report out, an exit code back."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ollama_policy.checking import Request as CheckRequest
+from ollama_policy.checking import deliver, options_of
+from ollama_policy.formats.writing import many
+from ollama_policy.reaching import answered
+from ollama_policy.remedies import applying, looking, sources
+from ollama_policy.remedies.matrix import matrix
+from ollama_policy.remedies.text import FORMATS
+from ollama_policy.result import CLEAN, FINDINGS
+from ollama_provider.ollama.answers import Connection
+
+
+class Request(NamedTuple):
+    """What `remedies` is asked for. Only the files of `apply_to` are written."""
+
+    sources: Sequence[str]
+    connection: Connection
+    form: str = "text"
+    output: str | None = None
+    apply_to: Sequence[str] = ()
+
+
+def run(request: Request) -> int:
+    """Tells the remedies, and writes what is to be written: 0 none is recommended, 1 some are. Raises CannotLookError.
+
+    The edits are told of the files as they are, before they are written.
+    """
+    paths = request.sources or request.apply_to
+    options = options_of(CheckRequest(paths or (os.curdir,)), {}, with_baseline=False)
+    read = sources.read(paths, options, request.connection.url)
+    server = answered(looking.look(request.connection, read.wishes))
+    remedies = matrix(server, read.declared)
+    fixed = applying.planned(request.apply_to, options) if request.apply_to else None
+    if fixed is not None:
+        applying.apply(fixed)
+        sys.stderr.write(f"fixed {fixed.count} in {many(len(fixed.after), 'file')}\n")
+    deliver(FORMATS[request.form](server, remedies, None if fixed is None else fixed.diff()), request.output)
+    return FINDINGS if any(one.is_recommended for one in remedies) else CLEAN

@@ -1,0 +1,80 @@
+"""What remedies are found from: what a server said and what is declared for it, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from ollama_policy.drift.declared import Declared
+from ollama_policy.reclaiming.plan import Entry
+from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
+from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, PROMPT_CACHE_MIB, Version, version_in
+
+ASSUMED_PARALLEL: Final = 1  # from 0.10 on
+
+
+class Server(NamedTuple):
+    """What a server said. `details` are those of the models that are in memory and reached by their names."""
+
+    url: str
+    version_text: str
+    installed: Mapping[ModelName, InstalledModel]
+    running: Running
+    details: Mapping[ModelName, ModelDetails] = {}
+    orphans: Sequence[Entry] = ()
+
+    @property
+    def version(self) -> Version | None:
+        return version_in(self.version_text)
+
+    @property
+    def reached(self) -> list[RunningModel]:
+        """What is in memory, but for orphans."""
+        lost = {(entry.model.name, entry.model.digest) for entry in self.orphans}
+        return [model for model in self.running.models if (model.name, model.digest) not in lost]
+
+    @property
+    def has_prompt_cache(self) -> bool:
+        return self.version is not None and self.version >= LLAMA_SERVER_SINCE
+
+
+class Settings(NamedTuple):
+    """What the files say of the server's variables; what they do not say is what Ollama takes by itself.
+
+    `place` is where its environment is written, empty where no file shows it, or several that may be meant.
+    """
+
+    place: str = ""
+    parallel: int | None = None
+    kv_cache_type: str | None = None
+    cache_mib: int | None = None  # -1: without a bound
+    is_container: bool = False
+
+    @property
+    def cache(self) -> int:
+        return PROMPT_CACHE_MIB if self.cache_mib is None else self.cache_mib
+
+
+class Edit(NamedTuple):
+    """What the checker's fix of a finding would write at a place. `address` is of the declaration or the server."""
+
+    rule: str
+    place: str
+    title: str
+    address: str
+    is_safe: bool
+
+
+class Declarations(NamedTuple):
+    """What the files declare for this server. `others` may be for it. `is_complete`: no declaration is unread.
+
+    Without files nothing is declared, and nothing is called undeclared.
+    """
+
+    models: Sequence[Declared] = ()
+    others: frozenset[ModelName] = frozenset()
+    is_complete: bool = False
+    settings: Settings = Settings()
+    edits: Sequence[Edit] = ()
+
+    def of(self, name: ModelName) -> list[Declared]:
+        return [one for one in self.models if one.model_name == name]

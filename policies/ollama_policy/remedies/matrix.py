@@ -1,0 +1,11 @@
+"""The document's matrix of remedies, made concrete for one server and its declarations: pure, values in, values out."""
+
+from ollama_policy.remedies.facts import Declarations, Server
+from ollama_policy.remedies.releasing import releasing
+from ollama_policy.remedies.remedy import Remedy, in_order
+from ollama_policy.remedies.saving import saving
+
+
+def matrix(server: Server, declared: Declarations) -> list[Remedy]:
+    """Every remedy that there is something to say of here, in order."""
+    return in_order([*releasing(server, declared), *saving(server, declared)])

@@ -1,0 +1,60 @@
+"""A remedy as a value, and the order that remedies are told in."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from ollama_policy.remedies.facts import Edit
+
+
+class Document(StrEnum):
+    """The rows of the document's matrix."""
+
+    MANUAL = "1 manual memory management"
+    NEWEST = "2 newest version"
+    LESS = "3 less memory used"
+
+
+class Gain(NamedTuple):
+    """Bytes that a remedy would give back: `how` they are known, or why they are not (`bytes` is None then).
+
+    `is_at_most`: they are a bound of what may be held, not what is.
+    """
+
+    bytes: int | None
+    how: str
+    is_at_most: bool = False
+
+
+class Remedy(NamedTuple):
+    """`target` is a model or "the server". `commands` are to be pasted, `edits` are what the checker's fixes write."""
+
+    id: str
+    title: str
+    target: str
+    gain: Gain
+    row: Document
+    is_recommended: bool
+    why: str
+    cost: str
+    risk: str
+    commands: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_of_the_document(self) -> bool:
+        """Whether the document itself recommends it: to update, and to switch to manual."""
+        return self.id in ("version", "manual")
+
+
+SERVER = "the server"
+HELD = "by /api/ps, Ollama's own count of what it holds"
+
+
+def in_order(remedies: Iterable[Remedy]) -> list[Remedy]:
+    """The recommended first, then by bytes; what is not known comes last."""
+
+    def key(one: Remedy) -> tuple[bool, int, str, str]:
+        return not one.is_recommended, -1 * (-1 if one.gain.bytes is None else one.gain.bytes), one.id, one.target
+
+    return sorted(remedies, key=key)

@@ -1,0 +1,230 @@
+"""Remedies that make models take less: context, parallelism, KV cache, prompt cache, and the version."""
+
+from collections.abc import Callable, Iterator
+from shlex import quote
+from typing import Final
+
+from ollama_policy.images import shown
+from ollama_policy.remedies.facts import ASSUMED_PARALLEL, Declarations, Server, Settings
+from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
+from ollama_policy.rules.leaking_version import leaks_of
+from ollama_policy.servers import MIB, size
+from ollama_provider.ollama import memory
+from ollama_provider.ollama.answers import ModelDetails, RunningModel
+from ollama_provider.ollama.leaks import mended_in
+from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
+
+MODEST_CONTEXT: Final = 4096  # what Ollama takes by itself with under 23 GiB of VRAM
+MODEST_CACHE_MIB: Final = 512  # as OLL202 has it
+_QUANTISED: Final = "q8_0"
+_ESTIMATED: Final = "estimated"
+
+_Change = Callable[["_Load"], "_Load"]
+
+
+class _Load:
+    """A model as it is loaded, or would be."""
+
+    def __init__(self, model: RunningModel, details: ModelDetails, disk_bytes: int, settings: Settings) -> None:
+        self.model, self.details, self.disk_bytes = model, details, disk_bytes
+        self.num_ctx = model.context_length
+        self.parallel = max(1, settings.parallel or ASSUMED_PARALLEL)
+        kv_cache_type = (settings.kv_cache_type or "f16").lower()
+        self.kv_cache_type = "f16" if kv_cache_type in UNQUANTISED_KV_CACHE_TYPES else kv_cache_type
+
+    def bytes(self, *, num_ctx: int = 0, parallel: int = 0, kv_cache_type: str = "") -> int:
+        """What it holds once loaded, with the present setting where none is given. Raises ValueError: it is not known.
+
+        What is held beside the KV cache is known for a CPU alone.
+        """
+        found = memory.estimate(
+            self.details.metadata,
+            weights_bytes=self.disk_bytes,
+            num_ctx=num_ctx or self.num_ctx,
+            parallel=parallel or self.parallel,
+            kv_cache_type=kv_cache_type or self.kv_cache_type,
+        )
+        return found.kv_cache if self.model.size_vram else found.at_load
+
+
+def saving(server: Server, declared: Declarations) -> Iterator[Remedy]:
+    """Every remedy of this kind that this server, or these declarations, call for."""
+    loads = [
+        _Load(model, server.details[model.name], server.installed[model.name].size, declared.settings)
+        for model in server.reached
+        if model.name in server.details and model.context_length > 0
+    ]
+    for load in loads:
+        yield from _context(server, declared, load)
+    yield from _parallel(server, declared.settings, loads)
+    yield from _kv_cache(declared.settings, loads)
+    yield from _prompt_cache(server, declared)
+    yield _version(server, declared)
+
+
+def _context(server: Server, declared: Declarations, load: _Load) -> Iterator[Remedy]:
+    now, name = load.num_ctx, load.model.name
+    wanted = [one.context_length for one in declared.of(name) if one.context_length is not None]
+    is_declared = bool(wanted) and max(wanted) < now
+    proposed = max(wanted) if is_declared else MODEST_CONTEXT if now > MODEST_CONTEXT else 0
+    if not proposed or load.details.only_embeds:
+        return
+    if is_declared:
+        why = f"in memory with a context of {now}, where {proposed} is declared"
+        commands: tuple[str, ...] = (f"OLLAMA_HOST={quote(server.url)} ollama stop {quote(str(name))}",)
+    else:
+        why = f"in memory with a context of {now}"
+        commands = (
+            (f"parameters = {{ num_ctx = {proposed} }} in its declaration, then apply it",)
+            if declared.of(name) or load.details.num_ctx is not None
+            else (_in_environment(declared.settings, f"OLLAMA_CONTEXT_LENGTH={proposed}"),)
+        )
+    yield Remedy(
+        "context",
+        f"a context of {proposed} in place of {now}",
+        str(name),
+        _gain([load], lambda one: one.bytes() - one.bytes(num_ctx=proposed), declared.settings),
+        Document.LESS,
+        is_declared,
+        why,
+        f"what a request brings beyond {proposed} tokens is cut off",
+        "a client that asks for another num_ctx reloads the model, and its own counts",
+        commands,
+    )
+
+
+def _parallel(server: Server, settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
+    if settings.parallel is None or settings.parallel < 2:
+        return
+    if not loads:
+        return
+    yield Remedy(
+        "parallel",
+        f"OLLAMA_NUM_PARALLEL of 1 in place of {settings.parallel}",
+        SERVER,
+        _gain(loads, lambda one: one.bytes() - one.bytes(parallel=1), settings),
+        Document.LESS,
+        False,
+        "every request at once has a KV cache of its own, used or not",
+        "requests to one model wait for each other",
+        "under load a full queue answers 503: see OLLAMA_MAX_QUEUE",
+        (_in_environment(settings, "OLLAMA_NUM_PARALLEL=1"),),
+    )
+
+
+def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
+    loads = [load for load in loads if load.kv_cache_type == "f16" and not load.details.only_embeds]
+    if not loads:
+        return
+    gain = _gain(loads, lambda one: one.bytes() - one.bytes(kv_cache_type=_QUANTISED), settings)
+    if gain.bytes is not None and gain.bytes <= 0:
+        return
+    yield Remedy(
+        "kv-cache",
+        f"a KV cache of {_QUANTISED} in place of f16",
+        SERVER,
+        gain,
+        Document.LESS,
+        False,
+        "the KV cache takes half of it",
+        "a little precision; slower where the hardware is",
+        "it needs flash attention: without it runners crash or fall back to f16 (issues 15043, 16946)",
+        (_in_environment(settings, f"OLLAMA_KV_CACHE_TYPE={_QUANTISED}", "OLLAMA_FLASH_ATTENTION=1"),),
+    )
+
+
+def _prompt_cache(server: Server, declared: Declarations) -> Iterator[Remedy]:
+    settings = declared.settings
+    runners = [model for model in server.reached if not _only_embeds(server, model)]
+    if not server.has_prompt_cache or not runners or 0 <= settings.cache <= MODEST_CACHE_MIB:
+        return
+    if settings.cache < 0:
+        gain = Gain(None, "not known: it has no bound, and /api/ps does not show it")
+        now = "without a bound"
+    else:
+        count = len(runners)
+        how = f"the bound less the new one, for {count} runners; what they hold now /api/ps does not show"
+        gain = Gain(count * (settings.cache - MODEST_CACHE_MIB) * MIB, how, is_at_most=True)
+        now = f"of up to {size(settings.cache * MIB)}"
+    edits = tuple(one for one in declared.edits if one.rule == "OLL202")
+    yield Remedy(
+        "prompt-cache",
+        f"a prompt cache of {MODEST_CACHE_MIB} MiB a runner",
+        SERVER,
+        gain,
+        Document.LESS,
+        True,
+        f"from Ollama 0.30 on every runner has a prompt cache {now}, which only an unload frees (issue 18264)",
+        "long prompts that come again are read anew, where they no longer fit",
+        "the variable is llama.cpp's, not documented by Ollama",
+        (_in_environment(settings, f"LLAMA_ARG_CACHE_RAM={MODEST_CACHE_MIB}"),),
+        edits,
+    )
+
+
+def _version(server: Server, declared: Declarations) -> Remedy:
+    """The document's second. It helps against leaks that a release mends, and against nothing else."""
+    version, is_container = server.version, declared.settings.is_container
+    leaks = leaks_of(version, is_container) if version is not None else ""
+    risk = "a newer version has defaults of its own"
+    runners = len(server.reached)
+    if version is not None and version < LLAMA_SERVER_SINCE:
+        most = size(max(1, runners) * PROMPT_CACHE_MIB * MIB)
+        risk += f": from 0.30 on a prompt cache, here of up to {most} in all, if LLAMA_ARG_CACHE_RAM does not bound it"
+    if version is None:
+        title, why = "update Ollama", f"{server.version_text} is no version whose leaks are known"
+        gain = Gain(None, "not known for this version")
+    elif leaks:
+        title, why = f"update Ollama to {shown(mended_in(version, is_container))} or later", leaks
+        gain = Gain(None, "not known: a leak grows with the calls; `ollama-policy probe` measures it")
+    else:
+        title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release mends"
+        gain = Gain(0, "nothing is known that it would give back")
+    edits = tuple(one for one in declared.edits if one.rule in ("OLL301", "OLL302"))
+    return Remedy(
+        "version",
+        title,
+        SERVER,
+        gain,
+        Document.NEWEST,
+        bool(leaks),
+        why,
+        "a restart: every model is loaded anew",
+        risk,
+        ("install that version, and start the server again",) if leaks else (),
+        edits,
+    )
+
+
+def _gain(loads: list[_Load], saved: Callable[[_Load], int], settings: Settings) -> Gain:
+    """The sum over models; not known where one of them is not."""
+    total = 0
+    for load in loads:
+        try:
+            total += saved(load)
+        except ValueError as error:
+            return Gain(None, f"not known: {load.model.name}: {error}")
+    assumed = [
+        f"{name} is taken to be {default}"
+        for name, value, default in (
+            ("OLLAMA_NUM_PARALLEL", settings.parallel, str(ASSUMED_PARALLEL)),
+            ("OLLAMA_KV_CACHE_TYPE", settings.kv_cache_type, "f16"),
+        )
+        if value is None
+    ]
+    how = f"{_ESTIMATED} from the model's metadata, as it is held once loaded" + (
+        f"; {', '.join(assumed)}" if assumed else ""
+    )
+    return Gain(total, how)
+
+
+def _only_embeds(server: Server, model: RunningModel) -> bool:
+    details = server.details.get(model.name)
+    return details is not None and details.only_embeds
+
+
+def _in_environment(settings: Settings, *assignments: str) -> str:
+    if settings.place:
+        return f"{' '.join(assignments)} in the environment at {settings.place}, then start the server again"
+    lines = ", ".join(f"Environment={one}" for one in assignments)
+    return f"`sudo systemctl edit ollama` with {lines} under [Service] (or -e to its container), then start it again"

@@ -1,0 +1,79 @@
+"""What files declare for one server: models, the server's own variables, and the edits that fixes would make."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ollama_policy.check import Options, check, read_all
+from ollama_policy.checking import CannotLookError
+from ollama_policy.discover import Workspace
+from ollama_policy.drift.declared import declarations
+from ollama_policy.drift.placing import Placing
+from ollama_policy.formats.escaping import shown, shown_path
+from ollama_policy.formats.writing import place_of
+from ollama_policy.reclaiming.command import wishes_of
+from ollama_policy.reclaiming.plan import Wishes
+from ollama_policy.remedies.facts import Declarations, Edit, Settings
+from ollama_policy.result import Reported, Unreadable
+from ollama_policy.rules.rule import Target
+from ollama_policy.servers import number, said, text
+from ollama_policy.settings import IMAGE, Kind, Subject
+
+
+class Sources(NamedTuple):
+    """What the files declare, and what they want of memory: a model that may be declared resident is protected."""
+
+    declared: Declarations = Declarations()
+    wishes: Wishes = Wishes()
+
+
+def read(paths: Sequence[str], options: Options, url: str) -> Sources:
+    """What the files declare for the server. Raises CannotLookError where one of them cannot be read."""
+    if not paths:
+        return Sources()
+    result = check(paths, options)
+    workspace = Workspace(paths)
+    readings = read_all(workspace, options.progress)
+    found = declarations(readings, workspace)
+    _refuse([*result.unreadable, *workspace.problems, *found.problems])
+    if not result.searched:
+        raise CannotLookError(f"{' '.join(map(shown_path, paths))}: there is no file to look at")
+    placing = Placing(found.models, [url])
+    servers = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
+    declared = Declarations(
+        placing.by_url[url],
+        frozenset(one.model_name for one in placing.lost),
+        found.is_complete,
+        _settings(servers, options.configuration.target),
+        tuple(_edits(result.findings)),
+    )
+    return Sources(declared, wishes_of(found.models, url, with_undeclared=False))
+
+
+def _refuse(problems: Sequence[Unreadable]) -> None:
+    if problems:
+        first = problems[0]
+        raise CannotLookError(f"{shown_path(first.path)}: {shown(first.message)}")
+
+
+def _settings(servers: Sequence[Subject], target: Target) -> Settings:
+    """Of the one server that is declared: of several nobody says which one answers."""
+    if len(servers) != 1:
+        return Settings()
+    [server] = servers
+    cache = text(said(server, "LLAMA_ARG_CACHE_RAM", target))
+    return Settings(
+        f"{place_of(server.file, server.file.position(server.span.start))}",
+        number(server, "OLLAMA_NUM_PARALLEL", target),
+        text(said(server, "OLLAMA_KV_CACHE_TYPE", target)) or None,
+        int(cache) if cache.removeprefix("-").isdecimal() else None,
+        IMAGE in server.settings,
+    )
+
+
+def _edits(findings: Iterable[Reported]) -> Iterable[Edit]:
+    for reported in findings:
+        finding = reported.finding
+        for fix in finding.fixes:
+            if fix.edits:
+                place = place_of(fix.edits[0].file, fix.edits[0].file.position(fix.edits[0].span.start))
+                yield Edit(finding.rule.id, place, fix.title, finding.address, fix.is_safe)

@@ -1,0 +1,139 @@
+"""`ollama-policy remedies` on a real Ollama: the bytes that it names are about those that then come back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ollama_policy.cli import cli
+from tests.engines.observing import call, resident, wait_until
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.test_reclaim import delete
+from tests.engines.toolchain import Engines
+
+pytestmark = pytest.mark.engines
+MIB = 2**20
+WANTED = 'resource "ollama_model" "w" {\n  name = "wanted"\n  memory_management = "manual"\n}\n'
+LOOSE = 'resource "ollama_model" "l" {\n  name = "loose"\n  memory_management = "automatic"\n}\n'
+
+
+def remedies(server: OllamaServer, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["remedies", "--host", server.url, *map(str, arguments)])
+
+
+def found(server: OllamaServer, kind: str, *arguments: str | Path) -> list[dict[str, Any]]:
+    report = json.loads(remedies(server, "--format", "json", *arguments).stdout)
+    return [one for one in report["remedies"] if one["id"] == kind]
+
+
+def unload(server: OllamaServer, name: str) -> None:
+    server.call("POST", "/api/generate", {"model": name, "keep_alive": 0}).raise_for_status()
+    wait_until(lambda: not any(model.startswith(f"{name}:") for model in resident(server)), "the unload")
+
+
+@pytest.fixture
+def large(ggufs: Callable[..., Path]) -> Path:
+    return ggufs(1, layers=8, width=512, heads=8, context_length=16384)
+
+
+def test_a_pinned_model_that_nobody_declared_gives_back_about_what_was_said(
+    ollama: OllamaServer, tiny: Path, large: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.tf").write_text(WANTED)
+    ollama.create_from_gguf("wanted", tiny)
+    ollama.create_from_gguf("stray", large)
+    call(ollama, "wanted", keep_alive=-1)
+    call(ollama, "stray", keep_alive=-1, options={"num_ctx": 16384, "num_predict": 2})
+    mark = ollama.mark()
+    [stray] = found(ollama, "undeclared", tmp_path)
+    asked = {(one.method, one.path.partition("?")[0]) for one in ollama.requests(mark)}
+    assert asked == {("GET", "/api/version"), ("GET", "/api/tags"), ("GET", "/api/ps"), ("POST", "/api/show")}
+    assert (stray["target"], stray["recommended"]) == ("stray:latest", True)
+    assert stray["commands"] == [f"OLLAMA_HOST={ollama.url} ollama stop stray:latest"]
+    held, before = sum(model["size"] for model in ollama.ps()), ollama.runner_resident_bytes()
+    unload(ollama, "stray")  # what `ollama stop` asks for
+    wait_until(lambda: len(ollama.runners()) == 1, "the runner's end")
+    assert resident(ollama) == ["wanted:latest"]
+    assert stray["bytes"] == held - sum(model["size"] for model in ollama.ps())
+    given_back = before - ollama.runner_resident_bytes()
+    # A process has its own code and buffers beside what Ollama counts.
+    assert stray["bytes"] < given_back < stray["bytes"] + 110 * MIB
+    assert not found(ollama, "undeclared", tmp_path)
+
+
+def test_an_orphan_and_the_command_that_reclaims_it(ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("gone", tiny)
+    ollama.call("POST", "/api/copy", {"source": "gone", "destination": "twin"}).raise_for_status()
+    call(ollama, "gone", keep_alive=-1)
+    delete(ollama, "gone")
+    [orphan] = found(ollama, "orphan")
+    assert (orphan["recommended"], orphan["bytes"]) == (True, ollama.ps()[0]["size"])
+    [command] = orphan["commands"]
+    assert CliRunner().invoke(cli, [*command.split()[1:], "--yes"]).exit_code == 0
+    assert ollama.ps() == []
+    assert remedies(ollama).exit_code == 0
+
+
+def test_a_smaller_context_gives_back_what_was_estimated(ollama: OllamaServer, large: Path) -> None:
+    ollama.create_from_gguf("m", large)
+    held = {}
+    for num_ctx in (16384, 4096):
+        load = {"model": "m", "options": {"num_ctx": num_ctx}}
+        ollama.call("POST", "/api/generate", load).raise_for_status()
+        wait_until(lambda: len(ollama.runners()) == 1, "one runner")
+        held[num_ctx] = ollama.runner_resident_bytes()
+        if num_ctx == 16384:
+            [context] = found(ollama, "context")
+    assert "4096 in place of 16384" in context["title"]
+    assert context["bytes"] == pytest.approx(held[16384] - held[4096], rel=0.15)
+
+
+def test_a_quantised_cache_and_fewer_at_once_give_back_what_was_estimated(
+    engines: Engines, large: Path, tmp_path: Path
+) -> None:
+    held = {}
+    compose = tmp_path / "compose.yaml"
+    compose.write_text(
+        "services:\n  ollama:\n    image: ollama/ollama:0.17.4\n    environment:\n      OLLAMA_NUM_PARALLEL: 4\n"
+    )
+    cases = {
+        "now": {"OLLAMA_NUM_PARALLEL": "4"},
+        "parallel": {"OLLAMA_NUM_PARALLEL": "1"},
+        "kv-cache": {"OLLAMA_NUM_PARALLEL": "4", "OLLAMA_KV_CACHE_TYPE": "q8_0", "OLLAMA_FLASH_ATTENTION": "1"},
+    }
+    said = {}
+    for case, environment in cases.items():
+        with OllamaServer(engines.ollama, tmp_path / case, environment) as server:
+            server.create_from_gguf("m", large)
+            load = {"model": "m", "options": {"num_ctx": 8192}}
+            server.call("POST", "/api/generate", load).raise_for_status()
+            held[case] = server.runner_resident_bytes()
+            if case == "now":
+                said = {kind: found(server, kind, compose)[0] for kind in ("parallel", "kv-cache")}
+    for kind, one in said.items():
+        assert one["bytes"] == pytest.approx(held["now"] - held[kind], rel=0.15), kind
+
+
+def test_the_edits_are_written_into_the_named_file_alone(ollama: OllamaServer, tiny: Path, tmp_path: Path) -> None:
+    for name in ("a.tf", "b.tf"):
+        (tmp_path / name).write_text(LOOSE.replace("loose", name[0]).replace('"l"', f'"{name[0]}"'))
+    ollama.create_from_gguf("a", tiny)
+    call(ollama, "a", keep_alive=-1)
+    before = (tmp_path / "b.tf").read_bytes()
+    result = remedies(ollama, tmp_path, "--apply-to", tmp_path / "a.tf")
+    assert result.exit_code == 1
+    assert "recommended: bound keep_alive to 5m, of a:latest" in result.stdout
+    assert '+  memory_management = "manual"' in result.stdout
+    assert 'memory_management = "manual"' in (tmp_path / "a.tf").read_text()
+    assert (tmp_path / "b.tf").read_bytes() == before
+    assert resident(ollama) == ["a:latest"]
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    result = CliRunner().invoke(cli, ["remedies", "--host", "http://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1

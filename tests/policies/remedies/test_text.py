@@ -1,0 +1,44 @@
+"""Remedies as people and programs read them."""
+
+import json
+
+from ollama_policy.remedies.facts import Declarations
+from ollama_policy.remedies.matrix import matrix
+from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
+from ollama_policy.remedies.text import FORMATS
+from tests.policies.remedies.examples import MIB, held, server
+
+SERVER_SAID = server(held("chat", 3 * MIB))
+REMEDIES = matrix(SERVER_SAID, Declarations())
+HOSTILE = Remedy(
+    "x", "a|b\x1b[31m", SERVER, Gain(None, "not known"), Document.LESS, True, "<b>", "@all", "\n", ("`rm`",)
+)
+
+
+def test_text_names_the_documents_recommendations_and_the_bytes() -> None:
+    text = FORMATS["text"](SERVER_SAID, REMEDIES, None)
+    assert text.startswith("http://one:11434, Ollama 0.17.4: 1 model in memory, 3 MiB; 0 of ")
+    assert text.count("the document's own recommendation") == 2
+    assert "possible: bound keep_alive to 5m, of chat:latest\n  gives back  3 MiB (by /api/ps" in text
+
+
+def test_json_has_every_remedy_in_the_same_order() -> None:
+    report = json.loads(FORMATS["json"](SERVER_SAID, REMEDIES, "a diff"))
+    assert [one["id"] for one in report["remedies"]] == [one.id for one in REMEDIES]
+    assert (report["held_bytes"], report["diff"]) == (3 * MIB, "a diff")
+
+
+def test_markdown_has_one_row_each_and_no_diff_ends_its_fence() -> None:
+    text = FORMATS["markdown"](SERVER_SAID, REMEDIES, " ```\n ````\n")
+    assert sum(line.startswith("| ") for line in text.splitlines()) == len(REMEDIES) + 1
+    assert text.endswith("`````diff\n ```\n ````\n`````\n")
+
+
+def test_names_are_data() -> None:
+    text = FORMATS["text"](SERVER_SAID, [HOSTILE], None)
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text
+    row = FORMATS["markdown"](SERVER_SAID, [HOSTILE], None).splitlines()[-1]
+    assert "a\\|b" in row
+    assert "&lt;b&gt;" in row
+    assert "\\@all" in row
