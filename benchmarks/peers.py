@@ -1,4 +1,4 @@
-"""What ours is measured beside: conftest and gguf-parser, built as Go modules, and checkov, in an environment of its own.
+"""What ours is measured beside: conftest and gguf-parser, built as Go modules; checkov, in an environment of its own.
 
 The checkers are looked for on PATH, then in the user's cache, and brought there where they are missing.
 """

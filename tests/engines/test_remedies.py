@@ -1,6 +1,8 @@
 """`ollama-policy remedies` on a real Ollama: the bytes that it names are about those that then come back."""
 
 import json
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,19 @@ def test_a_smaller_context_gives_back_what_was_estimated(ollama: OllamaServer, l
             [context] = found(ollama, "context")
     assert "4096 in place of 16384" in context["title"]
     assert context["bytes"] == pytest.approx(held[16384] - held[4096], rel=0.15)
+
+
+def test_the_command_for_a_models_own_context_lowers_it(ollama: OllamaServer, large: Path) -> None:
+    ollama.create_from_gguf("m", large, parameters={"num_ctx": 16384})
+    call(ollama, "m", keep_alive=-1)
+    [context] = found(ollama, "context")
+    stop, create = context["commands"][0].split(" && ")
+    assert stop.endswith("ollama stop m:latest")
+    unload(ollama, "m")
+    subprocess.run(shlex.split(create), check=True, capture_output=True, timeout=20)
+    call(ollama, "m")
+    assert [(model["context_length"]) for model in ollama.ps()] == [4096]
+    assert not found(ollama, "orphan")
 
 
 def test_a_quantised_cache_and_fewer_at_once_give_back_what_was_estimated(

@@ -149,7 +149,7 @@ def test_new_parameters_of_a_pinned_variant_take_the_place_of_the_old_ones_witho
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
     variant = {"name": "variant", "base": model["name"], "insecure": True} | MANUAL
-    parameters = {"num_ctx": 512, "temperature": 0.1, "stop": ["<a>", "b"]}
+    parameters = {"num_ctx": 512, "temperature": 0.1, "stop": ["<a>", "b"], "seed": None}
     stack = terraform_of(configuration(v=variant | {"parameters": parameters}))
     stack.apply()
     assert [entry["context_length"] for entry in ollama.ps()] == [512]

@@ -1,4 +1,4 @@
-"""A small GGUF of any architecture whose memory is estimated: zeros for weights, real enough for Ollama to load and run."""
+"""A small GGUF of each architecture whose memory is estimated: its weights are zeros, and Ollama loads and runs it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Shape(NamedTuple):
     has_output: bool = True
 
 
-def write_architecture(path: Path, architecture: str, shape: Shape = Shape()) -> str:
+_DEFAULT = Shape()
+
+
+def write_architecture(path: Path, architecture: str, shape: Shape = _DEFAULT) -> str:
     """Write a GGUF in f16 and return "sha256:..." of the file.
 
     The weights are zeros: whatever is generated is the first token, and pages are as resident as any other's.

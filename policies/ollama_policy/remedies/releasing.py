@@ -171,8 +171,12 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
 
 
 def _manual(server: Server, declared: Declarations) -> Remedy:
-    """The document's first. What it would give back is what nobody then declares resident."""
-    loose = [model for model in server.reached if not any(one.must_be_resident for one in declared.of(model.name))]
+    """The document's first. It can give back what is declared automatic; without declarations, all that is held."""
+    loose = [
+        model
+        for model in server.reached
+        if ((ours := declared.of(model.name)) and all(map(_is_automatic, ours))) or not declared.models
+    ]
     edits = _edits(declared, ("OLL001",), bounding=False)
     return Remedy(
         "manual",
@@ -180,7 +184,7 @@ def _manual(server: Server, declared: Declarations) -> Remedy:
         SERVER,
         Gain(
             sum(model.size for model in loose),
-            f"{HELD}, of the models declared resident by nobody, once they are declared resident = false; "
+            f"{HELD}, of the models that are not declared so yet, once they are declared resident = false; "
             'without it "manual" pins, and gives nothing back',
             is_at_most=True,
         ),

@@ -1,9 +1,11 @@
 """Remedies that make models take less: context, parallelism, KV cache, prompt cache, and the version."""
 
+import json
 from collections.abc import Callable, Iterator
 from shlex import quote
 from typing import Final
 
+from ollama_policy.drift import mending
 from ollama_policy.images import shown
 from ollama_policy.remedies.facts import ASSUMED_PARALLEL, Declarations, Server, Settings
 from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
@@ -18,8 +20,6 @@ MODEST_CONTEXT: Final = 4096  # what Ollama takes by itself with under 23 GiB of
 MODEST_CACHE_MIB: Final = 512  # as OLL202 has it
 _QUANTISED: Final = "q8_0"
 _ESTIMATED: Final = "estimated"
-
-_Change = Callable[["_Load"], "_Load"]
 
 
 class _Load:
@@ -56,7 +56,7 @@ def saving(server: Server, declared: Declarations) -> Iterator[Remedy]:
     ]
     for load in loads:
         yield from _context(server, declared, load)
-    yield from _parallel(server, declared.settings, loads)
+    yield from _parallel(declared.settings, loads)
     yield from _kv_cache(declared.settings, loads)
     yield from _prompt_cache(server, declared)
     yield _version(server, declared)
@@ -71,14 +71,10 @@ def _context(server: Server, declared: Declarations, load: _Load) -> Iterator[Re
         return
     if is_declared:
         why = f"in memory with a context of {now}, where {proposed} is declared"
-        commands: tuple[str, ...] = (f"OLLAMA_HOST={quote(server.url)} ollama stop {quote(str(name))}",)
+        commands: tuple[str, ...] = (mending.stop(server.url, name),)
     else:
         why = f"in memory with a context of {now}"
-        commands = (
-            (f"parameters = {{ num_ctx = {proposed} }} in its declaration, then apply it",)
-            if declared.of(name) or load.details.num_ctx is not None
-            else (_in_environment(declared.settings, f"OLLAMA_CONTEXT_LENGTH={proposed}"),)
-        )
+        commands = (_less_context(server, declared, load, proposed),)
     yield Remedy(
         "context",
         f"a context of {proposed} in place of {now}",
@@ -88,15 +84,26 @@ def _context(server: Server, declared: Declarations, load: _Load) -> Iterator[Re
         is_declared,
         why,
         f"what a request brings beyond {proposed} tokens is cut off",
-        "a client that asks for another num_ctx reloads the model, and its own counts",
+        "a client that asks for a num_ctx of its own reloads the model with it: change that client, too",
         commands,
     )
 
 
-def _parallel(server: Server, settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
-    if settings.parallel is None or settings.parallel < 2:
-        return
-    if not loads:
+def _less_context(server: Server, declared: Declarations, load: _Load, proposed: int) -> str:
+    """Where the context is set, as far as the server shows it: a request's own num_ctx is seen nowhere, and wins."""
+    name = load.model.name
+    if declared.of(name):
+        return f"parameters = {{ num_ctx = {proposed} }} in its declaration, then apply it"
+    if load.details.num_ctx is not None:
+        # A runner of the content that it had before would be an orphan.
+        body = {"model": str(name), "from": str(name), "parameters": {"num_ctx": proposed}}
+        create = f"curl {quote(f'{server.url}/api/create')} -d {quote(json.dumps(body))}"
+        return f"{mending.stop(server.url, name)} && {create}"
+    return _in_environment(declared.settings, f"OLLAMA_CONTEXT_LENGTH={proposed}")
+
+
+def _parallel(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
+    if settings.parallel is None or settings.parallel < 2 or not loads:
         return
     yield Remedy(
         "parallel",
@@ -126,7 +133,7 @@ def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
         gain,
         Document.LESS,
         False,
-        "the KV cache takes half of it",
+        f"in {_QUANTISED} the KV cache takes about half",
         "a little precision; slower where the hardware is",
         "it needs flash attention: without it runners crash or fall back to f16 (issues 15043, 16946)",
         (_in_environment(settings, f"OLLAMA_KV_CACHE_TYPE={_QUANTISED}", "OLLAMA_FLASH_ATTENTION=1"),),

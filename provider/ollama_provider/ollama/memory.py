@@ -150,7 +150,7 @@ def largest_num_ctx(
     flash_attention: bool | None = None,
     prompt_cache_bytes: int = 0,
 ) -> int | None:
-    """The most tokens of context with which the total is at most `fits_in` bytes, up to the trained; None: not even 1."""
+    """The most tokens of context, up to the trained, whose total is at most `fits_in` bytes. None: not even 1."""
 
     def total(num_ctx: int) -> int:
         return estimate(

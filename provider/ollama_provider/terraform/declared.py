@@ -1,7 +1,7 @@
 """`ollama_model` as Terraform sees it: the schema from model.py, and states in the lifecycle's form."""
 
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from ollama_provider.lifecycle import INPUTS, OUTPUTS
 from ollama_provider.model import ModelDeclaration, Timeouts
@@ -73,7 +73,22 @@ def model_schema() -> Schema:
 def known_inputs(config: Values) -> tuple[Values, set[str]]:
     """The inputs that are given and known, in the lifecycle's form, and the names of those that are not known yet."""
     unknown = {name for name in INPUTS if holds_unknown(config[name])}
-    return {name: plain(config[name]) for name in INPUTS if name not in unknown and config[name] is not None}, unknown
+    return {
+        name: plain_of(config, name) for name in INPUTS if name not in unknown and config[name] is not None
+    }, unknown
+
+
+def plain_state(state: Values) -> Values:
+    """A state in the lifecycle's form."""
+    return {name: plain_of(state, name) for name in state}
+
+
+def plain_of(values: Values, name: str) -> Any:
+    """One value in the lifecycle's form. A parameter that is null is not set, as an attribute that is null is."""
+    value = plain(values[name])
+    if name == "parameters" and isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
 
 
 def with_defaults(config: Values) -> Values:

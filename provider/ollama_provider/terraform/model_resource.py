@@ -18,7 +18,7 @@ from ollama_provider.lifecycle import (
 )
 from ollama_provider.model import ModelDeclaration, PullPolicy, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
-from ollama_provider.terraform.declared import known_inputs, model_schema, with_defaults
+from ollama_provider.terraform.declared import known_inputs, model_schema, plain_of, plain_state, with_defaults
 from ollama_provider.terraform.protocol.provider import (
     Diagnostic,
     DiagnosticsError,
@@ -28,7 +28,7 @@ from ollama_provider.terraform.protocol.provider import (
     Result,
     Values,
 )
-from ollama_provider.terraform.protocol.values import UNKNOWN, plain
+from ollama_provider.terraform.protocol.values import UNKNOWN
 from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostic_of, diagnostics_of, failure
 
 UNFINISHED = "created, and never placed in memory as declared: it will be, without another download"
@@ -57,7 +57,7 @@ class ModelResource(Resource):
         planned = with_defaults(config)
         if prior is None:
             return self._creation(planned, values, unknown, await self._misfit(values, unknown))
-        found = await self._difference(plain(prior), planned, unknown)
+        found = await self._difference(plain_state(prior), planned, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
             if is_same and config[name] is not None and prior[name] is not None:
@@ -89,11 +89,11 @@ class ModelResource(Resource):
     async def update(self, prior: Values, planned: Values, config: Values) -> Result:
         values, _ = known_inputs(config)
         with diagnosed():
-            state = await self._session().lifecycle().update(plain(prior), values)
+            state = await self._session().lifecycle().update(plain_state(prior), values)
         return _result(planned, state)
 
     async def delete(self, prior: Values, private: Private) -> None:
-        state = plain(prior)
+        state = plain_state(prior)
         if await self._session().is_created_again(_identity(state)):
             return  # it stays as it is, for the resource that takes it over
         if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
@@ -103,7 +103,7 @@ class ModelResource(Resource):
 
     async def read(self, state: Values, private: Private) -> Result:
         with diagnosed():
-            found = await self._session().lifecycle().read(plain(state))
+            found = await self._session().lifecycle().read(plain_state(state))
         if found is None:
             return Result(None)
         if private.get(_IS_UNFINISHED):
@@ -129,7 +129,7 @@ class ModelResource(Resource):
         return with_defaults(dict.fromkeys(INPUTS) | {"name": name}) | {"id": str(model_name), "drift": NO_DRIFT}
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
-        values = {name: plain(planned[name]) for name in INPUTS if name not in unknown}
+        values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
         if values.get("gguf"):
             # To look at a local file may mean to read all of it.
             return await asyncio.to_thread(difference, state, values, unknown)

@@ -1,5 +1,6 @@
 """Which remedies one server and its declarations call for, and what each is said to give back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,14 +86,14 @@ def test_orphans_are_reclaimed() -> None:
 
 
 def test_the_documents_own_are_named_and_told_honestly(tree: Path) -> None:
-    found = matrix(server(held("chat", 8)), declared(m__tf=model("chat", AUTOMATIC)))
+    found = matrix(server(held("chat", 8), held("stray", 9)), declared(m__tf=model("chat", AUTOMATIC)))
     assert {one.id for one in found if one.is_of_the_document} == {"manual", "version"}
     [manual], [version] = by_id(found, "manual"), by_id(found, "version")
     assert (manual.gain.bytes, manual.gain.is_at_most, manual.is_recommended) == (8, True, True)
     assert [edit.is_safe for edit in manual.edits] == [True]
     assert "pins, and gives nothing back" in manual.gain.how
     assert (version.gain.bytes, version.is_recommended) == (0, False)
-    assert "8 GiB" in version.risk
+    assert "16 GiB" in version.risk
 
 
 @pytest.mark.parametrize(("version", "to"), [("0.6.5", "0.7.1"), ("0.30.9", "0.32.16")])
@@ -146,6 +147,18 @@ def test_a_context_beyond_the_declared_is_recommended_back(tree: Path) -> None:
     files = declared(m__tf=model("big", f"{MANUAL}\n  parameters = {{ num_ctx = 8192 }}"))
     [context] = by_id(matrix(server(held("big", context=32768)), files), "context")
     assert (context.is_recommended, "8192" in context.title) == (True, True)
+
+
+def test_a_context_is_changed_where_it_is_set() -> None:
+    one = server(held("big", context=32768))
+    [context] = by_id(matrix(one, Declarations()), "context")
+    assert "OLLAMA_CONTEXT_LENGTH=4096" in context.commands[0]
+    own = {name: replace(details, num_ctx=32768) for name, details in one.details.items()}
+    [context] = by_id(matrix(one._replace(details=own), Declarations()), "context")
+    assert context.commands == (
+        f"OLLAMA_HOST={URL} ollama stop big:latest && curl {URL}/api/create -d "
+        """'{"model": "big:latest", "from": "big:latest", "parameters": {"num_ctx": 4096}}'""",
+    )
 
 
 def test_what_cannot_be_estimated_is_not_known() -> None:
