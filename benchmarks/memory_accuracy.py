@@ -74,7 +74,7 @@ class Case:
 
     @property
     def is_filled(self) -> bool:
-        return self.num_ctx <= FILLED_UP_TO or self.model.embeds
+        return self.num_ctx * self.parallel <= FILLED_UP_TO
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _WITHIN = 600.0
 
 @dataclass(frozen=True)
 class Measured:
-    """Bytes. `unique_at_load` is without pages that other processes have, too; `peak` is None where nothing was filled."""
+    """Bytes. `unique_at_load` is without pages that other processes have; `peak` is None where nothing was filled."""
 
     at_load: int
     unique_at_load: int
@@ -72,12 +72,12 @@ def fill_contexts(server: OllamaServer, name: str, num_ctx: int, parallel: int, 
 
 def call(server: OllamaServer, name: str, prompt: str, num_ctx: int, *, embeds: bool = False) -> dict[str, Any]:
     # With all threads, each waits for the slowest, which on a busy machine is long.
-    options = {"num_ctx": num_ctx, "num_predict": 1, "num_thread": 1}
+    body: dict[str, Any] = {"model": name, "options": {"num_ctx": num_ctx, "num_predict": 1, "num_thread": 1}}
     if embeds:
-        path, body = "/api/embed", {"model": name, "input": prompt, "options": options}
+        path, body["input"] = "/api/embed", prompt
     else:
         path = "/api/generate"
-        body = {"model": name, "prompt": prompt, "raw": True, "stream": False, "options": options}
+        body |= {"prompt": prompt, "raw": True, "stream": False}
     answer = server.call("POST", path, body, timeout=_WITHIN)
     if not answer.is_success:
         raise EngineError(f"{name}: {path} {answer.status_code} {answer.text[:300]}")
