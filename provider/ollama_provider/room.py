@@ -49,11 +49,7 @@ class Room:
         )
         return (
             f"{name} is to be pinned and takes about {text_of(need)}"
-            + (
-                f", beside {text_of(sum(others.values()))} that is or will be pinned there ({beside})"
-                if others
-                else ""
-            )
+            + (f", beside {text_of(sum(others.values()))} that is or will be pinned there ({beside})" if others else "")
             + f"; the server has {text_of(self.memory_bytes)}. What does not fit is swapped, refused or killed"
         )
 

@@ -110,7 +110,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     return _with_vocabulary(shape)
 
 
-def _kv_heads(found: object, architecture: str, layers: int) -> tuple[int, ...]:
+def _kv_heads(found: Any, architecture: str, layers: int) -> tuple[int, ...]:
     a_layer = found if isinstance(found, (list, tuple)) else [found] * layers
     if len(a_layer) != layers or not all(isinstance(heads, (int, float)) and heads >= 1 for heads in a_layer):
         key = f"{architecture}.attention.head_count_kv"
