@@ -1,0 +1,255 @@
+"""What models take together, what the scheduler would evict, and what would still fit. Pure: nothing is asked.
+
+How Ollama's scheduler decides (server/sched.go, llm/server.go): a load whose predicted size is over what is free, from
+0.30 on over 80 % of it, evicts the idle model with the shortest keep_alive, and a pin last; as does one that would be
+more than OLLAMA_MAX_LOADED_MODELS. What is free is real, what the load will take is Ollama's prediction.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from ollama_provider.ollama.memory import Estimate, estimate, largest_num_ctx, largest_parallel
+from ollama_provider.ollama.model_shape import FLASH_ATTENTION
+from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, Version
+
+_MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ of llama.cpp
+_SPARED: Final = 5  # from 0.30 on, one fifth of what is free is left free
+
+
+class Settings(NamedTuple):
+    """The server's variables as Ollama reads them; bytes of memory, None where that is not known.
+
+    `prompt_cache_bytes` is of each runner; None: without a bound.
+    """
+
+    memory_bytes: int | None
+    gpu_bytes: int = 0
+    num_parallel: int = 1
+    kv_cache_type: str = "f16"
+    flash_attention: bool | None = None
+    max_loaded: int = 3
+    prompt_cache_bytes: int | None = 0
+    version: Version | None = None
+
+    @property
+    def capacity(self) -> int | None:
+        return None if self.memory_bytes is None else self.memory_bytes + self.gpu_bytes
+
+
+class Model(NamedTuple):
+    """A model that is to be, or may be, in memory. `weights` tells which models share one runner.
+
+    `held_bytes` is what /api/ps says of one that is there and nobody declares: it is taken as it is. `keep_alive` is in
+    nanoseconds. `problem` says why its need is not known.
+    """
+
+    name: str
+    place: str = ""
+    weights: str = ""
+    is_pinned: bool = False
+    keep_alive: int = 0
+    metadata: Mapping[str, Any] = {}
+    weights_bytes: int = 0
+    embedding_bytes: int | None = None
+    num_ctx: int = 0
+    num_ctx_from: str = ""
+    held_bytes: int | None = None
+    problem: str = ""
+
+    def estimated(self, settings: Settings, num_parallel: int | None = None) -> Estimate:
+        """Raises ValueError where it is not known."""
+        return estimate(
+            self.metadata,
+            num_ctx=self.num_ctx,
+            parallel=num_parallel or settings.num_parallel,
+            embedding_bytes=self.embedding_bytes,
+            **self._given(settings),
+        )
+
+    def largest_num_ctx(self, settings: Settings, fits_in: int) -> int | None:
+        return largest_num_ctx(
+            self.metadata, fits_in=fits_in, parallel=settings.num_parallel, **self._given(settings)
+        )
+
+    def largest_parallel(self, settings: Settings, fits_in: int) -> int | None:
+        return largest_parallel(self.metadata, fits_in=fits_in, num_ctx=self.num_ctx, **self._given(settings))
+
+    def _given(self, settings: Settings) -> dict[str, Any]:
+        cache_type, has_flash = settings.kv_cache_type, settings.flash_attention
+        if has_flash is None and self.metadata.get("general.architecture") not in FLASH_ATTENTION:
+            cache_type = "f16"  # another needs flash attention, which nobody asks for
+        if settings.prompt_cache_bytes is None:
+            raise ValueError("the prompt cache has no bound: LLAMA_ARG_CACHE_RAM is negative")
+        return {
+            "weights_bytes": self.weights_bytes,
+            "kv_cache_type": cache_type,
+            "flash_attention": has_flash,
+            "prompt_cache_bytes": settings.prompt_cache_bytes,
+        }
+
+
+class Need(NamedTuple):
+    """What one model takes. `parts` is None of one that is only known by /api/ps."""
+
+    model: Model
+    total: int
+    at_load: int
+    predicted: int
+    parts: Estimate | None = None
+
+
+class Verdict(NamedTuple):
+    """What comes of one model. `evicts` are those that go when it is loaded while the others are there.
+
+    `overrun` are the bytes that are missing at the worst moment of that. The largest are those that fit beside the
+    pins, None where not even 1 does, or nothing can be said.
+    """
+
+    need: Need
+    fits: bool
+    evicts: tuple[str, ...] = ()
+    overrun: int = 0
+    largest_num_ctx: int | None = None
+    largest_parallel: int | None = None
+
+
+class Fit:
+    """What is to be in the memory of one server, against what it has."""
+
+    def __init__(self, models: Iterable[Model], settings: Settings) -> None:
+        self.settings = settings
+        self.needs: list[Need] = []
+        self.unknown: list[tuple[Model, str]] = []
+        self.shared: dict[str, str] = {}  # a model, and the one whose runner serves it
+        for model in models:
+            try:
+                self.needs.append(_need(model, settings))
+            except ValueError as error:
+                self.unknown.append((model, model.problem or str(error)))
+        self._share()
+
+    def _share(self) -> None:
+        """One runner serves all that has the same weights: the one that takes most stands for all, pinned if any is."""
+        kept: dict[str, Need] = {}
+        for need in self.needs:
+            key = need.model.weights or need.model.name
+            other = kept.get(key)
+            if other is None:
+                kept[key] = need
+                continue
+            larger, smaller = (other, need) if other.total >= need.total else (need, other)
+            self.shared[smaller.model.name] = larger.model.name
+            is_pinned = larger.model.is_pinned or smaller.model.is_pinned
+            kept[key] = larger._replace(model=larger.model._replace(is_pinned=is_pinned))
+        self.needs = list(kept.values())
+
+    @cached_property
+    def pinned(self) -> list[Need]:
+        return [need for need in self.needs if need.model.is_pinned]
+
+    @cached_property
+    def automatic(self) -> list[Need]:
+        return [need for need in self.needs if not need.model.is_pinned]
+
+    @property
+    def pinned_bytes(self) -> int:
+        return sum(need.total for need in self.pinned)
+
+    @cached_property
+    def together(self) -> list[Need]:
+        """The largest of those that may come beside the pins, as many as the server loads at once."""
+        free = max(0, self.settings.max_loaded - len(self.pinned))
+        return sorted(self.automatic, key=lambda need: -need.total)[:free]
+
+    @property
+    def together_bytes(self) -> int:
+        """What is held when as much is loaded as may be."""
+        return self.pinned_bytes + sum(need.total for need in self.together)
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it all fits, with evictions where need be; None where that is not known."""
+        if any(not verdict.fits for verdict in self.verdicts):
+            return False
+        return None if self.unknown or self.settings.capacity is None else True
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """One a model, in their order; none where the memory is not known."""
+        capacity = self.settings.capacity
+        if capacity is None:
+            return []
+        verdicts, beside = [], 0
+        for need in self.needs:
+            is_pinned = need.model.is_pinned
+            rest = capacity - self.pinned_bytes + (need.total if is_pinned else 0)
+            if is_pinned:
+                beside += need.total
+                is_over_count = self.pinned.index(need) >= self.settings.max_loaded
+                evicts, missing = (), max(0, beside - capacity)
+                fits = not missing and not is_over_count
+            else:
+                evicts, missing = self._loading(need, capacity)
+                fits = not missing and len(self.pinned) < self.settings.max_loaded
+            verdicts.append(Verdict(need, fits, evicts, missing, *self._largest(need, rest)))
+        return verdicts
+
+    def _largest(self, need: Need, rest: int) -> tuple[int | None, int | None]:
+        if need.parts is None or rest <= 0:
+            return None, None
+        return need.model.largest_num_ctx(self.settings, rest), need.model.largest_parallel(self.settings, rest)
+
+    def _loading(self, last: Need, capacity: int) -> tuple[tuple[str, ...], int]:
+        """What goes when a model is loaded after all others that are not pinned, and how much is missing then."""
+        loaded: list[Need] = []
+        for need in [*(one for one in self.automatic if one is not last), last]:
+            evicted = self._make_room(loaded, need, capacity)
+            loaded.append(need)
+        held = self.pinned_bytes + sum(need.total for need in loaded)
+        return tuple(evicted), max(0, held - capacity)
+
+    def _make_room(self, loaded: list[Need], need: Need, capacity: int) -> list[str]:
+        evicted = []
+        while loaded and not self._has_room(loaded, need, capacity):
+            # The sort is stable: of the same keep_alive, the one that is there the longest.
+            first = min(loaded, key=lambda one: one.model.keep_alive)
+            loaded.remove(first)
+            evicted.append(first.model.name)
+        return evicted
+
+    def _has_room(self, loaded: Sequence[Need], need: Need, capacity: int) -> bool:
+        if len(self.pinned) + len(loaded) >= self.settings.max_loaded:
+            return False
+        free = capacity - sum(one.at_load for one in (*self.pinned, *loaded))
+        version = self.settings.version
+        if version is not None and version >= LLAMA_SERVER_SINCE:
+            free -= free // _SPARED
+        return need.predicted <= free
+
+    @cached_property
+    def largest_parallel(self) -> int | None:
+        """The most OLLAMA_NUM_PARALLEL with which the pins and any one other model fit; None: not even 1, or unknown."""
+        capacity = self.settings.capacity
+        if capacity is None or self.unknown or not any(need.parts for need in self.needs):
+            return None
+
+        def is_over(num_parallel: int) -> bool:
+            def total(need: Need) -> int:
+                return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).total
+
+            others = max(map(total, self.automatic), default=0)
+            return sum(map(total, self.pinned)) + others > capacity
+
+        return bisect_left(range(1, _MOST_PARALLEL + 1), True, key=is_over) or None
+
+
+def _need(model: Model, settings: Settings) -> Need:
+    """Raises ValueError where it is not known."""
+    if model.problem:
+        raise ValueError(model.problem)
+    if model.held_bytes is not None:
+        return Need(model, model.held_bytes, model.held_bytes, model.held_bytes)
+    parts = model.estimated(settings)
+    return Need(model, parts.total, parts.at_load, parts.predicted_by_ollama, parts)
