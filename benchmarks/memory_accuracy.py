@@ -1,9 +1,10 @@
 """How exact the estimates of memory are: ours, Ollama's own prediction and gguf-parser's, beside real runners.
 
-`python -m benchmarks.memory_accuracy [--quick] [--architecture NAME...] [--json FILE]`: small models of every supported
-architecture, over contexts, requests at once and types of KV cache, each loaded on a real Ollama. The real figure is
-the most that was resident of the runner's process when its contexts were filled; with a context too long to be filled
-in minutes, what is resident after the load. Exit status 1 where ours is off by more than 5 % and by more than 32 MiB.
+`python -m benchmarks.memory_accuracy [--quick] [--architecture NAME]... [--json FILE] [--from FILE]`: small models of
+every supported architecture, over contexts, requests at once and types of KV cache, each loaded on a real Ollama. The
+real figure is the most that was resident of the runner's process when its contexts were filled; with contexts too long
+to be filled in minutes, what is resident after the load. Exit status 1 where ours is off by more than 5 % and by more
+than 32 MiB. Half an hour; `--from` judges what an earlier run measured anew, in seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 from benchmarks.measuring import Report
 from benchmarks.peers import gguf_parser
+from ollama_provider.ollama.gguf_header import read_header_of
 from ollama_provider.ollama.memory import Estimate, estimate
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.ollama_server import OllamaServer
@@ -59,6 +61,9 @@ MODELS = (
     Model("gemma3", "gemma3", Shape(layers=12)),
     Model("gemma3, window 512, 4 KV heads", "gemma3", Shape(layers=12, window=512, kv_heads=4)),
     Model("phi3", "phi3", Shape()),
+    Model("granite", "granite", Shape()),
+    Model("qwen3moe, 4 experts of 8", "qwen3moe", Shape()),
+    Model("lfm2, 2 layers of 8 with attention", "lfm2", Shape()),
     Model("bert", "bert", Shape(context_length=512)),
     Model("bert, 1,024 wide", "bert", Shape(width=1024, inner=4096, heads=16, context_length=512)),
     Model("nomic-bert", "nomic-bert", Shape(context_length=2048)),
@@ -93,6 +98,11 @@ class Compared:
     @property
     def ours(self) -> int:
         return self.estimate.at_load if self.measured.peak is None else self.estimate.total
+
+    @property
+    def cache(self) -> int:
+        """As the log has it: with the states of recurrent layers."""
+        return self.estimate.kv_cache + self.estimate.recurrent
 
     @property
     def holds(self) -> bool:
@@ -133,7 +143,7 @@ def _compared(server: OllamaServer, folder: Path, parser: Path | None, case: Cas
     name, file = "measured", folder / "model.gguf"
     write_architecture(file, case.model.architecture, case.model.shape)
     server.create_from_gguf(name, file)
-    metadata = server.call("POST", "/api/show", {"model": name}).json()["model_info"]
+    shown = server.call("POST", "/api/show", {"model": name, "verbose": True}).json()["model_info"]
     measured = measure(
         server,
         name,
@@ -142,17 +152,36 @@ def _compared(server: OllamaServer, folder: Path, parser: Path | None, case: Cas
         embeds=case.model.embeds,
         fill=case.is_filled,
     )
-    found = estimate(
+    found = _estimate(case, shown, file)
+    peer = _peers_figure(parser, file, case) if parser else 0
+    server.call("DELETE", "/api/delete", {"model": name})
+    file.unlink()
+    return Compared(case, measured, found, peer)
+
+
+def _estimate(case: Case, metadata: Mapping[str, Any], file: Path) -> Estimate:
+    return estimate(
         metadata,
         weights_bytes=file.stat().st_size,
         num_ctx=case.num_ctx,
         parallel=case.parallel,
         kv_cache_type=case.kv_cache_type,
     )
-    peer = _peers_figure(parser, file, case) if parser else 0
-    server.call("DELETE", "/api/delete", {"model": name})
-    file.unlink()
-    return Compared(case, measured, found, peer)
+
+
+def measured_before(file: Path, models: tuple[Model, ...]) -> Iterator[Compared]:
+    """What `--json` wrote, with the estimates of now. Raises ValueError, OSError."""
+    by_name = {model.what: model for model in models}
+    with TemporaryDirectory(prefix="ollama-iac-memory-") as folder:
+        for one in json.loads(file.read_text()):
+            if (model := by_name.get(one["model"])) is None:
+                continue
+            gguf = Path(folder) / f"{model.what}.gguf"
+            if not gguf.exists():
+                write_architecture(gguf, model.architecture, model.shape)
+            case = Case(model, one["num_ctx"], one["parallel"], one["kv_cache_type"])
+            found = _estimate(case, read_header_of(gguf).model_info, gguf)
+            yield Compared(case, Measured(**one["measured"]), found, one["gguf_parser"])
 
 
 def _peers_figure(parser: Path, file: Path, case: Case) -> int:
@@ -184,8 +213,8 @@ def rows(found: list[Compared]) -> str:
             _off(one.gguf_parser, real),
             f"{predicted / MIB:.1f}",
             ("" if is_near(predicted, ollama) else "**") + _off(predicted, ollama),
-            f"{one.estimate.kv_cache / MIB:.1f}",
-            _off(one.estimate.kv_cache, one.measured.kv_cache_in_log),
+            f"{one.cache / MIB:.1f}",
+            _off(one.cache, one.measured.kv_cache_in_log),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -205,6 +234,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two servers and two contexts only")
     parser.add_argument("--architecture", action="append", metavar="NAME", help="only this one; may be given again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--from", dest="before", type=Path, metavar="FILE", help="what --json wrote; nothing is run")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -214,11 +244,14 @@ def main() -> int:
     models = tuple(model for model in MODELS if not given.architecture or model.architecture in given.architecture)
     found: list[Compared] = []
     try:
-        ollama, peer = find_or_build(report).ollama, gguf_parser(report)
-        for one in compare(ollama, peer, list(cases(models, quick=given.quick)), report):
-            found.append(one)
-            report(rows([one]).splitlines()[-1])
-    except (ToolchainError, EngineError, subprocess.SubprocessError) as error:
+        if given.before:
+            found += measured_before(given.before, models)
+        else:
+            ollama, peer = find_or_build(report).ollama, gguf_parser(report)
+            for one in compare(ollama, peer, list(cases(models, quick=given.quick)), report):
+                found.append(one)
+                report(rows([one]).splitlines()[-1])
+    except (ToolchainError, EngineError, OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -35,7 +35,7 @@ def test_it_is_as_near_as_is_claimed(
     write_architecture(gguf, architecture, Shape(context_length=num_ctx))
     with OllamaServer(engines.ollama, tmp_path / "ollama", environment) as server:
         server.create_from_gguf("model", gguf)
-        metadata = server.call("POST", "/api/show", {"model": "model"}).json()["model_info"]
+        metadata = server.call("POST", "/api/show", {"model": "model", "verbose": True}).json()["model_info"]
         real = measure(server, "model", num_ctx=num_ctx, parallel=parallel, embeds=embeds, fill=fill)
     found = estimate(
         metadata,

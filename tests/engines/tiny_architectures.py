@@ -11,12 +11,16 @@ import numpy as np
 from tests.engines.tiny_models import finish
 
 EMBEDDING = frozenset({"bert", "nomic-bert"})
-_BYTE_PAIRS = frozenset({"qwen2", "qwen3"})
+_BYTE_PAIRS = frozenset({"qwen2", "qwen3", "qwen3moe", "lfm2"})
+_NORMED_HEADS = frozenset({"qwen3", "qwen3moe", "gemma3", "lfm2"})
 _GEMMA = frozenset({"gemma2", "gemma3"})
 
 
 class Shape(NamedTuple):
-    """Layers, widths in elements, and tokens. `window` is for gemma2, gemma3 and phi3 alone."""
+    """Layers, widths in elements, and tokens. `window` is for gemma2, gemma3 and phi3 alone, experts for qwen3moe.
+
+    Every third layer of lfm2 has attention, the others a short convolution.
+    """
 
     layers: int = 8
     width: int = 512
@@ -27,6 +31,11 @@ class Shape(NamedTuple):
     context_length: int = 131072
     window: int = 1024
     has_output: bool = True
+    experts: int = 8
+    experts_used: int = 4
+
+    def has_attention(self, architecture: str, layer: int) -> bool:
+        return architecture != "lfm2" or layer % 3 == 2
 
 
 _DEFAULT = Shape()
@@ -52,14 +61,25 @@ def write_architecture(path: Path, architecture: str, shape: Shape = _DEFAULT) -
         _embedding_tensors(writer, architecture, shape)
         _word_pieces(writer, shape.vocabulary)
     else:
-        writer.add_head_count_kv(shape.kv_heads)
+        kv_heads = [shape.kv_heads * shape.has_attention(architecture, layer) for layer in range(shape.layers)]
+        writer.add_head_count_kv(kv_heads if architecture == "lfm2" else shape.kv_heads)
         writer.add_layer_norm_rms_eps(1e-5)
         writer.add_rope_freq_base(10000.0)
         if architecture in (*_GEMMA, "phi3"):
             writer.add_sliding_window(shape.window)
-        if architecture in (*_GEMMA, "qwen3"):
+        if architecture in (*_GEMMA, *_NORMED_HEADS):
             writer.add_key_length(shape.width // shape.heads)
             writer.add_value_length(shape.width // shape.heads)
+        if architecture == "qwen3moe":
+            writer.add_expert_count(shape.experts)
+            writer.add_expert_used_count(shape.experts_used)
+            writer.add_expert_feed_forward_length(shape.inner)
+        if architecture == "granite":
+            for add in (writer.add_logit_scale, writer.add_embedding_scale, writer.add_attention_scale):
+                add(1.0)
+            writer.add_residual_scale(1.0)
+        if architecture == "lfm2":
+            writer.add_shortconv_l_cache(3)
         if architecture == "gemma2":
             writer.add_attn_logit_softcapping(50.0)
             writer.add_final_logit_softcapping(30.0)
@@ -79,19 +99,34 @@ def _decoder_tensors(writer: gguf.GGUFWriter, architecture: str, shape: Shape) -
         block = f"blk.{layer}"
         _norm(writer, f"{block}.attn_norm", shape.width)
         _norm(writer, f"{block}.ffn_norm", shape.width)
+        if architecture == "qwen3moe":
+            _matrix(writer, f"{block}.ffn_gate_inp", shape.experts, shape.width)
+            for part, rows, columns in (
+                ("gate", shape.inner, shape.width),
+                ("up", shape.inner, shape.width),
+                ("down", shape.width, shape.inner),
+            ):
+                weights = np.zeros((shape.experts, rows, columns), dtype=np.float16)
+                writer.add_tensor(f"{block}.ffn_{part}_exps.weight", weights)
+        else:
+            _matrix(writer, f"{block}.ffn_down", shape.width, shape.inner)
+            _matrix(writer, f"{block}.ffn_up", (2 if architecture == "phi3" else 1) * shape.inner, shape.width)
+            if architecture != "phi3":
+                _matrix(writer, f"{block}.ffn_gate", shape.inner, shape.width)
+        if not shape.has_attention(architecture, layer):
+            _zeros(writer, f"{block}.shortconv.conv.weight", shape.width, 3)
+            _matrix(writer, f"{block}.shortconv.in_proj", 3 * shape.width, shape.width)
+            _matrix(writer, f"{block}.shortconv.out_proj", shape.width, shape.width)
+            continue
         _matrix(writer, f"{block}.attn_output", shape.width, shape.width)
-        _matrix(writer, f"{block}.ffn_down", shape.width, shape.inner)
         if architecture == "phi3":
             _matrix(writer, f"{block}.attn_qkv", shape.width + 2 * kv_width, shape.width)
-            _matrix(writer, f"{block}.ffn_up", 2 * shape.inner, shape.width)
             continue
-        _matrix(writer, f"{block}.ffn_gate", shape.inner, shape.width)
-        _matrix(writer, f"{block}.ffn_up", shape.inner, shape.width)
         for part, rows in (("q", shape.width), ("k", kv_width), ("v", kv_width)):
             _matrix(writer, f"{block}.attn_{part}", rows, shape.width)
             if architecture == "qwen2":
                 _zeros(writer, f"{block}.attn_{part}.bias", rows)
-        if architecture in ("qwen3", "gemma3"):
+        if architecture in _NORMED_HEADS:
             _norm(writer, f"{block}.attn_q_norm", head)
             _norm(writer, f"{block}.attn_k_norm", head)
         if architecture in _GEMMA:

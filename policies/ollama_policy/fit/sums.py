@@ -69,9 +69,7 @@ class Model(NamedTuple):
         )
 
     def largest_num_ctx(self, settings: Settings, fits_in: int) -> int | None:
-        return largest_num_ctx(
-            self.metadata, fits_in=fits_in, parallel=settings.num_parallel, **self._given(settings)
-        )
+        return largest_num_ctx(self.metadata, fits_in=fits_in, parallel=settings.num_parallel, **self._given(settings))
 
     def largest_parallel(self, settings: Settings, fits_in: int) -> int | None:
         return largest_parallel(self.metadata, fits_in=fits_in, num_ctx=self.num_ctx, **self._given(settings))
@@ -103,14 +101,14 @@ class Need(NamedTuple):
 class Verdict(NamedTuple):
     """What comes of one model. `evicts` are those that go when it is loaded while the others are there.
 
-    `overrun` are the bytes that are missing at the worst moment of that. The largest are those that fit beside the
-    pins, None where not even 1 does, or nothing can be said.
+    `missing_bytes` are those over the memory then. The largest are those that fit beside the pins, None where not even
+    1 does, or nothing can be said.
     """
 
     need: Need
     fits: bool
     evicts: tuple[str, ...] = ()
-    overrun: int = 0
+    missing_bytes: int = 0
     largest_num_ctx: int | None = None
     largest_parallel: int | None = None
 
@@ -123,6 +121,7 @@ class Fit:
         self.needs: list[Need] = []
         self.unknown: list[tuple[Model, str]] = []
         self.shared: dict[str, str] = {}  # a model, and the one whose runner serves it
+        self.rivals: list[tuple[str, str]] = []  # of one runner, where a pin of one cannot hold beside the other
         for model in models:
             try:
                 self.needs.append(_need(model, settings))
@@ -131,7 +130,10 @@ class Fit:
         self._share()
 
     def _share(self) -> None:
-        """One runner serves all that has the same weights: the one that takes most stands for all, pinned if any is."""
+        """One runner serves all that has the same weights: the one that takes most stands for all, pinned if any is.
+
+        Two pins of it cannot hold, nor one where calls of the other name reload it with another context.
+        """
         kept: dict[str, Need] = {}
         for need in self.needs:
             key = need.model.weights or need.model.name
@@ -141,6 +143,9 @@ class Fit:
                 continue
             larger, smaller = (other, need) if other.total >= need.total else (need, other)
             self.shared[smaller.model.name] = larger.model.name
+            are_pinned = (other.model.is_pinned, need.model.is_pinned)
+            if all(are_pinned) or (any(are_pinned) and other.model.num_ctx != need.model.num_ctx):
+                self.rivals.append((other.model.name, need.model.name))
             is_pinned = larger.model.is_pinned or smaller.model.is_pinned
             kept[key] = larger._replace(model=larger.model._replace(is_pinned=is_pinned))
         self.needs = list(kept.values())
@@ -171,7 +176,7 @@ class Fit:
     @property
     def fits(self) -> bool | None:
         """Whether it all fits, with evictions where need be; None where that is not known."""
-        if any(not verdict.fits for verdict in self.verdicts):
+        if self.rivals or any(not verdict.fits for verdict in self.verdicts):
             return False
         return None if self.unknown or self.settings.capacity is None else True
 
@@ -181,48 +186,52 @@ class Fit:
         capacity = self.settings.capacity
         if capacity is None:
             return []
-        verdicts, beside = [], 0
-        for need in self.needs:
-            is_pinned = need.model.is_pinned
-            rest = capacity - self.pinned_bytes + (need.total if is_pinned else 0)
-            if is_pinned:
-                beside += need.total
-                is_over_count = self.pinned.index(need) >= self.settings.max_loaded
-                evicts, missing = (), max(0, beside - capacity)
-                fits = not missing and not is_over_count
-            else:
-                evicts, missing = self._loading(need, capacity)
-                fits = not missing and len(self.pinned) < self.settings.max_loaded
-            verdicts.append(Verdict(need, fits, evicts, missing, *self._largest(need, rest)))
-        return verdicts
+        verdicts = []
+        loaded: list[Need] = []
+        for count, need in enumerate(self.pinned, 1):
+            evicted = self._load(need, loaded, capacity)
+            missing = sum(one.total for one in self.pinned[:count]) - capacity
+            verdicts.append(self._verdict(need, evicted, missing, capacity))
+        verdicts += [self._beside_others(need, capacity) for need in self.automatic]
+        return sorted(verdicts, key=lambda verdict: self.needs.index(verdict.need))
+
+    def _beside_others(self, need: Need, capacity: int) -> Verdict:
+        """Of one that is loaded after all others that can be there beside the pins."""
+        loaded = list(self.pinned)
+        for other in self.automatic:
+            if other is not need and self._has_room(self.pinned, other, capacity):
+                self._load(other, loaded, capacity)
+        evicted = self._load(need, loaded, capacity)
+        held = sum(one.total for one in {id(one): one for one in (*self.pinned, *loaded)}.values())
+        return self._verdict(need, evicted, held - capacity, capacity)
+
+    def _verdict(self, need: Need, evicted: Sequence[Need], missing: int, capacity: int) -> Verdict:
+        beside = self.pinned_bytes - (need.total if need.model.is_pinned else 0)
+        # One that Ollama takes for larger than it is, and than all that there is, is refused.
+        missing = max(0, missing, need.predicted - capacity)
+        fits = not missing and not any(one.model.is_pinned for one in evicted)
+        names = tuple(one.model.name for one in evicted)
+        return Verdict(need, fits, names, missing, *self._largest(need, capacity - beside))
 
     def _largest(self, need: Need, rest: int) -> tuple[int | None, int | None]:
         if need.parts is None or rest <= 0:
             return None, None
         return need.model.largest_num_ctx(self.settings, rest), need.model.largest_parallel(self.settings, rest)
 
-    def _loading(self, last: Need, capacity: int) -> tuple[tuple[str, ...], int]:
-        """What goes when a model is loaded after all others that are not pinned, and how much is missing then."""
-        loaded: list[Need] = []
-        for need in [*(one for one in self.automatic if one is not last), last]:
-            evicted = self._make_room(loaded, need, capacity)
-            loaded.append(need)
-        held = self.pinned_bytes + sum(need.total for need in loaded)
-        return tuple(evicted), max(0, held - capacity)
-
-    def _make_room(self, loaded: list[Need], need: Need, capacity: int) -> list[str]:
+    def _load(self, need: Need, loaded: list[Need], capacity: int) -> list[Need]:
+        """Loads one beside those that are loaded, and gives what is evicted for it."""
         evicted = []
         while loaded and not self._has_room(loaded, need, capacity):
-            # The sort is stable: of the same keep_alive, the one that is there the longest.
-            first = min(loaded, key=lambda one: one.model.keep_alive)
+            first = min(loaded, key=lambda one: (one.model.is_pinned, one.model.keep_alive, one.model.weights))
             loaded.remove(first)
-            evicted.append(first.model.name)
+            evicted.append(first)
+        loaded.append(need)
         return evicted
 
     def _has_room(self, loaded: Sequence[Need], need: Need, capacity: int) -> bool:
-        if len(self.pinned) + len(loaded) >= self.settings.max_loaded:
+        if len(loaded) >= self.settings.max_loaded:
             return False
-        free = capacity - sum(one.at_load for one in (*self.pinned, *loaded))
+        free = capacity - sum(one.at_load for one in loaded)
         version = self.settings.version
         if version is not None and version >= LLAMA_SERVER_SINCE:
             free -= free // _SPARED
@@ -230,7 +239,7 @@ class Fit:
 
     @cached_property
     def largest_parallel(self) -> int | None:
-        """The most OLLAMA_NUM_PARALLEL with which the pins and any one other model fit; None: not even 1, or unknown."""
+        """The most OLLAMA_NUM_PARALLEL with which the pins and any one other model fit; None: not 1, or unknown."""
         capacity = self.settings.capacity
         if capacity is None or self.unknown or not any(need.parts for need in self.needs):
             return None

@@ -35,6 +35,10 @@ class InvalidGgufError(ValueError):
     """Not a GGUF that can be read; the text says where in the file and what was found there."""
 
 
+class TruncatedGgufError(InvalidGgufError):
+    """What is there may be right, and it ends too early."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     elements: int
@@ -147,7 +151,8 @@ class _Reader:
     def read(self, size: int) -> bytes:
         found = self.file.read(size)
         if len(found) < size:
-            raise self.error("the file ends in its header: it was not copied or downloaded whole")
+            what = "the file ends in its header: it was not copied or downloaded whole"
+            raise TruncatedGgufError(f"at byte {self.file.tell()}: {what}")
         return found
 
     def skip(self, size: int) -> None:

@@ -6,7 +6,7 @@ predicts (`GraphSize` in fs/ggml/ggml.go, `Load` in llm/server.go). `python -m b
 each with real runners; constants that were measured and not read say so.
 
 In the formulas: C cells of context, B tokens of a batch, E `embedding_length`, F `feed_forward_length`, H heads,
-V tokens of the vocabulary.
+K experts that a token uses.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,20 +31,22 @@ KV_CACHE_TYPES = tuple(_BYTES_OF_32)
 _MIB = 2**20
 _NUM_BATCH = 512  # api.DefaultOptions; a request's own num_batch is rare
 _CELLS_PADDED_TO = 256  # GGML_PAD in llama-context.cpp; CachePadding of the engine's CPU
+_CHECKPOINTS = 24  # DefaultCheckpointCount in kvcache/recurrent.go
 _MOST_PARALLEL = 256  # LLAMA_MAX_SEQ in llama-cparams.h
 
 # Measured: resident memory of a runner with the smallest model, less its weights and caches. Three quarters are pages
 # of the executable and its libraries, which two runners share.
 _LLAMA_RUNNER = 33 * _MIB
-_OLLAMA_RUNNER = 38 * _MIB
-_IMAGE = 16 * _MIB  # measured: gemma3's graph is reserved with a picture of 2048 x 2048, text-only or not
+_OLLAMA_RUNNER = 34 * _MIB
+_IMAGE = 16 * _MIB  # measured: a picture of 2048 x 2048, with which a graph that could see is reserved
 
 # Measured, bytes a token: its text, the maps, and the merges where it has them. Ollama's engine keeps them in Go.
 _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
 
-# Measured. `buildMask` in kvcache/causal.go makes a slice of C x B float32 for each batch and copies it for the graph,
-# and two batches overlap; Go's collector lets the heap double first.
-_MASKS_AT_LOAD, _MASKS = 2, 8
+# Measured. `buildMask` in kvcache/causal.go makes a slice of C x B float32 for each batch, which is left to Go's
+# collector, and a copy for the graph. Two batches overlap, and the heap grows to several slices, where there are so
+# many batches; with several requests at once to fewer, since the masks of each begin at its own first cell.
+_MASKS_AT_LOAD, _MOST_MASKS, _MOST_MASKS_OF_SEVERAL = 2, 8, 6
 
 
 class Estimate(NamedTuple):
@@ -53,10 +55,12 @@ class Estimate(NamedTuple):
     weights: int
     """The tensors; Ollama's engine loads tied embeddings twice, once as the output."""
     kv_cache: int
+    recurrent: int
+    """States of recurrent layers and their checkpoints, whatever the context."""
     compute: int
-    """What calls come to use of the compute buffer, as the context fills. Reserved at the load, resident later."""
+    """What calls come to use of the compute buffer, reserved at the load, as the context fills; and of more masks."""
     masks: int
-    """Attention masks that Ollama's engine leaves to Go's collector, while a long prompt is read; a quarter at load."""
+    """Attention masks that Ollama's engine leaves to Go's collector at the load."""
     vocabulary: int
     runner: int
     prompt_cache: int
@@ -66,14 +70,12 @@ class Estimate(NamedTuple):
     @property
     def at_load(self) -> int:
         """What is resident when the model was loaded and nothing was asked."""
-        masks = self.masks * _MASKS_AT_LOAD // _MASKS
-        return self.weights + self.kv_cache + masks + self.vocabulary + self.runner
+        return self.weights + self.kv_cache + self.recurrent + self.masks + self.vocabulary + self.runner
 
     @property
     def total(self) -> int:
         """The most that the process comes to hold, when its contexts are full."""
-        used = self.weights + self.kv_cache + self.masks + self.vocabulary + self.runner
-        return used + self.compute + self.prompt_cache
+        return self.at_load + self.compute + self.prompt_cache
 
 
 class _Load(NamedTuple):
@@ -125,16 +127,17 @@ def estimate(
     embedding = _embedding_bytes(load.shape, weights_bytes) if embedding_bytes is None else embedding_bytes
     is_doubled = load.has_ollama_engine and load.shape.is_tied
     weights = weights_bytes + (embedding if is_doubled else 0)
-    kv_cache, compute = _kv_cache(load), _compute(load)
+    kv_cache, recurrent, graph, masks = _kv_cache(load), _recurrent(load), _graph(load), _masks_at_load(load)
     return Estimate(
         weights=weights,
         kv_cache=kv_cache,
-        compute=compute,
-        masks=_masks(load),
+        recurrent=recurrent,
+        compute=graph + max(0, _masks_in_use(load) - masks),
+        masks=masks,
         vocabulary=_vocabulary(load),
         runner=_runner(load),
         prompt_cache=prompt_cache_bytes,
-        predicted_by_ollama=weights + kv_cache + compute
+        predicted_by_ollama=weights + kv_cache + recurrent + graph
         if load.has_ollama_engine
         else _predicted_for_llama(load, weights_bytes, embedding),
     )
@@ -178,7 +181,7 @@ def largest_parallel(
 ) -> int | None:
     """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: not even 1.
 
-    Ollama gives an embedding model one at a time, whatever it is told: then 1 is the most.
+    Ollama gives some models one at a time, whatever it is told, embedding models among them: then 1 is the most.
     """
 
     def total(parallel: int) -> int:
@@ -192,7 +195,7 @@ def largest_parallel(
             prompt_cache_bytes=prompt_cache_bytes,
         ).total
 
-    return _largest(total, fits_in, 1 if read_shape(metadata).is_embedding else _MOST_PARALLEL)
+    return _largest(total, fits_in, read_shape(metadata).most_parallel or _MOST_PARALLEL)
 
 
 def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None:
@@ -207,16 +210,17 @@ def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None
 
 
 def _load(shape: ModelShape, num_ctx: int, parallel: int, kv_cache_type: str, flash_attention: bool | None) -> _Load:
-    """llm/server.go: the context is cut to the trained, the batch to the context; embeddings are one at a time.
+    """llm/server.go: the context is cut to the trained, the batch to the context; some models take one at a time.
 
     Flash attention that is asked for is refused to gemma2, and to heads whose keys and values differ. Where nothing is
     asked, llama.cpp finds that its CPU can do it (LLAMA_FLASH_ATTN_TYPE_AUTO), and Ollama's engine has a list
     (`FlashAttention` in ggml.go). A cache is quantised only where it is asked for and not refused.
     """
     num_ctx = min(num_ctx, shape.trained_context or num_ctx)
+    parallel = min(parallel, shape.most_parallel or parallel)
     if shape.is_embedding:
         # Without a cache, all of the text is one batch; and a pooled model has no flash attention.
-        return _Load(shape, num_ctx, num_ctx, 1, "f16", has_flash_attention=False)
+        return _Load(shape, num_ctx, num_ctx, parallel, "f16", has_flash_attention=False)
     asked = True if flash_attention is None and kv_cache_type != "f16" else flash_attention
     is_refused = shape.architecture == "gemma2" or shape.key != shape.value
     has_ollama_engine = shape.architecture in OLLAMA_RUNNER
@@ -253,6 +257,13 @@ def _kv_cache(load: _Load) -> int:
     return elements * (shape.key + shape.value) * _BYTES_OF_32[load.kv_cache_type] // 32
 
 
+def _recurrent(load: _Load) -> int:
+    """kvcache/recurrent.go, a layer: its rows in float32 for each request, and 24 checkpoints of them."""
+    shape = load.shape
+    layers = sum(heads == 0 for heads in shape.kv_heads)
+    return layers * 4 * shape.convolution * shape.width * load.parallel * (1 + _CHECKPOINTS)
+
+
 def _mask_cells(load: _Load) -> list[int]:
     """The cells that each mask of one token covers: one mask a kind of layer, global ones and those with a window.
 
@@ -261,35 +272,50 @@ def _mask_cells(load: _Load) -> list[int]:
     shape = load.shape
     if shape.is_embedding:
         return []
-    of_kinds = {shape.is_global(layer): _cells(load, layer) for layer in range(shape.layers)}
+    attending = [layer for layer, heads in enumerate(shape.kv_heads) if heads]
+    of_kinds = {shape.is_global(layer): _cells(load, layer) for layer in attending}
     return [cells if load.has_ollama_engine else cells // load.parallel for cells in of_kinds.values()]
 
 
-def _masks(load: _Load) -> int:
-    """4 x C x B for each mask, as often as Go's heap has it."""
-    return _MASKS * 4 * sum(_mask_cells(load)) * load.batch if load.has_ollama_engine else 0
+def _masks_at_load(load: _Load) -> int:
+    """4 x C x B for each mask, twice: the graph is reserved twice."""
+    return _MASKS_AT_LOAD * 4 * sum(_mask_cells(load)) * load.batch if load.has_ollama_engine else 0
 
 
-def _compute(load: _Load) -> int:
+def _masks_in_use(load: _Load) -> int:
+    """Two copies in the graphs, and the slices of the batches so far: the first are short, so half of them.
+
+    Of a window there is one request's at a time.
+    """
+    if not load.has_ollama_engine:
+        return 0
+    batches = -(-load.parallel * load.num_ctx // load.batch)
+    most = _MOST_MASKS if load.parallel == 1 else _MOST_MASKS_OF_SEVERAL
+    cells = sum(_mask_cells(load._replace(parallel=1))) + (load.parallel - 1) * load.num_ctx
+    return min(most, _MASKS_AT_LOAD + (batches + 1) // 2) * 4 * cells * load.batch
+
+
+def _graph(load: _Load) -> int:
     """The most that is alive at once in the graph of one batch, of 4 bytes an element; of logits only the last token's.
 
     With flash attention, masks are in f16. llama.cpp has them in float32 before, all at once, beside the activations of
-    an attention block (4 E); then a feed-forward block has the most: gate, up and their product (3 F) beside what is
-    added back and the norms (4 E; 3 E in Ollama's engine). Without it, there are the scores of C x B x H beside 4 E,
-    5 E in llama.cpp and there the masks. Where the parts of E are not whole in the logs, they are rounded up.
+    an attention block (4 E); then a feed-forward block has the most: gate, up and their product (3 F; of K experts
+    3 K F, or K F and K E) beside what is added back and the norms (4 E; 3 E in Ollama's engine), or a convolution
+    (7 E). Without it, there are the scores of C x B x H beside 4 E, 5 E in llama.cpp and there the masks. Where the
+    parts of E are not whole in the logs, they are rounded up.
     """
     shape, batch = load.shape, load.batch
     if shape.is_embedding:
         return _embedding_graph(load)
     wide = 4 * batch * shape.width
-    inner = 4 * batch * 3 * shape.inner
+    used = max(1, shape.experts_used)
+    inner = 4 * batch * used * max(3 * shape.inner, shape.inner + shape.width if shape.experts else 0)
     masks = _mask_cells(load)
     scores = 4 * max(masks, default=0) * batch * shape.heads
     in_f16, in_f32 = 2 * batch * sum(masks), 4 * batch * sum(masks)
     if load.has_ollama_engine:
-        if load.has_flash_attention:
-            return in_f16 + inner + 3 * wide
-        return max(scores + 4 * wide, inner + 3 * wide)
+        block = max(inner + 3 * wide, 7 * wide if shape.convolution else 0)
+        return in_f16 + block if load.has_flash_attention else max(scores + 4 * wide, block)
     if load.has_flash_attention:
         return max(in_f32 + 2 * batch * max(masks) + 4 * wide, in_f16 + inner + 4 * wide)
     return max(in_f32 + scores + 5 * wide, in_f32 + inner + 4 * wide)
@@ -311,7 +337,7 @@ def _vocabulary(load: _Load) -> int:
 
 
 def _runner(load: _Load) -> int:
-    image = _IMAGE if load.shape.architecture == "gemma3" else 0
+    image = _IMAGE if load.shape.architecture in ("gemma3", "lfm2") else 0
     return _OLLAMA_RUNNER + image if load.has_ollama_engine else _LLAMA_RUNNER
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # Served by llama.cpp inside Ollama; "llama" is mistral and most others, too.
-LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2"})
+LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2", "granite"})
 # Served by Ollama's own engine (`OllamaEngineRequired` in fs/ggml/ggml.go).
-OLLAMA_RUNNER = frozenset({"qwen3", "gemma3", "bert", "nomic-bert"})
+OLLAMA_RUNNER = frozenset({"qwen3", "qwen3moe", "gemma3", "lfm2", "bert", "nomic-bert"})
 # Of those, with flash attention where nothing else is asked (`FlashAttention`, ibid.).
-FLASH_ATTENTION = frozenset({"qwen3", "gemma3"})
+FLASH_ATTENTION = frozenset({"qwen3", "qwen3moe", "gemma3", "lfm2"})
+# Served one request at a time, whatever OLLAMA_NUM_PARALLEL says (server/sched.go), as embedding models are.
+ONE_AT_A_TIME = frozenset({"lfm2"})
 EMBEDDING = frozenset({"bert", "nomic-bert"})
 SUPPORTED = LLAMA_RUNNER | OLLAMA_RUNNER
 
@@ -25,17 +27,24 @@ class UnknownArchitectureError(ValueError):
 
 
 class ModelShape(NamedTuple):
-    """Counts of elements, not bytes. `kv_heads` has one entry a layer; `window` is 0 where no layer has one."""
+    """Counts of elements, not bytes. `kv_heads` has one entry a layer, 0 where it is recurrent.
+
+    `window` is 0 where no layer has one; `inner` is one expert's where there are `experts`; a recurrent layer keeps
+    `convolution` rows of `width`.
+    """
 
     architecture: str
     layers: int
     width: int
     inner: int
+    experts: int
+    experts_used: int
     heads: int
     kv_heads: tuple[int, ...]
     key: int
     value: int
     window: int
+    convolution: int
     trained_context: int
     parameters: int
     vocabulary: int
@@ -46,6 +55,11 @@ class ModelShape(NamedTuple):
     @property
     def is_embedding(self) -> bool:
         return self.architecture in EMBEDDING
+
+    @property
+    def most_parallel(self) -> int | None:
+        """How many requests at once Ollama lets the model have at most; None: as many as are asked for."""
+        return 1 if self.is_embedding or self.architecture in ONE_AT_A_TIME else None
 
     @property
     def has_byte_pairs(self) -> bool:
@@ -66,15 +80,19 @@ class ModelShape(NamedTuple):
 def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     """The shape of a model from `model_info` of /api/show, or the same keys of its GGUF.
 
-    Raises UnknownArchitectureError for what is not supported, mixtures of experts and vision towers among it, and
+    Raises UnknownArchitectureError for what is not supported, vision towers and most mixtures of experts among it, and
     ValueError for metadata that lack a key or have a value that cannot be.
     """
     architecture = metadata.get("general.architecture")
     if architecture not in SUPPORTED:
         known = ", ".join(sorted(SUPPORTED))
         raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known; known: {known}")
-    for part, what in (("expert_count", "with experts"), ("vision.block_count", "with a vision tower")):
-        if metadata.get(f"{architecture}.{part}"):
+    for part, what, known_of in (
+        ("expert_count", "with experts", {"qwen3moe"}),
+        ("pooling_type", "as an embedding model", EMBEDDING),
+        ("vision.block_count", "with a vision tower", ()),
+    ):
+        if metadata.get(f"{architecture}.{part}") and architecture not in known_of:
             raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} {what} is not known")
 
     def number(key: str, default: int | None = None) -> int:
@@ -93,7 +111,9 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         architecture=architecture,
         layers=layers,
         width=width,
-        inner=number("feed_forward_length"),
+        inner=number("expert_feed_forward_length" if architecture == "qwen3moe" else "feed_forward_length"),
+        experts=number("expert_count", 0),
+        experts_used=number("expert_used_count", 0),
         heads=heads,
         kv_heads=_kv_heads(metadata.get(f"{architecture}.attention.head_count_kv", heads), architecture, layers),
         key=number("attention.key_length", 256 if architecture == "gemma3" else width // heads),
@@ -101,6 +121,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         window=number("attention.sliding_window", 4096 if architecture == "gemma2" else 0)
         if architecture in ("gemma2", "gemma3")
         else 0,
+        convolution=max(0, number("shortconv.l_cache") - 1) if architecture == "lfm2" else 0,
         trained_context=number("context_length", 0),
         parameters=int(metadata.get("general.parameter_count") or 0),
         vocabulary=number("vocab_size", 0),
@@ -111,10 +132,14 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
 
 
 def _kv_heads(found: Any, architecture: str, layers: int) -> tuple[int, ...]:
+    key, least = f"{architecture}.attention.head_count_kv", 0 if architecture == "lfm2" else 1
+    if found is None:
+        raise ValueError(f"{key} is a list that the metadata leave out: ask /api/show with verbose, or read the GGUF")
     a_layer = found if isinstance(found, (list, tuple)) else [found] * layers
-    if len(a_layer) != layers or not all(isinstance(heads, (int, float)) and heads >= 1 for heads in a_layer):
-        key = f"{architecture}.attention.head_count_kv"
-        raise ValueError(f"{key} is {found!r} in the model's metadata, expected 1 or more for each of {layers} layers")
+    if len(a_layer) != layers or not all(isinstance(heads, (int, float)) and heads >= least for heads in a_layer):
+        raise ValueError(
+            f"{key} is {found!r} in the model's metadata, expected {least} or more for each of {layers} layers"
+        )
     return tuple(int(heads) for heads in a_layer)
 
 
@@ -139,8 +164,10 @@ def _layer_parameters(shape: ModelShape) -> int:
     """Elements of all matrices but the embeddings of tokens; norms and biases count for nothing beside them."""
     attention = sum(
         shape.width * (2 * shape.heads * shape.key + kv_heads * (shape.key + shape.value))
+        if kv_heads
+        else 4 * shape.width**2
         for kv_heads in shape.kv_heads
     )
-    matrices = 2 if shape.architecture == "bert" else 3
+    matrices = (2 if shape.architecture == "bert" else 3) * max(1, shape.experts)
     positions = shape.trained_context * shape.width if shape.architecture == "bert" else 0
     return attention + shape.layers * matrices * shape.width * shape.inner + positions

@@ -1,0 +1,142 @@
+"""The command `fit`, without the command line: a request in, a report out, an exit code back."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ollama_policy.check import read_all
+from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
+from ollama_policy.checking import Request as CheckRequest
+from ollama_policy.discover import Workspace
+from ollama_policy.drift import fleet
+from ollama_policy.drift.declared import declarations
+from ollama_policy.drift.placing import Placing
+from ollama_policy.drift.snapshot import Unseen
+from ollama_policy.fit.looking import Asked, Looked, from_json, look, to_json
+from ollama_policy.fit.needs import models, wanted
+from ollama_policy.fit.settings import Given, Sources
+from ollama_policy.fit.sums import Fit
+from ollama_policy.fit.text import FORMATS, Judged, Report
+from ollama_policy.formats.writing import place_of
+from ollama_policy.gitignore import IgnoreFile, relative_to
+from ollama_policy.reaching import connection as reached
+from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, NOTHING_TO_LOOK_AT
+from ollama_policy.settings import Kind, UnreadableError
+
+_SECONDS: Final = 30.0
+_LARGEST_SNAPSHOT: Final = 256 * 2**20
+
+
+class Request(NamedTuple):
+    """What `fit` is asked for; the defaults are those of the command line."""
+
+    paths: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    ca_file: str | None = None
+    given: Given = Given()
+    form: str = "text"
+    output: str | None = None
+    from_file: str | None = None
+    record: str | None = None
+
+
+def run(request: Request) -> int:
+    """Looks, sums up, reports: 0 fits, 1 does not, 2 something is not known, 3 nothing is declared.
+
+    Raises CannotLookError.
+    """
+    if request.from_file is not None and request.hosts:
+        raise CannotLookError("--from judges what was recorded: give it, or servers to look at")
+    paths = request.paths or (os.curdir,)
+    options = options_of(CheckRequest(paths), {}, with_baseline=False)
+    configuration = options.configuration
+    exclude = [IgnoreFile(configuration.exclude, relative_to(configuration.folder))] if configuration.exclude else []
+    workspace = Workspace(paths, exclude=exclude)
+    readings = read_all(workspace, options.progress)
+    declared = declarations(readings, workspace)
+    problems = [
+        (one.path, one.message)
+        for one in (*workspace.problems, *(one.problem for one in readings if one.problem), *declared.problems)
+    ]
+    given = fleet.given(request.hosts, None, ())
+    recorded = [] if request.from_file is None else _recorded(request.from_file)
+    if request.from_file is not None:
+        given = [_url(one) for one in recorded if _is_given(one)]
+    elif not given and any(one.host is None for one in declared.models):
+        given = [fleet.by_environment()]
+    placing = Placing(declared.models, given)
+    if request.from_file is not None:
+        servers = [one for one in recorded if placing.by_url.get(_url(one))]
+        looked_at = {_url(one) for one in servers}
+        problems += [
+            (url, "it is not in the snapshot") for url, ones in placing.by_url.items() if ones and url not in looked_at
+        ]
+    else:
+        servers = _look(placing, given, request.ca_file)
+    if request.record is not None:
+        deliver(to_json(servers), None if request.record == STDIN else request.record)
+    problems += [
+        (place_of(one.file, one.file.position(one.span.start)), f"{one.address}: {one.reason}")
+        for one in (*(one for one in declared.undecided if one.key == "name"), *placing.undecided)
+    ]
+    configured = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
+    judged = []
+    for server in servers:
+        if isinstance(server, Unseen):
+            problems.append((server.url, server.problem))
+            continue
+        url, version = server.seen.url, server.seen.version
+        found = Sources(request.given, configured, configuration.target).read(version, server.is_here)
+        fit = Fit(models(placing.by_url[url], server, found), found.settings)
+        judged.append(Judged(url, version, fit, found))
+    report = Report(judged, problems)
+    if request.record == STDIN and request.output is None:
+        sys.stderr.write(FORMATS[request.form](report))
+    else:
+        deliver(FORMATS[request.form](report), request.output)
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
+    if report.problems or any(one.fit.unknown or one.fit.settings.capacity is None for one in report.judged):
+        return COULD_NOT_LOOK
+    if not report.judged:
+        sys.stderr.write("nothing is declared: give PATHS that declare models\n")
+        return NOTHING_TO_LOOK_AT
+    return CLEAN if all(one.fit.fits for one in report.judged) else FINDINGS
+
+
+def _look(placing: Placing, given: Sequence[str], ca_file: str | None) -> list[Looked | Unseen]:
+    """Asks the servers that anything is declared for."""
+    tokens = fleet.Tokens(os.environ)
+    if ca_file is not None:
+        reached(None, ca_file)  # which says what is wrong with it
+    asked = [
+        Asked(fleet.connection(url, url in given, tokens, ca_file), url in given, wanted(declared))
+        for url, declared in placing.by_url.items()
+        if declared
+    ]
+    return asyncio.run(look(asked, _SECONDS))
+
+
+def _recorded(path: str) -> list[Looked | Unseen]:
+    try:
+        if path == STDIN:
+            return from_json(sys.stdin.buffer.read(_LARGEST_SNAPSHOT))
+        with Path(path).open("rb") as stream:
+            return from_json(stream.read(_LARGEST_SNAPSHOT))
+    except OSError as error:
+        raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
+    except UnreadableError as error:
+        raise CannotLookError(f"{path}: {error}") from None
+
+
+def _url(server: Looked | Unseen) -> str:
+    return server.url if isinstance(server, Unseen) else server.seen.url
+
+
+def _is_given(server: Looked | Unseen) -> bool:
+    return server.is_given if isinstance(server, Unseen) else server.seen.is_given

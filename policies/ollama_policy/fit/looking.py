@@ -1,0 +1,121 @@
+"""What servers say of themselves and of the models that are declared, and the same as a snapshot.
+
+GET /api/version, /api/tags and /api/ps, POST /api/show: nothing here changes a server. A snapshot is the one of
+`drift`, with the `details` of models beside.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+from ollama_policy.drift import snapshot
+from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
+from ollama_policy.settings import UnreadableError
+from ollama_provider.ollama.answers import Connection, ModelDetails
+from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import NotFoundError, OllamaError
+from ollama_provider.ollama.names import InvalidNameError, ModelName
+
+_AT_ONCE: Final = 8  # of one server: a /api/show costs it up to 50 ms
+_SERVERS_AT_ONCE: Final = 64
+_DETAILS: Final = frozenset(("blob", "context_length", "capabilities", "parent", "num_ctx", "metadata"))
+
+
+class Asked(NamedTuple):
+    """A server to look at, whether a person named it, and the models whose details are wanted."""
+
+    connection: Connection
+    is_given: bool
+    names: Collection[ModelName]
+
+
+class Looked(NamedTuple):
+    """What one server said. `is_here`: it is asked now, and is on this machine."""
+
+    seen: Seen
+    details: Mapping[ModelName, ModelDetails]
+    is_here: bool = False
+
+
+async def look(asked: Sequence[Asked], seconds: float) -> list[Looked | Unseen]:
+    """What each says, in their order, within so many seconds each; the failure of one is its own."""
+    turns = asyncio.Semaphore(_SERVERS_AT_ONCE)
+
+    async def one(server: Asked) -> Looked | Unseen:
+        async with turns:
+            return await _look(server, seconds)
+
+    return await asyncio.gather(*map(one, asked))
+
+
+async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
+    url = asked.connection.url
+    try:
+        async with asyncio.timeout(seconds), Ollama(asked.connection) as client:
+            version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
+            turns = asyncio.Semaphore(_AT_ONCE)
+
+            async def details(name: ModelName) -> ModelDetails | None:
+                async with turns:
+                    try:
+                        return await client.show(name)
+                    except NotFoundError:  # deleted since
+                        return None
+
+            names = [name for name in asked.names if name in installed]
+            shown = zip(names, await asyncio.gather(*map(details, names)), strict=True)
+            on_disk = {name: OnDisk(model.digest, model.size) for name, model in installed.items()}
+            seen = Seen(url, asked.is_given, version, on_disk, running)
+            return Looked(seen, {name: one for name, one in shown if one is not None}, client.is_on_this_machine)
+    except TimeoutError:
+        return Unseen(url, asked.is_given, f"no answer within {seconds:g} s")
+    except OllamaError as error:
+        return Unseen(url, asked.is_given, error.words)
+    except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at
+        words = asked.connection.redact(f"{type(error).__name__}: {error}"[:200])
+        return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
+
+
+def to_json(servers: Sequence[Looked | Unseen]) -> str:
+    """The text of a snapshot."""
+    document = json.loads(snapshot.to_json([one.seen if isinstance(one, Looked) else one for one in servers]))
+    for written, server in zip(document["servers"], servers, strict=True):
+        if isinstance(server, Looked):
+            written["details"] = {str(name): asdict(one) for name, one in server.details.items()}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def from_json(data: bytes) -> list[Looked | Unseen]:
+    """The servers of a snapshot; one that `drift` recorded has no details. Raises UnreadableError."""
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(getattr(error, "pos", 0), f"no JSON ({error})", "a snapshot") from None
+    servers = document.get("servers") if isinstance(document, dict) else None
+    entries = servers if isinstance(servers, list) else []
+    details = [_details(one.pop("details", {})) if isinstance(one, dict) else {} for one in entries]
+    seen = snapshot.from_json(json.dumps(document).encode())
+    return [one if isinstance(one, Unseen) else Looked(one, of_one) for one, of_one in zip(seen, details, strict=True)]
+
+
+def _details(value: Any) -> dict[ModelName, ModelDetails]:
+    if not isinstance(value, dict):
+        raise UnreadableError(0, "details that are no object", "what `fit --record` writes")
+    found = {}
+    for name, one in value.items():
+        try:
+            parsed = ModelName.parse(name)
+        except InvalidNameError as error:
+            raise UnreadableError(0, f"details of {error}", "a model's name") from None
+        if not isinstance(one, dict) or one.keys() != _DETAILS or not _are_details(one):
+            raise UnreadableError(0, f"details of {name} that are none", "what `fit --record` writes")
+        found[parsed] = ModelDetails(**{**one, "capabilities": tuple(one["capabilities"])})
+    return found
+
+
+def _are_details(one: Mapping[str, Any]) -> bool:
+    is_num_ctx = one["num_ctx"] is None or (isinstance(one["num_ctx"], int) and one["num_ctx"] > 0)
+    has_texts = isinstance(one["blob"], str) and isinstance(one["parent"], str)
+    return is_num_ctx and has_texts and isinstance(one["metadata"], dict) and isinstance(one["capabilities"], list)

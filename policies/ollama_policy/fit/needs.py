@@ -1,0 +1,104 @@
+"""The models that a server is to hold, with what their memory is worked out from: its own answers, or a GGUF file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ollama_policy.drift.declared import Declared
+from ollama_policy.fit.looking import Looked
+from ollama_policy.fit.settings import Found
+from ollama_policy.fit.sums import Model
+from ollama_policy.formats.writing import place_of
+from ollama_provider.ollama import durations
+from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
+from ollama_provider.ollama.names import ModelName
+
+_LONGEST_CHAIN: Final = 16  # of models that are derived from each other
+
+
+def models(declared: Sequence[Declared], looked: Looked, found: Found) -> Iterator[Model]:
+    """What is declared to be, or may be, in memory; and what is pinned there already and nobody declares."""
+    by_name = {one.model_name: one for one in declared}
+    yield from _pinned_by_others(by_name, looked)
+    for one in by_name.values():
+        if not one.must_be_absent:
+            yield _model(one, by_name, looked, found)
+
+
+def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> Iterator[Model]:
+    seen = looked.seen
+    digests = {seen.installed[name].digest for name in by_name if name in seen.installed}
+    for model in seen.running.models:
+        if seen.running.is_pinned(model) and model.name not in by_name and model.digest not in digests:
+            name, place = str(model.name), "in memory, and declared nowhere"
+            yield Model(name, place, model.digest, is_pinned=True, held_bytes=model.size)
+
+
+def _model(one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked, found: Found) -> Model:
+    subject = one.subject
+    model = Model(
+        str(one.model_name),
+        place_of(subject.file, subject.file.position(subject.span.start)),
+        is_pinned=one.must_be_resident,
+        keep_alive=found.keep_alive if one.keep_alive is None else durations.parse(one.keep_alive),
+    )
+    if not one.is_decided:
+        return model._replace(problem="what is declared of its memory cannot be decided")
+    chain = list(_chain(one, by_name))
+    # What Ollama makes of it: its own parameter, else the one of the model that it is derived from, and so on.
+    num_ctx, num_ctx_from = next(
+        ((ctx, "its parameters") for link in chain if (ctx := link.context_length)), (found.num_ctx, found.num_ctx_from)
+    )
+    model = model._replace(num_ctx=num_ctx, num_ctx_from=num_ctx_from)
+    gguf = chain[-1].subject.value("gguf")
+    problem = ""
+    if isinstance(gguf, str):
+        header = _header(gguf, chain[-1])
+        if isinstance(header, GgufHeader):
+            return model._replace(
+                metadata=header.model_info,
+                weights=gguf,
+                weights_bytes=header.weights_bytes,
+                embedding_bytes=header.embedding_bytes,
+            )
+        problem = header
+    names = [one.model_name, *(link.base for link in chain if link.base is not None)]
+    for name in names:
+        if name in looked.seen.installed and name in looked.details:
+            details, on_disk = looked.details[name], looked.seen.installed[name]
+            if num_ctx_from != "its parameters" and details.num_ctx is not None:
+                model = model._replace(num_ctx=details.num_ctx, num_ctx_from="the model's own")
+            return model._replace(
+                metadata=details.metadata, weights=details.blob or on_disk.digest, weights_bytes=on_disk.size
+            )
+    if any(name in looked.seen.installed for name in names):
+        return model._replace(problem="what it is made of is not in the snapshot: take one by `fit --record`")
+    return model._replace(
+        problem=problem or "it is not on the server: pull it there, for what it is made of to be known"
+    )
+
+
+def _chain(one: Declared, by_name: Mapping[ModelName, Declared]) -> Iterator[Declared]:
+    """A declaration, and those that it is derived from."""
+    link: Declared | None = one
+    for _ in range(_LONGEST_CHAIN):
+        if link is None:
+            return
+        yield link
+        link = by_name.get(link.base) if link.base is not None else None
+
+
+def wanted(declared: Sequence[Declared]) -> set[ModelName]:
+    """The models whose details are asked for."""
+    return {name for one in declared for name in (one.model_name, one.base) if name is not None}
+
+
+def _header(gguf: str, one: Declared) -> GgufHeader | str:
+    """Of the file, relative to the declaration's folder or to this one; else what is wrong with it."""
+    for path in (Path(one.subject.file.path).parent / gguf, Path(gguf)):
+        try:
+            if path.is_file():
+                return read_header_of(path)
+        except (OSError, ValueError, InvalidGgufError) as error:
+            return f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return f"its GGUF {gguf} is not here, and it is not on the server"

@@ -1,0 +1,176 @@
+"""What the server's variables are, and how much memory there is: by options, else by the checker's sources."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ollama_policy.checking import CannotLookError
+from ollama_policy.fit.sums import Settings
+from ollama_policy.formats.writing import place_of
+from ollama_policy.rules.rule import Target
+from ollama_policy.servers import MIB, memory_limit, text, version_of
+from ollama_policy.settings import MEMORY_LIMIT, Subject, Unknown
+from ollama_provider.ollama.memory import KV_CACHE_TYPES
+from ollama_provider.ollama.sizes import bytes_of
+from ollama_provider.ollama.variables import (
+    DEFAULT_KEEP_ALIVE,
+    LLAMA_SERVER_SINCE,
+    PROMPT_CACHE_MIB,
+    Version,
+    env_bool,
+    env_keep_alive,
+    env_uint,
+    version_in,
+)
+from ollama_provider.room import DEFAULT_NUM_CTX, memory_of_this_machine
+
+_T = TypeVar("_T")
+_MODELS_A_GPU = 3  # defaultModelsPerGPU in server/sched.go, and as many without one
+
+
+class Given(NamedTuple):
+    """What the command line says; None where it does not."""
+
+    memory: str | None = None
+    gpu_memory: str | None = None
+    num_parallel: int | None = None
+    kv_cache_type: str | None = None
+    flash_attention: bool | None = None
+    max_loaded: int | None = None
+    context_length: int | None = None
+
+
+class Found(NamedTuple):
+    """The settings, where each that is not Ollama's default is from, and what had to be assumed."""
+
+    settings: Settings
+    num_ctx: int
+    num_ctx_from: str
+    keep_alive: int  # of a model that says none, in nanoseconds
+    memory_from: str
+    origins: dict[str, str]
+    assumed: list[str]
+
+
+class Sources:
+    """Reads the settings of one server."""
+
+    def __init__(self, given: Given, servers: Sequence[Subject], target: Target) -> None:
+        self._given, self._target = given, target
+        self._server = servers[0] if len(servers) == 1 else None
+        self._origins: dict[str, str] = {}
+        self._assumed: list[str] = []
+        if len(servers) > 1:
+            places = ", ".join(_place(one) for one in servers[:4]) + (", ..." if len(servers) > 4 else "")
+            self._assumed.append(
+                f"{len(servers)} servers are configured ({places}), and nobody says which is this one: their variables "
+                "are not used. Give one of these files alone, or options"
+            )
+
+    def read(self, version_text: str, is_here: bool) -> Found:
+        """Raises CannotLookError for an option that is none."""
+        given, target = self._given, self._target
+        version = version_in(version_text) or (version_of(self._server, target) if self._server else target.version)
+        gpus = target.gpu_count if target.gpu_count is not None else 1
+        gpu_bytes = _bytes(given.gpu_memory, "--gpu-memory")
+        if gpu_bytes is None:
+            gpu_bytes = (target.gpu_memory_bytes or 0) * gpus
+        memory, memory_from = self._memory(is_here)
+        context = self._one("OLLAMA_CONTEXT_LENGTH", given.context_length, "--context-length", env_uint, version)
+        settings = Settings(
+            memory,
+            gpu_bytes,
+            self._one("OLLAMA_NUM_PARALLEL", given.num_parallel, "--num-parallel", env_uint, version) or 1,
+            self._kv_cache_type(version),
+            self._one("OLLAMA_FLASH_ATTENTION", given.flash_attention, "--flash-attention", env_bool, version),
+            self._one("OLLAMA_MAX_LOADED_MODELS", given.max_loaded, "--max-loaded", env_uint, version)
+            or _MODELS_A_GPU * max(1, gpus if gpu_bytes else 1),
+            self._prompt_cache(version),
+            version,
+        )
+        keep_alive = self._one("OLLAMA_KEEP_ALIVE", None, "", env_keep_alive, version)
+        return Found(
+            settings,
+            context or DEFAULT_NUM_CTX,
+            self._origins.get("OLLAMA_CONTEXT_LENGTH", "Ollama's default") if context else "Ollama's default",
+            DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive,
+            memory_from,
+            self._origins,
+            self._assumed,
+        )
+
+    def _memory(self, is_here: bool) -> tuple[int | None, str]:
+        if (memory := _bytes(self._given.memory, "--memory")) is not None:
+            return memory, "--memory"
+        server, target = self._server, self._target
+        if server is not None and isinstance(
+            server.settings[MEMORY_LIMIT].value if MEMORY_LIMIT in server.settings else 0, Unknown
+        ):
+            self._assumed.append(f"{_place(server)}: its memory limit cannot be decided, and is taken for none")
+        limit = memory_limit(server, target) if server is not None else target.memory_bytes
+        if limit is not None:
+            is_own = server is not None and server.value(MEMORY_LIMIT) == limit
+            return limit, f"the limit at {_place(server)}" if is_own and server is not None else "target-memory"
+        if is_here and (here := memory_of_this_machine()) is not None:
+            return here, "this machine's"
+        return None, ""
+
+    def _one(
+        self, name: str, given: _T | None, option: str, read: Callable[[str], _T | None], version: Version | None
+    ) -> _T | None:
+        if given is not None:
+            self._origins[name] = option
+            return given
+        setting = self._server.settings.get(name) if self._server is not None else None
+        if setting is None:
+            return None
+        where = place_of(setting.file, setting.file.position(setting.span.start))
+        if isinstance(setting.value, Unknown):
+            self._assumed.append(
+                f"{where}: {name} cannot be decided ({setting.value.reason}): Ollama's default is taken"
+            )
+            return None
+        value = read(text(setting))
+        if value is not None:
+            self._origins[name] = where
+        return value
+
+    def _kv_cache_type(self, version: Version | None) -> str:
+        given = self._given.kv_cache_type
+        found = self._one(
+            "OLLAMA_KV_CACHE_TYPE", given, "--kv-cache-type", lambda value: value.lower() or None, version
+        )
+        if found is None or found in KV_CACHE_TYPES:
+            return found or "f16"
+        if given is not None:
+            raise CannotLookError(f"--kv-cache-type {given}: expected one of {', '.join(KV_CACHE_TYPES)}")
+        where = self._origins.pop("OLLAMA_KV_CACHE_TYPE")
+        if version is None or version < LLAMA_SERVER_SINCE:
+            self._assumed.append(f"{where}: Ollama ignores the KV cache type {found!r}, and takes f16")
+        else:
+            self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
+        return "f16"
+
+    def _prompt_cache(self, version: Version | None) -> int | None:
+        if version is None or version < LLAMA_SERVER_SINCE:
+            return 0
+        mebibytes = self._one("LLAMA_ARG_CACHE_RAM", None, "", _whole, version)
+        if mebibytes is None:
+            return PROMPT_CACHE_MIB * MIB
+        return None if mebibytes < 0 else mebibytes * MIB
+
+
+def _whole(value: str) -> int | None:
+    return int(value) if value.removeprefix("-").isdecimal() else None
+
+
+def _bytes(value: str | None, option: str) -> int | None:
+    if value is None:
+        return None
+    found = bytes_of(value)
+    if not found:
+        raise CannotLookError(f'{option} {value}: expected an amount of memory, such as "16GiB"')
+    return found
+
+
+def _place(server: Subject) -> Any:
+    return place_of(server.file, server.file.position(server.span.start))

@@ -1,0 +1,216 @@
+"""What fits, as text with a bar for each server, and as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from ollama_policy.fit.settings import Found
+from ollama_policy.fit.sums import Fit, Need, Verdict
+from ollama_policy.formats.escaping import shown
+from ollama_policy.formats.writing import many
+from ollama_provider.ollama.sizes import text_of
+
+VERSION: Final = 1
+_WIDTH: Final = 40
+_LEGEND: Final = "# pinned   = what may be loaded beside   . free   ! more than there is"
+_GPU: Final = "figures are those of a server without a GPU; what does not fit into the GPU lies in the machine's memory"
+
+
+class Judged(NamedTuple):
+    """One server, what it is to hold, and how that was found."""
+
+    url: str
+    version_text: str
+    fit: Fit
+    found: Found
+
+
+class Report(NamedTuple):
+    """All servers. `problems` are what could not be looked at, each with its place."""
+
+    judged: Sequence[Judged]
+    problems: Sequence[tuple[str, str]]
+
+
+def text(report: Report) -> str:
+    lines = []
+    for judged in report.judged:
+        lines += [*_server(judged), ""]
+    lines += [f"not looked at: {place}: {problem}" for place, problem in report.problems]
+    if report.judged:
+        lines.append(_LEGEND)
+    return "".join(f"{shown(line)}\n" for line in lines)
+
+
+def as_json(report: Report) -> str:
+    document = {
+        "version": VERSION,
+        "servers": [_as_object(judged) for judged in report.judged],
+        "problems": [{"place": place, "problem": problem} for place, problem in report.problems],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+FORMATS: Final = {"text": text, "json": as_json}
+
+
+def bar(fit: Fit) -> str:
+    """`[####====......]`: the whole is the memory, or what is to be held where that is more."""
+    capacity = fit.settings.capacity or 0
+    whole = max(capacity, fit.together_bytes, 1)
+    pinned = round(_WIDTH * fit.pinned_bytes / whole)
+    held = round(_WIDTH * fit.together_bytes / whole)
+    drawn = "#" * pinned + "=" * (held - pinned) + "." * (_WIDTH - held)
+    here = round(_WIDTH * capacity / whole)
+    return f"[{drawn[:here]}{'!' * (held - here)}{drawn[max(here, held) :]}]"
+
+
+def _server(judged: Judged) -> list[str]:
+    fit, found = judged.fit, judged.found
+    capacity = fit.settings.capacity
+    pinned, beside = fit.pinned_bytes, fit.together_bytes - fit.pinned_bytes
+    lines = [f"{judged.url}, Ollama {judged.version_text}: {_verdict_of(fit)}"]
+    if capacity is not None:
+        gpu = f" and {text_of(fit.settings.gpu_bytes)} of GPUs" if fit.settings.gpu_bytes else ""
+        lines.append(f"  {bar(fit)} of {text_of(capacity - fit.settings.gpu_bytes)} ({found.memory_from}){gpu}")
+    lines.append(
+        f"  {many(len(fit.pinned), 'pin')} {text_of(pinned)}; {len(fit.together)} of {len(fit.automatic)} others at "
+        f"once {text_of(beside)}; together {text_of(fit.together_bytes)}"
+    )
+    verdicts = {id(verdict.need): verdict for verdict in fit.verdicts}
+    for need in fit.needs:
+        lines += _model(need, verdicts.get(id(need)), fit)
+    lines += [f"  {one}: on the runner of {other}, which has the same weights" for one, other in fit.shared.items()]
+    lines += [f"  {model.name} ({model.place}): not known: {why}" for model, why in fit.unknown]
+    if fit.largest_parallel is not None:
+        lines.append(f"  OLLAMA_NUM_PARALLEL is {fit.settings.num_parallel}; up to {fit.largest_parallel} would fit")
+    lines += [
+        f"  does not fit: {one} and {other} have the same weights and one runner: a pin cannot hold beside the other"
+        for one, other in fit.rivals
+    ]
+    values = _values(judged)
+    lines += [
+        f"  {name} is {values[name]}, as {origin} says" for name, origin in found.origins.items() if name in values
+    ]
+    lines += [f"  note: {words}" for words in found.assumed]
+    if fit.settings.gpu_bytes:
+        lines.append(f"  note: {_GPU}")
+    return lines
+
+
+def _values(judged: Judged) -> dict[str, object]:
+    settings = judged.fit.settings
+    return {
+        "OLLAMA_NUM_PARALLEL": settings.num_parallel,
+        "OLLAMA_KV_CACHE_TYPE": settings.kv_cache_type,
+        "OLLAMA_FLASH_ATTENTION": settings.flash_attention,
+        "OLLAMA_MAX_LOADED_MODELS": settings.max_loaded,
+        "OLLAMA_CONTEXT_LENGTH": judged.found.num_ctx,
+    }
+
+
+def _verdict_of(fit: Fit) -> str:
+    if fit.rivals:
+        return "does not fit"
+    if fit.settings.capacity is None:
+        return "not known: nobody says how much memory it has; give --memory"
+    if fit.fits is None:
+        return f"not known: {many(len(fit.unknown), 'model')} of unknown size"
+    if not fit.fits:
+        return "does not fit"
+    return "fits, with evictions" if any(verdict.evicts for verdict in fit.verdicts) else "fits"
+
+
+def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
+    model = need.model
+    kind = "pinned" if model.is_pinned else "automatic"
+    lines = [f"  {model.name} ({model.place}): {kind}, {text_of(need.total)}{_outcome(verdict, fit)}"]
+    if need.parts is None:
+        return [*lines, "      as /api/ps says"]
+    parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in _parts(need).items() if size)
+    lines.append(f"      {parts}")
+    trained = model.metadata.get(f"{model.metadata.get('general.architecture')}.context_length")
+    cut = f", cut to the trained {trained}" if isinstance(trained, int) and 0 < trained < model.num_ctx else ""
+    lines.append(
+        f"      num_ctx {model.num_ctx} ({model.num_ctx_from}){cut}; Ollama predicts {text_of(need.predicted)}"
+    )
+    if verdict is not None:
+        largest = []
+        if verdict.largest_num_ctx is not None:
+            largest.append(f"num_ctx {verdict.largest_num_ctx}")
+        if verdict.largest_parallel is not None:
+            largest.append(f"{verdict.largest_parallel} at once")
+        would = " or ".join(largest)
+        lines.append(
+            f"      beside the pins up to {would} would fit" if would else "      no num_ctx fits beside the pins"
+        )
+    return lines
+
+
+def _outcome(verdict: Verdict | None, fit: Fit) -> str:
+    if verdict is None:
+        return ""
+    words = "" if verdict.fits else "; does not fit"
+    if verdict.missing_bytes:
+        words += f", {text_of(verdict.missing_bytes)} too much"
+    if verdict.evicts:
+        pins = {need.model.name for need in fit.pinned}
+        words += "; evicts " + ", ".join(f"{name}, a pin" if name in pins else name for name in verdict.evicts)
+    return words
+
+
+def _parts(need: Need) -> dict[str, int]:
+    parts = {} if need.parts is None else need.parts._asdict()
+    parts.pop("predicted_by_ollama", None)
+    return parts
+
+
+def _as_object(judged: Judged) -> dict[str, Any]:
+    fit, found = judged.fit, judged.found
+    verdicts = {id(verdict.need): verdict for verdict in fit.verdicts}
+    settings = fit.settings
+    return {
+        "server": judged.url,
+        "ollama": judged.version_text,
+        "fits": fit.fits,
+        "memory_bytes": settings.memory_bytes,
+        "memory_from": found.memory_from or None,
+        "gpu_memory_bytes": settings.gpu_bytes,
+        "pinned_bytes": fit.pinned_bytes,
+        "together_bytes": fit.together_bytes,
+        "largest_num_parallel": fit.largest_parallel,
+        "settings": {
+            "num_parallel": settings.num_parallel,
+            "kv_cache_type": settings.kv_cache_type,
+            "flash_attention": settings.flash_attention,
+            "max_loaded_models": settings.max_loaded,
+            "context_length": found.num_ctx,
+            "prompt_cache_bytes": settings.prompt_cache_bytes,
+        },
+        "settings_from": found.origins,
+        "assumed": found.assumed,
+        "models": [_model_object(need, verdicts.get(id(need))) for need in fit.needs],
+        "shared": fit.shared,
+        "rivals": [list(pair) for pair in fit.rivals],
+        "unknown": [{"name": model.name, "place": model.place, "problem": why} for model, why in fit.unknown],
+    }
+
+
+def _model_object(need: Need, verdict: Verdict | None) -> dict[str, Any]:
+    model = need.model
+    return {
+        "name": model.name,
+        "place": model.place,
+        "pinned": model.is_pinned,
+        "fits": None if verdict is None else verdict.fits,
+        "bytes": need.total,
+        "at_load_bytes": need.at_load,
+        "predicted_by_ollama_bytes": need.predicted,
+        "parts": _parts(need) or None,
+        "num_ctx": model.num_ctx or None,
+        "num_ctx_from": model.num_ctx_from or None,
+        "evicts": [] if verdict is None else list(verdict.evicts),
+        "missing_bytes": 0 if verdict is None else verdict.missing_bytes,
+        "largest_num_ctx": None if verdict is None else verdict.largest_num_ctx,
+        "largest_parallel": None if verdict is None else verdict.largest_parallel,
+    }

@@ -1,0 +1,150 @@
+"""`ollama-policy fit` on a real Ollama: its sums are those of the real runners, and it changes nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ollama_policy.cli import cli
+from tests.engines.observing import call, resident, wait_until
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.toolchain import Engines
+
+pytestmark = pytest.mark.engines
+MIB = 2**20
+PINNED = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  memory_management = "manual"\n}}\n'
+LOOSE = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  keep_alive = "{1}"\n}}\n'
+COMPOSE = "services:\n  ollama:\n    image: ollama/ollama:0.17.4\n    mem_limit: 8g\n    environment:\n"
+
+
+def fit(server: OllamaServer, *arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["fit", "--host", server.url, *map(str, arguments)])
+
+
+def fitted(server: OllamaServer, *arguments: str | Path) -> dict[str, Any]:
+    report = json.loads(fit(server, "--format", "json", *arguments).stdout)
+    assert report["problems"] == []
+    return dict(report["servers"][0])
+
+
+@pytest.fixture
+def large(ggufs: Callable[..., Path]) -> Path:
+    return ggufs(1, layers=8, width=512, heads=8, context_length=16384)
+
+
+def test_the_sums_are_those_of_the_runners_and_of_ps_with_the_variables_of_compose(
+    engines: Engines, tiny: Path, large: Path, tmp_path: Path
+) -> None:
+    variables = {"OLLAMA_NUM_PARALLEL": "2", "OLLAMA_CONTEXT_LENGTH": "8192"}
+    (tmp_path / "compose.yaml").write_text(
+        COMPOSE + "".join(f"      {name}: {value}\n" for name, value in variables.items())
+    )
+    (tmp_path / "m.tf").write_text(PINNED.format("large") + PINNED.format("tiny"))
+    with OllamaServer(engines.ollama, tmp_path / "server", variables) as server:
+        server.create_from_gguf("large", large)
+        server.create_from_gguf("tiny", tiny)
+        mark = server.mark()
+        before = fitted(server, tmp_path)
+        asked = {(one.method, one.path.partition("?")[0]) for one in server.requests(mark)}
+        assert asked == {("GET", "/api/version"), ("GET", "/api/tags"), ("GET", "/api/ps"), ("POST", "/api/show")}
+        assert server.ps() == []
+        for name in ("large", "tiny"):
+            call(server, name, keep_alive=-1)
+        real = server.runner_resident_bytes()
+        predicted = {model["name"]: model["size"] for model in server.ps()}
+        assert fitted(server, tmp_path) == before, "what is declared and there is not counted twice"
+    assert (before["fits"], before["memory_bytes"]) == (True, 8 * 2**30)
+    assert before["memory_from"] == f"the limit at {tmp_path}/compose.yaml:2:3"
+    assert before["settings"]["num_parallel"] == 2
+    assert [model["num_ctx"] for model in before["models"]] == [8192, 8192]
+    at_load = sum(model["at_load_bytes"] for model in before["models"])
+    assert abs(at_load - real) < max(0.05 * real, 2 * 32 * MIB)
+    for model in before["models"]:
+        assert model["predicted_by_ollama_bytes"] == pytest.approx(predicted[model["name"]], rel=0.05, abs=MIB)
+
+
+def test_what_fits_is_told_by_bars_and_exit_codes(
+    ollama: OllamaServer, tiny: Path, large: Path, tmp_path: Path
+) -> None:
+    ollama.create_from_gguf("large", large, parameters={"num_ctx": 16384})
+    ollama.create_from_gguf("tiny", tiny)
+    (tmp_path / "m.tf").write_text(PINNED.format("large") + LOOSE.format("tiny", "1m"))
+    roomy = fit(ollama, tmp_path, "--memory", "16GiB")
+    assert roomy.exit_code == 0, roomy.output
+    assert "num_ctx 16384 (the model's own)" in roomy.stdout
+    [large_one, _] = fitted(ollama, tmp_path, "--memory", "16GiB")["models"]
+    tight = fit(ollama, tmp_path, "--memory", str(large_one["bytes"] - MIB))
+    assert (tight.exit_code, "does not fit" in tight.stdout) == (1, True)
+    [told, _] = fitted(ollama, tmp_path, "--memory", str(large_one["bytes"] - MIB))["models"]
+    assert told["missing_bytes"] == MIB
+    assert 8192 < told["largest_num_ctx"] < 16384
+    here = fit(ollama, tmp_path)
+    assert "(this machine's)" in here.stdout
+
+
+def test_a_pin_that_nobody_declared_counts(ollama: OllamaServer, tiny: Path, large: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.tf").write_text(PINNED.format("tiny"))
+    ollama.create_from_gguf("tiny", tiny)
+    ollama.create_from_gguf("stray", large)
+    assert len(fitted(ollama, tmp_path)["models"]) == 1
+    call(ollama, "stray", keep_alive=-1)
+    [stray, _] = fitted(ollama, tmp_path)["models"]
+    assert (stray["name"], stray["bytes"]) == ("stray:latest", ollama.ps()[0]["size"])
+
+
+def test_a_gguf_that_is_not_there_yet_and_two_names_of_one_blob(
+    ollama: OllamaServer, tiny: Path, large: Path, tmp_path: Path
+) -> None:
+    ollama.create_from_gguf("tiny", tiny)
+    derived = 'resource "ollama_model" "d" {\n  name = "d"\n  base = "tiny"\n  parameters = { num_ctx = 512 }\n}\n'
+    file = tmp_path / "u.gguf"
+    file.write_bytes(large.read_bytes())
+    upload = 'resource "ollama_model" "u" {\n  name = "u"\n  gguf = "u.gguf"\n}\n'
+    (tmp_path / "m.tf").write_text(PINNED.format("tiny") + derived + upload)
+    told = fitted(ollama, tmp_path)
+    assert told["shared"] == {"d:latest": "tiny:latest"}
+    assert told["rivals"] == [["tiny:latest", "d:latest"]]
+    file.unlink()
+    missing = fit(ollama, tmp_path)
+    assert (missing.exit_code, "its GGUF u.gguf is not here" in missing.stdout) == (2, True)
+    ollama.create_from_gguf("u", large)
+    on_server = fitted(ollama, tmp_path)
+    by_name = [{model["name"]: model["bytes"] for model in one["models"]} for one in (told, on_server)]
+    assert by_name[0].keys() == {"tiny:latest", "u:latest"}
+    assert by_name[0] == pytest.approx(by_name[1], rel=0.05)
+
+
+def test_a_snapshot_gives_the_same_later(ollama: OllamaServer, tiny: Path, tmp_path: Path) -> None:
+    ollama.create_from_gguf("tiny", tiny)
+    (tmp_path / "m.tf").write_text(PINNED.format("tiny"))
+    file = tmp_path / "seen.json"
+    now = fit(ollama, tmp_path, "--memory", "1GiB", "--record", file)
+    later = CliRunner().invoke(cli, ["fit", str(tmp_path / "m.tf"), "--memory", "1GiB", "--from", str(file)])
+    assert (later.exit_code, later.stdout) == (0, now.stdout)
+    unknown = CliRunner().invoke(cli, ["fit", str(tmp_path / "m.tf"), "--from", str(file)])
+    assert (unknown.exit_code, "give --memory" in unknown.stdout) == (2, True)
+
+
+@pytest.mark.parametrize(("max_loaded", "victim", "code"), [(3, None, 0), (2, "a", 0), (1, "pin", 1)])
+def test_what_is_said_to_be_evicted_is(
+    engines: Engines, ggufs: Callable[..., Path], tmp_path: Path, max_loaded: int, victim: str | None, code: int
+) -> None:
+    variables = {"OLLAMA_MAX_LOADED_MODELS": str(max_loaded)}
+    (tmp_path / "compose.yaml").write_text(f"{COMPOSE}      OLLAMA_MAX_LOADED_MODELS: {max_loaded}\n")
+    (tmp_path / "m.tf").write_text(PINNED.format("pin") + LOOSE.format("a", "5m") + LOOSE.format("b", "10m"))
+    with OllamaServer(engines.ollama, tmp_path / "server", variables) as server:
+        for seed, name in enumerate(("pin", "a", "b")):
+            server.create_from_gguf(name, ggufs(seed))
+        assert fit(server, tmp_path).exit_code == code
+        [_, _, last] = fitted(server, tmp_path)["models"]
+        assert last["evicts"] == ([f"{victim}:latest"] if victim else [])
+        call(server, "pin", keep_alive=-1)
+        if max_loaded > 1:
+            call(server, "a", keep_alive="5m")
+        before = set(resident(server))
+        call(server, "b", keep_alive="10m")
+        wait_until(lambda: len(resident(server)) == max_loaded, "the eviction")
+        assert before - set(resident(server)) == set(last["evicts"])

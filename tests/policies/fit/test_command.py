@@ -1,0 +1,200 @@
+"""The command line of `fit`: how it ends, where its settings are from, what it makes of what it cannot know."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollama_policy.drift import snapshot
+from ollama_policy.fit.looking import Looked, from_json, to_json
+from ollama_policy.settings import UnreadableError
+from ollama_provider.ollama.answers import ModelDetails
+from ollama_provider.ollama.names import ModelName
+from tests.engines.faulty_ollama import FakeOllamaWithFaults
+from tests.policies.conftest import Command
+from tests.policies.drift.servers import NOW, URL, running, seen
+from tests.policies.fit.test_sums import LLAMA_8B
+
+MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
+CTX = 'resource "ollama_model" "m" {\n  name = "mine"\n  base = "chat"\n  parameters = { num_ctx = 8192 }\n}\n'
+SERVER = "services:\n  ollama:\n    image: ollama/ollama:0.17.4\n    mem_limit: 4g\n    environment:\n      {}\n"
+ROOM = ("--memory", "16GiB")
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OLLAMA_HOST", "OLLAMA_API_KEY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def looked(metadata: Mapping[str, Any] = LLAMA_8B, num_ctx: int | None = None) -> Looked:
+    details = ModelDetails("/blobs/a", 131072, ("completion",), num_ctx=num_ctx, metadata=metadata)
+    return Looked(seen({"chat": NOW}), {ModelName.parse("chat"): details})
+
+
+@pytest.fixture
+def recorded(tree: Path) -> str:
+    (tree / "seen.json").write_text(to_json([looked()]))
+    return "seen.json"
+
+
+def judged(command: Command, *arguments: str) -> dict[str, Any]:
+    report = json.loads(command("fit", "--from", "seen.json", "--format", "json", *arguments).stdout)
+    assert report["version"] == 1
+    return dict(report["servers"][0])
+
+
+@pytest.mark.parametrize(
+    ("declared", "arguments", "code"),
+    [
+        (MANUAL, ROOM, 0),
+        (MANUAL, ("--memory", "512MiB"), 1),
+        (MANUAL, (), 2),
+        (MANUAL.replace("chat", "other"), ROOM, 2),
+        (MANUAL.replace('"chat"', "var.x"), ROOM, 2),
+        (MANUAL.replace('"manual"', "var.x"), ROOM, 2),
+        (MANUAL.replace("}", '  host = "http://two:11434"\n}'), ROOM, 2),
+        (MANUAL + "}", ROOM, 2),
+        (MANUAL.replace("}", "  resident = false\n}"), ("--memory", "1MiB"), 0),
+        (None, ROOM, 3),
+        (MANUAL, ("--memory", "much"), 2),
+        (MANUAL, ("--memory", "0"), 2),
+        (MANUAL, (*ROOM, "--kv-cache-type", "q3"), 2),
+        (MANUAL, (*ROOM, "--num-parallel", "0"), 2),
+        (MANUAL, (*ROOM, "--host", "one"), 2),
+        (MANUAL, (*ROOM, "nothing.tf"), 2),
+    ],
+)
+def test_exit_codes(
+    tree: Path, recorded: str, command: Command, declared: str | None, arguments: tuple[str, ...], code: int
+) -> None:
+    if declared is not None:
+        (tree / "models.tf").write_text(declared)
+    result = command("fit", "--from", recorded, *arguments)
+    assert result.exit_code == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_the_variables_and_the_limit_are_from_the_checkers_sources_and_options_win(
+    tree: Path, recorded: str, command: Command
+) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    variables = {"NUM_PARALLEL": 3, "CONTEXT_LENGTH": 2048, "KV_CACHE_TYPE": "Q8_0", "FLASH_ATTENTION": 1}
+    variables["MAX_LOADED_MODELS"] = 2
+    lines = "\n      ".join(f"OLLAMA_{name}: {value}" for name, value in variables.items())
+    (tree / "compose.yaml").write_text(SERVER.format(lines))
+    told = judged(command)
+    assert told["memory_bytes"] == 4 * 2**30
+    assert told["memory_from"] == "the limit at compose.yaml:2:3"
+    assert told["settings"] == {
+        "num_parallel": 3,
+        "kv_cache_type": "q8_0",
+        "flash_attention": True,
+        "max_loaded_models": 2,
+        "context_length": 2048,
+        "prompt_cache_bytes": 0,
+    }
+    assert told["settings_from"]["OLLAMA_NUM_PARALLEL"] == "compose.yaml:6:28"
+    assert told["models"][0]["num_ctx"] == 2048
+    options = ("--num-parallel", "1", "--context-length", "512", "--no-flash-attention", "--max-loaded", "7")
+    settings = judged(command, *options)["settings"]
+    assert (settings["num_parallel"], settings["flash_attention"], settings["max_loaded_models"]) == (1, False, 7)
+
+
+def test_what_of_the_server_cannot_be_decided_is_assumed_and_said(tree: Path, recorded: str, command: Command) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    (tree / "compose.yaml").write_text(SERVER.format("OLLAMA_NUM_PARALLEL: ${COUNT}\n      OLLAMA_KV_CACHE_TYPE: q3"))
+    undecided, ignored = judged(command)["assumed"]
+    assert undecided.startswith("compose.yaml:6:28: OLLAMA_NUM_PARALLEL cannot be decided")
+    assert "f16" in ignored
+    (tree / "other").mkdir()
+    (tree / "other" / "compose.yaml").write_text(SERVER.format("OLLAMA_NUM_PARALLEL: 4"))
+    [several] = judged(command)["assumed"]
+    assert several.startswith("2 servers are configured (")
+
+
+def test_the_target_machine_of_the_configuration(tree: Path, recorded: str, command: Command) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    (tree / "ollama-policy.toml").write_text(
+        'target-memory = "8GiB"\ntarget-gpu-memory = "24GiB"\ntarget-gpu-count = 2\n'
+    )
+    told = judged(command)
+    assert (told["memory_bytes"], told["gpu_memory_bytes"]) == (8 * 2**30, 48 * 2**30)
+    assert told["settings"]["max_loaded_models"] == 6
+
+
+def test_where_num_ctx_is_from(tree: Path, command: Command) -> None:
+    (tree / "seen.json").write_text(to_json([looked(num_ctx=1024)]))
+    (tree / "models.tf").write_text(CTX + MANUAL.replace('"m"', '"n"'))
+    (tree / "later.tf").write_text('resource "ollama_model" "l" {\n  name = "later"\n  base = "mine"\n}\n')
+    told = judged(command, *ROOM)
+    assert told["unknown"] == []
+    assert told["models"][0]["num_ctx"] == 8192
+    assert set(told["shared"]) == {"chat:latest", "later:latest"} or set(told["shared"]) == {
+        "chat:latest",
+        "mine:latest",
+    }
+    (tree / "later.tf").unlink()
+    (tree / "models.tf").write_text(MANUAL)
+    assert judged(command, *ROOM)["models"][0]["num_ctx_from"] == "the model's own"
+
+
+def test_an_architecture_that_is_not_known(tree: Path, command: Command) -> None:
+    (tree / "seen.json").write_text(to_json([looked({"general.architecture": "mamba"})]))
+    (tree / "models.tf").write_text(MANUAL)
+    result = command("fit", "--from", "seen.json", *ROOM)
+    assert result.exit_code == 2
+    assert "chat:latest (models.tf:1:1): not known: " in result.stdout
+
+
+def test_a_snapshot_of_drift_knows_no_details_and_says_so(tree: Path, command: Command) -> None:
+    (tree / "seen.json").write_text(snapshot.to_json([seen({"chat": NOW}, [running("stray", digest="cc" * 32)])]))
+    (tree / "models.tf").write_text(MANUAL)
+    result = command("fit", "--from", "seen.json", *ROOM)
+    assert result.exit_code == 2
+    assert "fit --record" in result.stdout
+    assert "stray:latest (in memory, and declared nowhere): pinned, 1 MiB" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        3,
+        {"chat": {}},
+        {"": {}},
+        {"chat": {"blob": 1}},
+        {"chat": dict.fromkeys(sorted(ModelDetails.__annotations__), 5)},
+    ],
+)
+def test_a_snapshot_that_is_none(details: Any) -> None:
+    document = json.loads(to_json([looked()]))
+    document["servers"][0]["details"] = details
+    with pytest.raises(UnreadableError):
+        from_json(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"version": 1, "servers": [3]}', b"\xff"])
+def test_a_file_that_is_no_snapshot(data: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        from_json(data)
+
+
+def test_a_snapshot_is_read_as_it_was_written() -> None:
+    servers: list[Looked | snapshot.Unseen] = [looked(num_ctx=7), snapshot.Unseen("http://two:11434", True, "refused")]
+    read = from_json(to_json(servers).encode())
+    assert to_json(read) == to_json(servers)
+    assert isinstance(read[0], Looked)
+    assert read[0].details[ModelName.parse("chat")].metadata == LLAMA_8B
+
+
+def test_a_server_that_is_dead_costs_only_itself(tree: Path, command: Command) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    with FakeOllamaWithFaults() as fake:
+        result = command("fit", "--host", "http://127.0.0.1:9", "--host", fake.url, *ROOM)
+    assert result.exit_code == 2
+    assert "not looked at: http://127.0.0.1:9: no connection" in result.stdout
+    assert f"{fake.url}, Ollama " in result.stdout
+    assert URL not in result.stdout
