@@ -38,7 +38,8 @@ _MOST_PARALLEL = 256  # LLAMA_MAX_SEQ in llama-cparams.h
 # of the executable and its libraries, which two runners share.
 _LLAMA_RUNNER = 33 * _MIB
 _OLLAMA_RUNNER = 34 * _MIB
-_IMAGE = 16 * _MIB  # measured: a picture of 2048 x 2048, with which a graph that could see is reserved
+_BYTES_A_CELL = 48  # llama-kv-cells.h: position, two more, shift, and a bit for each of 256 sequences, in each cache
+_IMAGE = 13 * _MIB  # measured: a picture of 2048 x 2048, with which a graph that could see is reserved
 
 # Measured, bytes a token: its text, the maps, and the merges where it has them. Ollama's engine keeps them in Go.
 _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
@@ -337,8 +338,9 @@ def _vocabulary(load: _Load) -> int:
 
 
 def _runner(load: _Load) -> int:
-    image = _IMAGE if load.shape.architecture in ("gemma3", "lfm2") else 0
-    return _OLLAMA_RUNNER + image if load.has_ollama_engine else _LLAMA_RUNNER
+    if load.has_ollama_engine:
+        return _OLLAMA_RUNNER + (_IMAGE if load.shape.architecture in ("gemma3", "lfm2") else 0)
+    return _LLAMA_RUNNER + _BYTES_A_CELL * load.parallel * sum(_mask_cells(load))
 
 
 def _predicted_for_llama(load: _Load, weights: int, embedding: int) -> int:
