@@ -82,6 +82,9 @@ def test_the_commands_run_in_a_fresh_clone_and_a_fresh_environment(
         if "probe" in command:
             pulled = {"model": registry.reference("tiny:latest"), "insecure": True, "stream": False}
             ollama.call("POST", "/api/pull", pulled).raise_for_status()
+            # One thread: on a busy machine several wait for each other longer than they compute.
+            made = {"model": pulled["model"], "from": pulled["model"], "parameters": {"num_thread": 1}, "stream": False}
+            ollama.call("POST", "/api/create", made).raise_for_status()
         command = command.replace("llama3.2", registry.reference("tiny:latest"))
         if command.startswith("pulumi stack init"):
             command += " && pulumi config set insecure true"  # the tests' registry is plain HTTP

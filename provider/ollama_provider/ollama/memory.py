@@ -46,7 +46,8 @@ _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
 
 # Measured. `buildMask` in kvcache/causal.go makes a slice of C x B float32 for each batch, which is left to Go's
 # collector, and a copy for the graph. Two batches overlap, and the heap grows to several slices, where there are so
-# many batches; with several requests at once to fewer, since the masks of each begin at its own first cell.
+# many batches; with several requests at once to fewer, since the masks of each begin at its own first cell. How many
+# depends on when the collector runs: 4 to 10 were seen where this says 8.
 _MASKS_AT_LOAD, _MOST_MASKS, _MOST_MASKS_OF_SEVERAL = 2, 8, 6
 
 
@@ -75,7 +76,10 @@ class Estimate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The most that the process comes to hold, when its contexts are full."""
+        """The most that the process comes to hold, when its contexts are full.
+
+        In Ollama's engine, long prompts may take half as many masks, or a quarter more, as its collector runs.
+        """
         return self.at_load + self.compute + self.prompt_cache
 
 
