@@ -4,8 +4,8 @@
 every supported architecture, over contexts, requests at once and types of KV cache, each loaded on a real Ollama. The
 real figure is the most that was resident of the runner's process when its contexts were filled; with contexts too long
 to be filled in minutes, what is resident after the load (what long prompts take on top in Ollama's own engine differs
-from run to run by some masks: `ollama.memory` says by how many). Exit status 1 where ours is off by more than 5 % and by
-more than 32 MiB. Half an hour; `--from` judges what an earlier run measured anew, in seconds.
+from run to run by some masks: `ollama.memory` says by how many). Exit status 1 where ours is off by more than 5 % and
+by more than 32 MiB. Half an hour; `--from` judges what an earlier run measured anew, in seconds.
 """
 
 from __future__ import annotations
