@@ -26,9 +26,21 @@ def connection(host: str | None, ca_file: str | None = None) -> Connection:
     return replace(reached, token=tokens.of(reached.url, is_given=True))
 
 
-def answered(asking: Coroutine[None, None, Answer]) -> Answer:
-    """What a server answers. Raises CannotLookError where it does not, or is no Ollama."""
+def answered(asking: Coroutine[None, None, Answer], late: str = "no answer in time") -> Answer:
+    """What a server answers. Raises CannotLookError where it does not, is no Ollama, or is `late`.
+
+    Of calls that were made at once, the first that failed is told.
+    """
     try:
         return asyncio.run(asking)
-    except OllamaError as error:
-        raise CannotLookError(str(error)) from None
+    except (OllamaError, TimeoutError, ExceptionGroup) as error:
+        first = _first(error)
+        if not isinstance(first, OllamaError | TimeoutError):
+            raise
+        raise CannotLookError(str(first) if isinstance(first, OllamaError) else late) from None
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,6 +1,5 @@
 """The command `bench`, without the command line."""
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -11,11 +10,11 @@ from ollama_policy.bench.measuring import Plan, Report, measure
 from ollama_policy.bench.sides import Case, Side, sides_of
 from ollama_policy.bench.table import Comparison, as_json, as_text
 from ollama_policy.checking import CannotLookError, deliver
+from ollama_policy.reaching import answered
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 
@@ -51,12 +50,7 @@ def run(request: Request, environment: Mapping[str, str]) -> int:
             clients = {url: await opened.enter_async_context(Ollama(server)) for url, server in servers.items()}
             return await compare(sides, clients, request.plan)
 
-    try:
-        found = asyncio.run(work())
-    except* OllamaError as errors:
-        raise CannotLookError(str(errors.exceptions[0])) from None
-    except* TimeoutError:
-        raise CannotLookError(f"{name}: no answer in time") from None
+    found = answered(work(), late=f"{name}: no answer in time")
     deliver(as_json(found) if request.form == "json" else as_text(found), request.output)
     return COULD_NOT_LOOK if found.gain is None else CLEAN
 

@@ -1,6 +1,5 @@
 """The command `probe`, without the command line."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,12 +10,12 @@ from ollama_policy.probe.account import Account, account
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.probing import Plan, Sample, Watch, probe
 from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.reaching import answered
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 
@@ -55,12 +54,7 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
         async with Ollama(connection) as ollama:
             await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
 
-    try:
-        asyncio.run(work())
-    except* OllamaError as errors:
-        raise CannotLookError(str(errors.exceptions[0])) from None
-    except* TimeoutError:
-        raise CannotLookError(f"{name}: no answer within {plan.call_seconds:g} s") from None
+    answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
     return account(str(name), connection.url, samples, unseen)
 
 
