@@ -132,7 +132,8 @@ def test_context_parallelism_and_kv_cache_are_estimated_at_the_present_and_the_p
     found = matrix(server(held("big", context=32768)), declared(compose__yaml=COMPOSE.format("0.17.4", variables)))
     [context], [parallel], [kv] = (by_id(found, kind) for kind in ("context", "parallel", "kv-cache"))
     assert context.gain.bytes == at_load(parallel=4) - at_load(parallel=4, num_ctx=4096)
-    assert context.gain.bytes == 4 * 7 * 2**29  # 0.5 GiB of KV cache for each 4096
+    # 0.5 GiB of KV cache for each 4096, and the 48 bytes that llama.cpp keeps of each cell.
+    assert context.gain.bytes == 4 * 7 * (2**29 + 4096 * 48)
     assert parallel.gain.bytes == at_load(parallel=4) - at_load()
     assert kv.gain.bytes == at_load(parallel=4) - at_load(parallel=4, kv_cache_type="q8_0")
     assert "OLLAMA_NUM_PARALLEL is taken" not in kv.gain.how
