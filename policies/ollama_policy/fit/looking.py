@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from ollama_policy.drift import snapshot
 from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
+from ollama_policy.reaching import details_of
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama.answers import Connection, ModelDetails
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import NotFoundError, OllamaError
+from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
-_AT_ONCE: Final = 8  # of one server: a /api/show costs it up to 50 ms
 _SERVERS_AT_ONCE: Final = 64
 _DETAILS: Final = frozenset(("blob", "context_length", "capabilities", "parent", "num_ctx", "metadata"))
 
@@ -55,20 +55,10 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
     try:
         async with asyncio.timeout(seconds), Ollama(asked.connection) as client:
             version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
-            turns = asyncio.Semaphore(_AT_ONCE)
-
-            async def details(name: ModelName) -> ModelDetails | None:
-                async with turns:
-                    try:
-                        return await client.show(name)
-                    except NotFoundError:  # deleted since
-                        return None
-
-            names = [name for name in asked.names if name in installed]
-            shown = zip(names, await asyncio.gather(*map(details, names)), strict=True)
+            details = await details_of(client, [name for name in asked.names if name in installed])
             on_disk = {name: OnDisk(model.digest, model.size) for name, model in installed.items()}
             seen = Seen(url, asked.is_given, version, on_disk, running)
-            return Looked(seen, {name: one for name, one in shown if one is not None}, client.is_on_this_machine)
+            return Looked(seen, details, client.is_on_this_machine)
     except TimeoutError:
         return Unseen(url, asked.is_given, f"no answer within {seconds:g} s")
     except OllamaError as error:

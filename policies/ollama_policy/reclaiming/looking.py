@@ -2,19 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.plan import Facts, is_current, lookalikes, orphans
-from ollama_provider.ollama.answers import RunningModel
-from ollama_provider.ollama.errors import NotFoundError
+from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
 
-_AT_ONCE = 8
 _BLOB = re.compile(r"sha256[-:]([0-9a-f]{64})")
 
 
@@ -70,29 +69,35 @@ async def facts_of(client: "Ollama", sight: Sight) -> tuple[Facts, list[Runner]]
     lost = orphans(installed, running)
     if not lost:
         return Facts(installed, running), runners
-    current = [model.name for model in running.models if is_current(model, installed)]
-    alike = {name for model in lost for name in lookalikes(model, installed)}
-    same = {name for name, model in installed.items() if any(model.digest == one.digest for one in lost)}
-    at_once = asyncio.Semaphore(_AT_ONCE)
-
-    async def blob(name: ModelName) -> str:
-        async with at_once:
-            return await blob_of(client, name)
-
-    names = sorted({*current, *alike, *same}, key=str)
-    blobs = dict(zip(names, await asyncio.gather(*map(blob, names)), strict=True))
+    blobs = await blobs_near(client, lost, installed, running)
     runner_blobs = sight.blobs(runners, len(running.models))
     on_disk = [one for one in sorted(runner_blobs or ()) if await client.has_blob(one)]
     return Facts(installed, running, blobs, runner_blobs, frozenset(on_disk)), runners
 
 
+async def blobs_near(
+    client: "Ollama",
+    lost: Collection[RunningModel],
+    installed: Mapping[ModelName, InstalledModel],
+    running: Running,
+) -> dict[ModelName, str]:
+    """The weights of all names that may be on an orphan's, and of those that must not be taken for it."""
+    current = {model.name for model in running.models if is_current(model, installed)}
+    alike = {name for model in lost for name in lookalikes(model, installed)}
+    same = {name for name, model in installed.items() if any(model.digest == one.digest for one in lost)}
+    return await blobs_of(client, sorted(current | alike | same, key=str))
+
+
 async def blob_of(client: "Ollama", name: ModelName) -> str:
     """The digest of a name's weights; empty where it has none that can be told, or is gone."""
-    try:
-        found = _BLOB.search((await client.show(name)).blob)
-    except NotFoundError:
-        return ""
-    return f"sha256:{found.group(1)}" if found else ""
+    return (await blobs_of(client, [name]))[name]
+
+
+async def blobs_of(client: "Ollama", names: Collection[ModelName]) -> dict[ModelName, str]:
+    """As `blob_of`, of several names."""
+    details = await details_of(client, names)
+    found = {name: _BLOB.search(one.blob) for name, one in details.items()}
+    return {name: f"sha256:{blob.group(1)}" if (blob := found.get(name)) else "" for name in names}
 
 
 def key(model: RunningModel) -> tuple[ModelName, str]:
