@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -187,17 +187,28 @@ def terminal(stream: Any) -> tuple[bool, bool]:
     return is_terminal and not os.environ.get("NO_COLOR"), is_terminal
 
 
+def status_line() -> "Callable[[str], None] | None":
+    """What shows one line on a terminal, over the last one; None where no person looks."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+    return show
+
+
 def progress() -> "Progress":
     """What shows progress to a person who has waited for half a second."""
-    if not sys.stderr.isatty():
+    say = status_line()
+    if say is None:
         return lambda done, total: None
     start = time.monotonic()
 
     def show(done: int, total: int) -> None:
         if time.monotonic() - start > 0.5:
-            text = "" if done == total else f"{done:,} of {total:,} files"
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
+            say("" if done == total else f"{done:,} of {total:,} files")
 
     return show
 

@@ -19,6 +19,7 @@ from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, TransferProgress
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import exact_text_of
 from ollama_provider.server import Server
 
 REPORT_SECONDS = 5.0
@@ -227,12 +228,4 @@ class _Reporter:
             f", {durations.text(round((progress.total - progress.completed) / rate) * 10**9)} left" if rate > 0 else ""
         )
         done = progress.completed / progress.total
-        self._report(f"{self._what} {done:.0%} of {_bytes(progress.total)}, {_bytes(rate)}/s{left}")
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+        self._report(f"{self._what} {done:.0%} of {exact_text_of(progress.total)}, {exact_text_of(rate)}/s{left}")

@@ -12,10 +12,9 @@ from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.memory import estimate
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.sizes import text_of
-from ollama_provider.server import Server, View
+from ollama_provider.server import REFRESH_SECONDS, Server, View
 
 DEFAULT_NUM_CTX = 4096  # Ollama 0.17 on a machine without a large GPU
-_CHECKED_SECONDS = 10.0
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Room:
         if self.memory_bytes is None or not declared.must_be_resident:
             return None
         try:
-            view = await server.view(_CHECKED_SECONDS)
+            view = await server.view(REFRESH_SECONDS)
             need = await _need(server, declared, view)
         except OllamaError:
             # A plan needs no server, and does not wait for one twice: whoever must reach it says what is wrong.

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ollama_policy.reclaiming.plan import Facts, Plan, Way, Why, Wishes, plan
-from ollama_policy.reclaiming.report import planned, size
+from ollama_policy.reclaiming.report import planned
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import exact_text_of as size
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FOR_EVER = timedelta(days=290 * 365)

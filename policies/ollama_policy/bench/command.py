@@ -1,15 +1,14 @@
 """The command `bench`, without the command line."""
 
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from ollama_policy.bench.figures import figures_of, gain_of
-from ollama_policy.bench.measuring import Plan, Report, measure
+from ollama_policy.bench.measuring import Plan, measure
 from ollama_policy.bench.sides import Case, Side, sides_of
 from ollama_policy.bench.table import Comparison, as_json, as_text
-from ollama_policy.checking import CannotLookError, deliver
+from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.reaching import answered
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
 from ollama_provider.connections import ProviderSettings
@@ -57,7 +56,7 @@ def run(request: Request, environment: Mapping[str, str]) -> int:
 
 async def compare(sides: tuple[Side, Side], clients: Mapping[str, Ollama], plan: Plan) -> Comparison:
     """Measures both sides; what was in memory before stays there, with the pin or timer that the calls leave."""
-    rounds = await measure(sides, clients, plan, _progress())
+    rounds = await measure(sides, clients, plan, status_line() or (lambda line: None))
     held = [await _memory(side, clients[side.server]) for side in sides]
     old, new = sides
     return Comparison(
@@ -73,14 +72,3 @@ async def compare(sides: tuple[Side, Side], clients: Mapping[str, Ollama], plan:
 
 async def _memory(side: Side, ollama: Ollama) -> int:
     return sum(model.size for model in (await ollama.running()).models if model.name == side.model)
-
-
-def _progress() -> Report:
-    if not sys.stderr.isatty():
-        return lambda line: None
-
-    def show(line: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{line}")
-        sys.stderr.flush()
-
-    return show

@@ -1,10 +1,9 @@
 """The command `probe`, without the command line."""
 
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ollama_policy.checking import CannotLookError, deliver
+from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.probe import text
 from ollama_policy.probe.account import Account, account
 from ollama_policy.probe.leak import Kind
@@ -75,13 +74,12 @@ def _watching(samples: list[Sample], calls: int) -> Watch:
 
 
 def _progress(calls: int) -> Callable[[Sample], None]:
-    if not sys.stderr.isatty():
+    say = status_line()
+    if say is None:
         return lambda sample: None
 
     def show(sample: Sample) -> None:
         held = "" if sample.resident is None else f", {sample.resident / 2**20:.1f} MiB resident"
-        done = "" if sample.phase == "unload" else f"{sample.phase}: {sample.call} of {calls} calls{held}"
-        sys.stderr.write(f"\r\x1b[K{done}")
-        sys.stderr.flush()
+        say("" if sample.phase == "unload" else f"{sample.phase}: {sample.call} of {calls} calls{held}")
 
     return show

@@ -10,8 +10,7 @@ from ollama_policy.reclaiming.freeing import Freed
 from ollama_policy.reclaiming.looking import Runner
 from ollama_policy.reclaiming.plan import Entry, Plan, Why
 from ollama_provider.ollama.answers import Running, RunningModel
-
-_KIB = 2**10
+from ollama_provider.ollama.sizes import exact_text_of as size
 
 
 class Processes(NamedTuple):
@@ -35,16 +34,6 @@ class Done(NamedTuple):
 
     def has_freed_all(self, plan: Plan) -> bool:
         return len(self.freed) == len(plan.entries) and not any(one.left for one in self.freed)
-
-
-def size(count: int) -> str:
-    """Bytes in a unit that leaves up to four digits."""
-    value, unit = float(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < _KIB or unit == "TiB":
-            break
-        value /= _KIB
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def planned(url: str, plan: Plan, running: Running) -> str:
