@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
-from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
 from ollama_provider.ollama.names import InvalidServerError, server_url
 from ollama_provider.ollama.sizes import bytes_of
 
-TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it
-HOST_VARIABLE = "OLLAMA_HOST"
 MEMORY_CHECKS = ("warn", "error", "off")
 
 
@@ -75,7 +73,6 @@ def _holds_certificates(ca_file: str) -> bool:
 
 
 def _is_header(item: tuple[object, object]) -> bool:
-    # Whatever else httpx refuses, and repeats as it does so.
     name, value = item
     is_name = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None
-    return is_name and isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
+    return is_name and isinstance(value, str) and is_header_value(value)

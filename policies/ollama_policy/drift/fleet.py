@@ -10,11 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ollama_policy.checking import CannotLookError
-from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
 from ollama_provider.ollama.names import InvalidServerError, server_url
-
-TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name
-HOST_VARIABLE = "OLLAMA_HOST"
 
 
 def given(hosts: Sequence[str], hosts_file: str | None, names: Sequence[str]) -> list[str]:
@@ -76,7 +73,7 @@ class Tokens:
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises CannotLookError for a netrc that is none."""
         self._key = environment.get(TOKEN_VARIABLE) or None
-        if self._key is not None and not _is_header(self._key):
+        if self._key is not None and not is_header_value(self._key):
             raise CannotLookError(f"{TOKEN_VARIABLE} is no token: expected one line of ASCII characters")
         named = environment.get("NETRC")
         path = named or os.path.expanduser("~/.netrc")
@@ -86,17 +83,13 @@ class Tokens:
 
     def of(self, url: str, is_given: bool) -> str | None:
         entry = self._machines.authenticators(urlsplit(url).hostname or "") if self._machines is not None else None
-        if entry is not None and entry[2] and _is_header(entry[2]):
+        if entry is not None and entry[2] and is_header_value(entry[2]):
             return entry[2]
         return self._key if is_given else None
 
 
 def connection(url: str, is_given: bool, tokens: Tokens, ca_file: str | None) -> Connection:
     return Connection(url, tokens.of(url, is_given), ca_file=ca_file)
-
-
-def _is_header(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 def _netrc(path: str) -> netrc.netrc:

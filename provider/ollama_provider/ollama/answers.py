@@ -8,7 +8,14 @@ from typing import Any
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.names import ModelName
 
+HOST_VARIABLE = "OLLAMA_HOST"
+TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it
 FOR_EVER = -1  # the keep_alive of a pin
+
+
+def is_header_value(text: str) -> bool:
+    """Whether a text can be sent as a header; whatever else httpx refuses, and repeats as it does so."""
+    return text.isascii() and text.isprintable() and text == text.strip()
 
 
 @dataclass(frozen=True)
