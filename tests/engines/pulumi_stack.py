@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from typing import Any
 
 import psutil
 
-from tests.engines.errors import EngineError
-from tests.engines.processes import child_setup, kill_all, stop_group
+from tests.engines.processes import child_setup, kill_all
+from tests.engines.running import finished
 from tests.engines.toolchain import Engines
 
 DEADLINE = 120.0
@@ -138,20 +137,8 @@ class PulumiStack:
 
     def run(self, *command: str, check: bool = True, timeout: float = DEADLINE) -> Outcome:
         """One command to its end. Raises EngineError after `timeout` s, and with `check` where it fails."""
-        began = time.monotonic()
-        running = self.start(*command)
-        try:
-            running.wait(timeout)
-        except subprocess.TimeoutExpired as error:
-            text = running.outcome().text
-            raise EngineError(f"pulumi {' '.join(command)}: not done after {timeout:.0f} s\n{text}") from error
-        finally:
-            if running.poll() is None:
-                stop_group(running)
-        outcome = running.outcome(time.monotonic() - began)
-        if check and outcome.returncode != 0:
-            raise EngineError(f"pulumi {' '.join(command)}: exit status {outcome.returncode}\n{outcome.text}")
-        return outcome
+        what = f"pulumi {' '.join(command)}"
+        return finished(what, self.start(*command), check=check, timeout=timeout)
 
     def unlock(self) -> None:
         """Give up the lock that a killed command has left on the stack."""

@@ -9,7 +9,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import psutil
 
 from tests.engines.errors import EngineError
-from tests.engines.processes import child_setup, kill_all, stop_group
+from tests.engines.processes import child_setup, kill_all
+from tests.engines.running import finished
 
 DEADLINE = 120.0
 PROVIDER = Path(sys.executable).parent / "terraform-provider-ollama"
@@ -147,20 +147,8 @@ class TerraformStack:
 
     def run(self, *command: str, check: bool = True, timeout: float = DEADLINE) -> Outcome:
         """One command to its end. Raises EngineError after `timeout` s, and with `check` where it fails."""
-        began = time.monotonic()
-        running = self.start(*command)
-        try:
-            running.wait(timeout)
-        except subprocess.TimeoutExpired as error:
-            text = running.outcome().text
-            raise EngineError(f"terraform {' '.join(command)}: not done after {timeout:.0f} s\n{text}") from error
-        finally:
-            if running.poll() is None:
-                stop_group(running)
-        outcome = running.outcome(time.monotonic() - began)
-        if check and outcome.returncode != 0:
-            raise EngineError(f"terraform {' '.join(command)}: exit status {outcome.returncode}\n{outcome.text}")
-        return outcome
+        what = f"terraform {' '.join(command)}"
+        return finished(what, self.start(*command), check=check, timeout=timeout)
 
     def start(self, *command: str) -> Running:
         """Start a command, for a test that interrupts or kills it: `os.killpg(running.pid, signal.SIGINT)`."""

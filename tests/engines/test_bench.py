@@ -1,21 +1,18 @@
 """The verification table on a real server."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.running import policy
 
 pytestmark = pytest.mark.engines
 
 
 def bench(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "ollama_policy", "bench", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=150)
-    return ran.returncode, ran.stdout + ran.stderr
+    return policy("bench", *arguments)
 
 
 @pytest.fixture

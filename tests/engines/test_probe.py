@@ -1,8 +1,6 @@
 """The probe both ways: a real model is not called leaking, and a planted leak is."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +9,14 @@ import pytest
 from tests.engines.fake_leaking_ollama import leaking
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.running import policy
 
 pytestmark = pytest.mark.engines
 MIB = 2**20
 
 
 def probe(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "ollama_policy", "probe", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return ran.returncode, ran.stdout + ran.stderr
+    return policy("probe", *arguments)
 
 
 @pytest.fixture

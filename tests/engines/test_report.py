@@ -12,14 +12,13 @@ import pytest
 
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.running import policy
 
 pytestmark = pytest.mark.engines
 
 
 def report(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "ollama_policy", "report", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return ran.returncode, ran.stdout + ran.stderr
+    return policy("report", *arguments)
 
 
 @pytest.fixture
