@@ -44,6 +44,21 @@ def test_a_small_growth_is_said_and_is_no_leak() -> None:
     assert 50 * KIB < verdict.slope < 70 * KIB
 
 
+@pytest.mark.parametrize("leak", [0, MIB])
+def test_the_steps_of_a_collector_are_no_leak_and_hide_none(leak: int) -> None:
+    held = [0, 1.6, 1.9, 2.2, 2.0, 2.6, 2.8, 2.9, 2.9, 2.9, 3.0, 3.1, 3.6, 3.7, 3.7, 4.4, 4.4, 4.7, 5.7, 5.8, 5.8, 5.8]
+    measured = [80 * MIB + round(of_one * MIB) for of_one in (*held, 5.8, 5.8, 5.9)]  # a real server in its first calls
+    verdict = judge([one + leak * call for call, one in enumerate(measured)])
+    assert (verdict.kind is Kind.LEAK) is (leak > 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_growth_that_began_late_asks_for_more_calls(seed: int) -> None:
+    draw = random.Random(seed)
+    late = [max(0, call - 40) * MIB + round(draw.gauss(80 * MIB, MIB / 4)) for call in range(61)]
+    assert judge(late).kind is Kind.SLOW
+
+
 def test_too_few_calls_decide_nothing() -> None:
     assert judge(series(LEAST_CALLS - 1, 0, growth=MIB)).kind is Kind.UNDECIDED
 
