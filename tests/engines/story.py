@@ -1,7 +1,7 @@
 """`python -m tests.engines.story FILE`: records docs/story.md's session: from a symptom to its proof, in five commands.
 
-The situation is made by real clients on a private Ollama: one pins a model, a deploy moves its name to other weights, and
-the next client pins those too. What the commands print is written down as it comes.
+The situation is made by real clients on a private Ollama: one pins a model, a deploy moves its name to other weights,
+and the next client pins those too. What the commands print is written down as it comes.
 """
 
 from __future__ import annotations
