@@ -130,7 +130,9 @@ class OllamaServer:
 
     def ps(self) -> list[dict[str, Any]]:
         """The entries of /api/ps; not counted in requests()."""
-        return models(self._own("/api/ps"))
+        answer = self._own("/api/ps")
+        # Its handler breaks off where a runner goes in that very moment: see CrashedError.
+        return models(self._own("/api/ps") if answer.status_code == 500 else answer)
 
     def tags(self) -> list[dict[str, Any]]:
         """The entries of /api/tags; not counted in requests()."""

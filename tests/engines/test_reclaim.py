@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ollama_policy.cli import cli
 from ollama_policy.probe import processes
 from ollama_policy.reclaiming.command import Request, run
 from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.sizes import exact_text_of as size
 from tests.engines.observing import call, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import sha256
@@ -83,9 +85,12 @@ def test_a_pinned_model_that_was_deleted_goes_through_another_name_and_its_proce
     pin(ollama, "gone")
     delete(ollama, "gone")
     [runner] = ollama.runners()
+    resident_bytes = runner.memory_info().rss
     planned = reclaim("--dry-run")
     assert planned.exit_code == 1
     assert "orphan: its name is not on disk any more\n    through twin:latest, on the same weights\n" in planned.stdout
+    held = size(ollama.ps()[0]["size"])
+    assert planned.stdout.startswith(f"{ollama.url}: 1 of 1 model in memory to free, {held}\n")
     assert pinned(ollama) == ["gone:latest"], "a dry run frees nothing"
     asked = reclaim()
     assert (asked.exit_code, pinned(ollama)) == (1, ["gone:latest"]), "nobody was there to be asked"
@@ -94,7 +99,9 @@ def test_a_pinned_model_that_was_deleted_goes_through_another_name_and_its_proce
     assert pinned(ollama) == ["gone:latest"], "and who was asked said no"
     result = reclaim("--yes")
     assert result.exit_code == 0, result.output
-    assert f"1 runner process ended ({runner.pid}): " in result.stdout
+    assert f"freed 1 of 1, {held} by Ollama's count: /api/ps shows them no more\n" in result.stdout
+    [said] = re.findall(rf"1 runner process ended \({runner.pid}\): ([\d.]+) MiB resident\n", result.stdout)
+    assert float(said) == pytest.approx(resident_bytes / 2**20, rel=0.1)
     assert (ollama.ps(), ollama.runners(), list(installed(ollama))) == ([], [], ["twin:latest"])
     assert reclaim("--yes").exit_code == 0
 
@@ -154,7 +161,8 @@ def test_what_cannot_be_had_again_is_said_with_what_a_restart_costs(
     result = reclaim("--yes", declare(kept=""))
     assert result.exit_code == 1
     assert "its weights are under no name of the server: only a restart frees it" in result.stdout
-    assert "`ollama pull gone:latest`, then `ollama stop gone:latest`" in result.stdout
+    host = f"OLLAMA_HOST={ollama.url} ollama"
+    assert f"has them: {host} pull gone:latest && {host} stop gone:latest\n" in result.stdout
     assert "A restart of Ollama would end every runner: 1 model to load again, " in result.stdout
     assert "It loses the pins of kept:latest: apply their declarations after it." in result.stdout
     assert sorted(pinned(ollama)) == ["gone:latest", "kept:latest"]

@@ -1,12 +1,15 @@
 """Whatever a server fails with, alone or in calls made at once, is one line for the person who asked."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from ollama_policy.checking import CannotLookError
 from ollama_policy.reaching import answered
 from ollama_provider.ollama.errors import OllamaError, UnreachableError
+from tests.engines.faulty_ollama import FakeOllamaWithFaults
+from tests.policies.conftest import Command
 
 
 async def failing(error: Exception) -> None:
@@ -38,3 +41,24 @@ def test_a_defect_is_no_answer_of_a_server() -> None:
         answered(failing(ZeroDivisionError()))
     with pytest.raises(ExceptionGroup):
         answered(at_once(ZeroDivisionError()))
+
+
+TOKEN = "s3cr3t-t0ken"
+
+
+@pytest.mark.parametrize("name", ["adopt", "reclaim"])
+def test_the_token_of_the_environment_or_of_a_netrc_is_sent_and_in_no_output(
+    name: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "netrc").write_text(f"machine 127.0.0.1 password {TOKEN}-of-netrc\n")
+    with FakeOllamaWithFaults() as fake:
+        for path in ("/api/tags", "/api/ps"):
+            fake.answer("GET", path, lambda one: one.send_json(401, {"error": one.headers["Authorization"]}))
+        for variable, value, sent in (
+            ("OLLAMA_API_KEY", TOKEN, TOKEN),
+            ("NETRC", str(tree / "netrc"), f"{TOKEN}-of-netrc"),
+        ):
+            monkeypatch.setenv(variable, value)
+            result = command(name, "--host", fake.url)
+            assert (result.exit_code, "HTTP 401" in result.stderr, TOKEN in result.output) == (2, True, False)
+            assert fake.requests[-1].headers["Authorization"] == f"Bearer {sent}"

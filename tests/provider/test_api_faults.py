@@ -370,3 +370,17 @@ def test_a_secret_that_the_server_repeats_is_in_no_error(
     assert "***" in text
     assert fake.requests[0].headers["Authorization"] == f"Bearer {SECRET}"
     assert fake.requests[0].headers["X-Api-Key"] == headers["X-Api-Key"]
+
+
+def crashed(exchange: Exchange) -> None:
+    """As gin answers where a handler panics."""
+    exchange.send(500, b"")
+
+
+def test_a_list_of_running_models_that_broke_off_is_asked_for_once_more(fake: FakeOllamaWithFaults) -> None:
+    fake.running = [faulty_ollama.resident("tiny:latest")]
+    fine = fake.answers["GET", "/api/ps"]
+    fake.answer("GET", "/api/ps", faulty_ollama.then(crashed, fine))
+    assert [model.name for model in ask(fake.url, Ollama.running).models] == [TINY]
+    fake.answer("GET", "/api/ps", faulty_ollama.then(crashed, crashed, fine))
+    assert failure(fake.url, Ollama.running).words == "HTTP 500, Internal Server Error"

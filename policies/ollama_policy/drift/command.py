@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ollama_policy import check
 from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of, terminal
@@ -25,9 +25,6 @@ from ollama_policy.result import NOTHING_TO_LOOK_AT, Result, ServerFigures, Unde
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.settings import SourceFile, UnreadableError
 from ollama_provider.ollama import durations
-
-if TYPE_CHECKING:
-    from ollama_policy.drift.looking import Asked
 
 _LARGEST_SNAPSHOT = 256 * 2**20
 
@@ -60,12 +57,12 @@ def run(request: Request) -> int:
     if request.from_file is not None and (request.hosts or request.hosts_file or request.fleet or request.does_watch):
         raise CannotLookError("--from judges what was recorded: give it, or servers to look at and --watch")
     seconds = _seconds(request.timeout)
-    session = Session(request)
+    session = Session(request, seconds)
     if request.does_watch:
         from ollama_policy.drift.watching import watch
 
-        return watch(session, seconds, request.interval)
-    servers = session.recorded(request.from_file) if request.from_file is not None else session.look(seconds)
+        return watch(session, request.interval)
+    servers = session.recorded(request.from_file) if request.from_file is not None else session.look()
     if request.record is not None:
         deliver(snapshot.to_json(servers), None if request.record == STDIN else request.record)
     result = session.judged(servers)
@@ -95,8 +92,9 @@ def _seconds(timeout: str) -> float:
 class Session:
     """One run: what is declared, read once, and what is made of servers, as often as they are looked at."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, seconds: float = 10.0) -> None:
         self._request = request
+        self._seconds = seconds  # of each server
         paths = request.paths or (os.curdir,)
         checked = CheckRequest(paths, select=request.select, ignore=request.ignore, config=request.config)
         self._options = options_of(checked, {}, with_baseline=False)
@@ -113,38 +111,42 @@ class Session:
         self._problems += self._declarations.problems
         self._kinds: tuple[type[Drift], ...] = tuple(kind for kind in KINDS if configuration.selects(kind.id))
         self._given: list[str] | None = None
+        self._not_named: list[Unreadable] = []
 
     # Which servers, and what they say.
 
-    def look(self, seconds: float) -> list[Server]:
+    def look(self) -> list[Server]:
         """What the servers say now. Raises CannotLookError."""
-        asked = self._asked()
-        if not asked:
-            return []
-        from ollama_policy.drift.looking import look
-
-        placing = self._placing(self._named())
-        return look(asked, seconds, self._moving(placing))
-
-    def _asked(self) -> "list[Asked]":
-        from ollama_policy.drift.looking import Asked
-
         given = self._named()
+        placing = self._placing(given)
+        if not placing.by_url:
+            return []
+        from ollama_policy.drift.looking import Asked, look
+
         tokens = fleet.Tokens(os.environ)
         ca_file = _ca_file(self._request.ca_file)
-        return [
-            Asked(fleet.connection(url, url in given, tokens, ca_file), url in given)
-            for url in self._placing(given).by_url
-        ]
+        asked = [Asked(fleet.connection(url, url in given, tokens, ca_file), url in given) for url in placing.by_url]
+        return look(asked, self._seconds, self._moving(placing))
 
     def _named(self) -> list[str]:
-        """The servers that a person named, or whose environment does where declarations leave it to that."""
-        if self._given is None:
-            request = self._request
-            self._given = fleet.given(request.hosts, request.hosts_file, request.fleet)
-            if not self._given and any(one.host is None for one in self._declarations.models):
-                self._given = [fleet.by_environment()]
-        return self._given
+        """The servers that a person named, or whose environment does where declarations leave it to that.
+
+        Asked at every look: behind a DNS name come others. Where it cannot be told any more, the last ones stay, and
+        that is a problem of this look.
+        """
+        request = self._request
+        self._not_named = []
+        try:
+            given = fleet.given(request.hosts, request.hosts_file, request.fleet, self._seconds)
+        except CannotLookError as error:
+            if self._given is None:
+                raise
+            self._not_named = [Unreadable("the fleet", f"as it was at the last look: {error}", is_file=False)]
+            return self._given
+        if not given and any(one.host is None for one in self._declarations.models):
+            given = [fleet.by_environment()]
+        self._given = given
+        return given
 
     def recorded(self, path: str) -> list[Server]:
         """What servers said once. Raises CannotLookError."""
@@ -187,7 +189,7 @@ class Session:
         placing = self._placing([one.url for one in servers if one.is_given])
         findings: list[Finding] = []
         figures: list[ServerFigures] = []
-        problems = list(self._problems)
+        problems = [*self._problems, *self._not_named]
         for server in servers:
             if isinstance(server, Unseen):
                 problems.append(Unreadable(server.url, server.problem, is_file=False))

@@ -6,6 +6,7 @@
 import netrc
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -14,13 +15,16 @@ from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connec
 from ollama_provider.ollama.names import InvalidServerError, server_url
 
 
-def given(hosts: Sequence[str], hosts_file: str | None, names: Sequence[str]) -> list[str]:
-    """The servers' URLs, each once, in the order that they were given in. Raises CannotLookError."""
+def given(hosts: Sequence[str], hosts_file: str | None, names: Sequence[str], seconds: float = 10.0) -> list[str]:
+    """The servers' URLs, each once, in the order that they were given in. Raises CannotLookError.
+
+    `seconds` is how long a DNS name may take.
+    """
     urls = [_url(host, "--host") for host in hosts]
     if hosts_file is not None:
         urls += _in_file(hosts_file)
     for name in names:
-        urls += _behind(name)
+        urls += _behind(name, seconds)
     return list(dict.fromkeys(urls))
 
 
@@ -48,14 +52,26 @@ def _in_file(path: str) -> Iterator[str]:
         raise CannotLookError(f"cannot read {path}: {reason}") from None
 
 
-def _behind(text: str) -> list[str]:
+def _behind(text: str, seconds: float) -> list[str]:
     """A server at each address that a DNS name stands for, as a headless service of Kubernetes does."""
     url = urlsplit(_url(text, "--fleet"))
-    try:
-        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise CannotLookError(f"--fleet {text}: {getattr(error, 'strerror', None) or error}") from None
-    addresses = sorted({str(address[0]) for *_, address in found})
+    addresses: list[str] = []
+    problems = [f"no answer from DNS within {seconds:g} s"]
+
+    def resolve() -> None:
+        try:
+            found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            problems[0] = getattr(error, "strerror", None) or str(error)
+        else:
+            addresses.extend(sorted({str(address[0]) for *_, address in found}))
+
+    # getaddrinfo has no deadline, and lets no Ctrl-C through.
+    resolving = threading.Thread(target=resolve, daemon=True)
+    resolving.start()
+    resolving.join(seconds)
+    if not addresses:
+        raise CannotLookError(f"--fleet {text}: {problems[0]}")
     return [_url(f"{url.scheme}://{_bracketed(one)}:{url.port}{url.path}", "--fleet") for one in addresses]
 
 

@@ -96,7 +96,8 @@ class _Judge:
                 f"{_quoted(name)} is being exchanged on {self._url}, or an apply was cut off: its older content is "
                 "kept under a second name"
             )
-            yield self._at(OtherContent, one, ("name",), message, mending.apply(one, mending.pull(self._url, one)))
+            advice = mending.apply(one, mending.remove(self._url, one.second_name))
+            yield self._at(OtherContent, one, ("name",), message, advice)
         elif one.digest:
             if one.digest != there:
                 message = (
@@ -161,11 +162,15 @@ class _Judge:
                     f"{_quoted(model.name)} declares a context of {wanted}, and is in memory on {self._url} with "
                     f"{model.context_length}, {size(model.size)} in all"
                 )
-                advice = mending.stop(self._url, model.name)
+                # Loaded anew, by whoever comes or at once, it has its own parameters.
+                advice = self._hold(one) if one.must_be_resident else mending.stop(self._url, model.name)
                 yield self._at(OtherContext, one, ("parameters",), message, advice)
 
     def _pin(self, one: Declared) -> str:
-        return mending.apply(one, mending.hold(self._url, one.model_name, "-1m"))
+        return mending.apply(one, self._hold(one))
+
+    def _hold(self, one: Declared) -> str:
+        return mending.hold(self._url, one.model_name, "-1m")
 
     def _in_memory(self, name: ModelName) -> RunningModel:
         """The one of that name that is held longest."""

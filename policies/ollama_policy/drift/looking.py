@@ -14,7 +14,7 @@ from ollama_policy.drift.snapshot import OnDisk, Seen, Server, Unseen
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.errors import NotOllamaError, OllamaError, UnreachableError
 
 AT_ONCE: Final = 256  # so many never wait for each other
 LARGEST_ANSWER: Final = 8 * 2**20  # of one server; ten thousand models take half of it
@@ -89,7 +89,7 @@ async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:
             return seen
         return Unseen(url, asked.is_given, f"no answer within {durations.text(round(seconds * 1e9))}")
     except OllamaError as error:
-        return Unseen(url, asked.is_given, error.words + _hint(asked, error.words))
+        return Unseen(url, asked.is_given, error.words + _hint(asked, error))
     except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at
         words = asked.connection.redact(f"{type(error).__name__}: {error}"[:200])
         return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
@@ -102,10 +102,18 @@ async def _seen(client: Ollama, asked: Asked, version: str) -> Seen:
     return Seen(client.url, asked.is_given, version, on_disk, running)
 
 
-def _hint(asked: Asked, words: str) -> str:
-    if not words.startswith(("HTTP 401", "HTTP 403")):
-        return ""
-    if asked.connection.token is not None:
-        return "; the token that was sent is not accepted"
-    where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
-    return f"; it wants a token: set OLLAMA_API_KEY{where}, or write it in a netrc"
+def _hint(asked: Asked, error: OllamaError) -> str:
+    """What to do about it, to stand behind the error's words."""
+    words = error.words
+    if words.startswith(("HTTP 401", "HTTP 403")):
+        if asked.connection.token is not None:
+            return "; the token that was sent is not accepted"
+        where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
+        return f"; it wants a token: set OLLAMA_API_KEY{where}, or write it in a netrc"
+    if words.startswith(("HTTP 407", "no connection: 407")):
+        return "; the proxy on the way wants a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return "; trust a private authority by --ca-file"
+    if isinstance(error, UnreachableError):
+        return "; start it, or mend its address"
+    return "; give the address of an Ollama" if isinstance(error, NotOllamaError) else ""

@@ -1,9 +1,16 @@
 """The command that mends a drift, to be pasted into a shell."""
 
+import json
+from contextlib import suppress
 from shlex import quote
+from typing import Final
 
 from ollama_policy.drift.declared import Declared, is_pulumi, is_terraform
+from ollama_policy.servers import decided
 from ollama_provider.ollama.names import ModelName
+
+_DERIVED: Final = ("parameters", "system", "template")
+_LONGEST_BODY: Final = 1000
 
 
 def apply(declared: Declared, by_hand: str) -> str:
@@ -33,9 +40,21 @@ def refresh(declared: Declared) -> str:
 
 def pull(url: str, declared: Declared) -> str:
     if declared.is_made_here:
-        return f"make {declared.model_name} again, as it is declared"
+        return _make(url, declared)
     insecure = "--insecure " if declared.subject.value("insecure") is True else ""
     return ollama(url, f"pull {insecure}{_word(declared.model_name)}")
+
+
+def _make(url: str, declared: Declared) -> str:
+    """Derives a model as it is declared; in words where that is from a file, not known, or too long for a line."""
+    subject, base = declared.subject, declared.base
+    fields = {key: value for key in _DERIVED if (value := subject.value(key)) is not None}
+    if base is not None and all(decided(subject, key) for key in _DERIVED):
+        with suppress(TypeError):  # of a value inside that is not known
+            body = json.dumps({"model": str(declared.model_name), "from": str(base), **fields, "stream": False})
+            if len(body) < _LONGEST_BODY:
+                return f"curl -fsS {quote(f'{url}/api/create')} -d {quote(body)}"
+    return f"make {declared.model_name} again, as it is declared"
 
 
 def stop(url: str, name: ModelName) -> str:
@@ -49,6 +68,11 @@ def hold(url: str, name: ModelName, keep_alive: str) -> str:
 
 def remove(url: str, name: ModelName) -> str:
     return ollama(url, f"rm {_word(name)}")
+
+
+def pull_and_stop(url: str, name: ModelName) -> str:
+    """Frees an orphan whose weights are on the server no more: its name reaches it, once it has them again."""
+    return f"{ollama(url, f'pull {_word(name)}')} && {stop(url, name)}"
 
 
 def reclaim(url: str) -> str:

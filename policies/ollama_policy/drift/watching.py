@@ -24,7 +24,7 @@ _COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: 
 _DIM, _BOLD, _GREEN = "2", "1", "32"
 
 
-def watch(session: "Session", seconds: float, interval: float) -> int:
+def watch(session: "Session", interval: float) -> int:
     """Looks and draws for ever; KeyboardInterrupt ends it, and leaves the terminal as it was."""
     if not sys.stdout.isatty():
         raise CannotLookError("--watch draws in a terminal: for a file or a pipe, run without it")
@@ -32,7 +32,7 @@ def watch(session: "Session", seconds: float, interval: float) -> int:
     out.write(_BEGIN)
     try:
         while True:
-            servers = session.look(seconds)
+            servers = session.look()
             result = session.judged(servers)
             columns, rows = os.get_terminal_size(out.fileno())  # both are 0 where nobody told the terminal
             out.write(frame(servers, result, columns or 80, rows or 24, has_colour=not os.environ.get("NO_COLOR")))
@@ -60,6 +60,10 @@ def _painted(text: str, colour: str, has_colour: bool) -> str:
 
 def _lines(servers: Sequence[Server], result: Result, width: int) -> Iterator[tuple[str, str]]:
     yield f"{'MODEL':{width}} {'MEMORY':>10} {'CONTEXT':>8} {'RELEASED IN':>12}", _DIM
+    urls = {server.url for server in servers}
+    for problem in result.unreadable:
+        if problem.path not in urls:
+            yield f"{problem.path}  {problem.message}", _COLOURS[Severity.ERROR]
     for server in servers:
         if isinstance(server, Unseen):
             yield f"{server.url}  {server.problem}", _COLOURS[Severity.ERROR]

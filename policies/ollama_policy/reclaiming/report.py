@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ollama_policy.drift import mending
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
 from ollama_policy.reclaiming.freeing import Freed
@@ -47,7 +48,7 @@ def planned(url: str, plan: Plan, running: Running) -> str:
         model = entry.model
         lines.append(f"  {model.name}  {model.digest[:12]}  {size(model.size)}  {_until(entry, running)}")
         lines.append(f"    {entry.why}")
-        lines.extend(f"    {line}" for line in _how(entry, plan.sees_weights))
+        lines.extend(f"    {line}" for line in _how(entry, url, plan.sees_weights))
     lines += _restart(plan, running) + _leftovers(plan)
     return "\n".join(map(shown, [*lines, ""])) + "\n"
 
@@ -108,13 +109,13 @@ def _until(entry: Entry, running: Running) -> str:
     return f"until {entry.model.expires_at:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _how(entry: Entry, sees_weights: bool) -> list[str]:
+def _how(entry: Entry, url: str, sees_weights: bool) -> list[str]:
     name = entry.model.name
     if entry.kept_for:
         return [f"left: {entry.kept_for} is declared resident and uses it; the next apply takes it over"]
     if not entry.ways:
         by_itself = "" if entry.is_pinned else "; its timer ends it"
-        again = f"or, where its registry still has them: `ollama pull {name}`, then `ollama stop {name}`"
+        again = f"or, where its registry still has them: {mending.pull_and_stop(url, name)}"
         hint = [again] if entry.why is Why.DELETED else []
         where = "" if sees_weights else ", or, where the file is still there, a reclaim on its own machine"
         return [f"its weights are under no name of the server: only a restart frees it{where}{by_itself}", *hint]

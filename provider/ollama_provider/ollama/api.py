@@ -1,6 +1,7 @@
 """Ollama's HTTP API: typed, with a deadline on every wait, and one exception a kind of failure.
 
-Every method raises an OllamaError; none retries. Field meanings: Ollama's docs/api.md and api/types.go.
+Every method raises an OllamaError; none retries, but for `running`, once. Field meanings: Ollama's docs/api.md and
+api/types.go.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from ollama_provider.ollama.answers import (
     TransferProgress,
 )
 from ollama_provider.ollama.errors import (
+    CrashedError,
     NotFoundError,
     NotOllamaError,
     OllamaError,
@@ -121,9 +123,10 @@ class Ollama:
     async def running(self) -> Running:
         """Every model in memory."""
         asked = "the list of running models"
-        async with self._answering("GET", "/api/ps", asked, deadline=ANSWER_SECONDS) as response:
-            entries = self._entries(await self._json(response, asked), asked)
-            server_time = _server_time(response)
+        try:
+            entries, server_time = await self._running(asked)
+        except CrashedError:
+            entries, server_time = await self._running(asked)
         models = []
         for entry in entries:
             try:
@@ -143,6 +146,10 @@ class Ollama:
             )
         return Running(tuple(models), server_time)
 
+    async def _running(self, asked: str) -> tuple[list[dict[str, Any]], datetime]:
+        async with self._answering("GET", "/api/ps", asked, deadline=ANSWER_SECONDS) as response:
+            return self._entries(await self._json(response, asked), asked), _server_time(response)
+
     async def show(self, name: ModelName) -> ModelDetails:
         """Details of a model on disk. Costs up to 50 ms on a server of a thousand models: never one a refresh."""
         asked = f"the details of {name}"
@@ -152,13 +159,15 @@ class Ollama:
         capabilities = answer.get("capabilities")
         modelfile = str(answer.get("modelfile") or "")
         blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
+        projector = self._object(answer, "projector_info", asked)
         return ModelDetails(
             blob=blobs[0] if blobs else "",
             context_length=self._number(information, f"{architecture}.context_length", asked),
             capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
             parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
             num_ctx=_num_ctx(str(answer.get("parameters") or "")),
-            metadata={key: value for key, value in information.items() if not key.startswith("tokenizer.")},
+            metadata={key: value for key, value in information.items() if not key.startswith("tokenizer.")}
+            | {key: value for key, value in projector.items() if key.startswith("clip.")},
         )
 
     async def pull(
@@ -370,6 +379,8 @@ class Ollama:
             return NotFoundError(asked, self.url, words)
         if response.status_code in _TRANSIENT_STATUS:
             return TransientError(asked, self.url, words)
+        if response.status_code == 500 and not text.strip():
+            return CrashedError(asked, self.url, words)
         return RefusedError(asked, self.url, words)
 
     async def _body(self, response: httpx.Response, asked: str) -> bytes:

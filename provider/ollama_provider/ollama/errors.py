@@ -21,6 +21,14 @@ class RefusedError(OllamaError):
     """The server understood and said no: asking again brings the same answer."""
 
 
+class CrashedError(RefusedError):
+    """HTTP 500 without a word: the server's own handler broke off.
+
+    /api/ps does so where a runner goes in that very moment: it reads a model that the scheduler has just taken away
+    (server/routes.go: PsHandler, server/sched.go: runnerRef.unload; seen on 0.17.4).
+    """
+
+
 class UnreachableError(OllamaError):
     """No connection, or no answer within the deadline."""
 

@@ -115,6 +115,15 @@ def test_only_gets_are_sent_and_the_server_of_the_environment_is_the_default(
     ]
 
 
+def test_a_version_that_leaks_is_told_with_the_one_that_does_not(
+    tree: Path, command: Command, fake: FakeOllamaWithFaults
+) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    fake.version = "0.6.5"
+    (found,) = json.loads(command("drift", "--host", fake.url, "--format", "json").stdout)["findings"]
+    assert (found["rule"], found["file"], found["advice"]) == ("OLL509", fake.url, "update it to Ollama 0.7.1")
+
+
 def test_a_name_that_vanishes_in_passing_is_no_drift(tree: Path, command: Command, fake: FakeOllamaWithFaults) -> None:
     """As a pull of what is there makes it: the manifest is rewritten in place."""
     (tree / "models.tf").write_text(MANUAL)

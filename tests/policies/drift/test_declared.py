@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from ollama_policy import check
+from ollama_policy.discover import Workspace
+from ollama_policy.drift.declared import declarations
+from ollama_policy.drift.judge import judge
 from ollama_policy.drift.placing import Placing
 from ollama_policy.settings import Unknown
-from tests.policies.drift.servers import NOW, declared_in
+from tests.policies.drift.servers import NOW, declared_in, seen
 from tests.policies.sources.terraform.test_plan import plan, resource
 from tests.policies.sources.terraform.test_state import raw
 from tests.policies.sources.terraform.test_state import resource as stated
+from tests.policies.sources.test_pulumi_json import preview
+from tests.policies.sources.test_pulumi_json import state as pulumi_state
 
 BLOCK = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = var.mode\n}\n'
 ATTRIBUTES = {"name": "chat", "memory_management": "manual", "digest": NOW}
@@ -62,6 +68,53 @@ def test_an_export_gives_the_digest_of_the_program_s_model(tree: Path) -> None:
     (tree / "p.py").unlink()
     (model,) = declared_in().models
     assert (model.state_digest, model.subject.file.path) == (NOW, "export.json")
+
+
+SHOWN = {
+    "format_version": "1.0",
+    "terraform_version": "1.11.4",
+    "values": {"root_module": {"resources": [resource("ollama_model.m", **ATTRIBUTES)]}},
+}
+MODEL = {"name": "chat", "memory_management": "manual"}
+FORMS = {
+    "main.tf": BLOCK.replace("var.mode", '"manual"'),
+    "terraform.tfstate": STATE,
+    "state.json": json.dumps(SHOWN),
+    "plan.json": plan(resource("ollama_model.m", **MODEL)),
+    "export.json": export(**MODEL),
+    "preview.json": preview(pulumi_state("chat", **MODEL)),
+    "Pulumi.yaml": "name: p\nruntime: yaml\nresources:\n  chat:\n    type: ollama:Model\n    properties: "
+    "{name: chat, memory_management: manual}\n",
+    "__main__.py": "from ollama_provider import OllamaModel\n"
+    'OllamaModel("c", name="chat", memory_management="manual")\n',
+    "models.yaml": "- name: chat\n  memory_management: manual\n",
+    "models.toml": '[[models]]\nname = "chat"\nmemory_management = "manual"\n',
+}
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_each_form_alone_is_judged_and_told_at_its_place(tree: Path, path: str) -> None:
+    (tree / path).write_text(FORMS[path])
+    workspace = Workspace([path])
+    found = declarations(check.read_all(workspace, lambda done, total: None), workspace)
+    assert (found.problems, found.undecided, found.is_complete) == ([], [], True)
+    (finding,) = judge(seen({"chat": NOW}), found.models, (), True)
+    assert (finding.rule.id, finding.file.path) == ("OLL503", path)
+    assert b"manual" in finding.file.data[finding.span.start : finding.span.end]
+
+
+def test_several_forms_are_all_declared(tree: Path) -> None:
+    paths = []
+    for number, (path, text) in enumerate(FORMS.items()):
+        for old, new in (("chat", f"chat{number}"), ('"m"', f'"m{number}"'), ("model.m", f"model.m{number}")):
+            text = text.replace(old, new)
+        paths.append(f"{number}/{path}")
+        (tree / str(number)).mkdir()
+        (tree / paths[-1]).write_text(text)
+    workspace = Workspace(paths)
+    found = declarations(check.read_all(workspace, lambda done, total: None), workspace)
+    assert sorted(one.subject.file.path for one in found.models) == paths
+    assert (found.problems, found.undecided) == ([], [])
 
 
 def test_a_state_that_is_none_is_said(tree: Path) -> None:

@@ -2,18 +2,26 @@
 
 import contextlib
 import json
+import os
+import pty
 import re
+import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from ollama_policy.drift.command import Request, run
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, half_json, html, status, tag
 from tests.policies.conftest import Command
 
@@ -42,6 +50,20 @@ def gigabyte(exchange: Exchange) -> None:
     exchange.begin_stream()
     for _ in range(1024):
         exchange.chunk(b"[" * 2**20)
+    exchange.end_stream()
+
+
+def packed_gigabyte(exchange: Exchange) -> None:
+    """A megabyte on the way that unpacks to a gigabyte."""
+    packing = zlib.compressobj(wbits=31)
+    exchange.send_response(200)
+    exchange.send_header("Content-Encoding", "gzip")
+    exchange.send_header("Transfer-Encoding", "chunked")
+    exchange.end_headers()
+    for _ in range(1024):
+        if packed := packing.compress(b"[" * 2**20):
+            exchange.chunk(packed)
+    exchange.chunk(packing.flush())
     exchange.end_stream()
 
 
@@ -85,6 +107,7 @@ def running(**fields: object) -> Fault:
             "this does not look like Ollama, it sent an answer that is no JSON object: '<!DOCTYPE",
         ),
         ("/api/version", html(404), "this does not look like Ollama: HTTP 404"),
+        ("/api/version", html(), "; give the address of an Ollama"),
         ("/api/version", text(b""), 'an answer without a "version"'),
         ("/api/version", text(b'{"version": 1}'), 'an answer without a "version"'),
         ("/api/tags", half_json(), "an answer that is no JSON object"),
@@ -125,6 +148,35 @@ def test_one_bad_server_is_one_line_and_the_rest_is_reported(
     assert last == "0 errors, 0 warnings, 1 unreadable, 0 undecided, 0 suppressed, in 1 file and on 2 servers"
 
 
+PEAK = """import sys
+from ollama_policy.__main__ import _run
+print(_run(sys.argv[1:]), *(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def peak_mib(*arguments: str) -> tuple[int, float]:
+    """The exit code of a run of its own, and the most that was resident of it, in MiB."""
+    command = [sys.executable, "-c", PEAK, "drift", *arguments, "-o", "report.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    code, peak = done.stdout.split()
+    return int(code), int(peak) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's mark of the peak is Linux's")
+@pytest.mark.parametrize("fault", [gigabyte, packed_gigabyte])
+def test_a_gigabyte_is_neither_read_nor_kept(
+    declared: Path, fakes: tuple[FakeOllamaWithFaults, FakeOllamaWithFaults], fault: Fault
+) -> None:
+    bad, good = fakes
+    code, usual = peak_mib("--host", bad.url, "--host", good.url)
+    assert code == 0
+    bad.answer("GET", "/api/tags", fault)
+    start = time.monotonic()
+    code, peak = peak_mib("--host", bad.url, "--host", good.url, "--timeout", "5s")
+    assert (code, peak - usual < 48, time.monotonic() - start < 5) == (2, True, True), (usual, peak)
+    assert "an answer of more than 8 MiB" in (declared / "report.txt").read_text()
+
+
 def test_answers_at_the_edge_are_judged(
     declared: Path, command: Command, fakes: tuple[FakeOllamaWithFaults, FakeOllamaWithFaults]
 ) -> None:
@@ -152,6 +204,7 @@ def test_nobody_there_and_no_such_name(declared: Path, command: Command) -> None
         result = command("drift", "--host", address, "--host", "no-such-host.invalid", "--timeout", "5s")
     assert result.exit_code == 2
     assert f"http://{address} unreadable: no connection" in result.stdout
+    assert result.stdout.count("; start it, or mend its address\n") == 2
     assert "http://no-such-host.invalid:11434 unreadable: " in result.stdout
 
 
@@ -192,6 +245,7 @@ def test_a_private_authority(
         assert command("drift", "--host", url, "--ca-file", "ca.pem").exit_code == 0
         unknown = command("drift", "--host", url)
         assert (unknown.exit_code, "CERTIFICATE_VERIFY_FAILED" in unknown.stdout) == (2, True)
+        assert unknown.stdout.splitlines()[0].endswith("; trust a private authority by --ca-file")
         named = command("drift", "--host", other, "--host", url, "--ca-file", "ca.pem")
         assert (named.exit_code, "CERTIFICATE_VERIFY_FAILED" in named.stdout) == (2, True)
         plain = command("drift", "--host", f"http://localhost:{right.port}")
@@ -203,11 +257,11 @@ def test_a_private_authority(
     )
 
 
-def wanting_a_token(fake: FakeOllamaWithFaults) -> None:
+def wanting_a_token(fake: FakeOllamaWithFaults, token: str = TOKEN) -> None:
     def guarded(answer: Fault) -> Fault:
         def fault(exchange: Exchange) -> None:
             sent = exchange.request_seen.headers.get("Authorization", "")
-            if sent == f"Bearer {TOKEN}":
+            if sent == f"Bearer {token}":
                 answer(exchange)
             else:
                 exchange.send_json(401, {"error": f"not you: {sent}"})
@@ -253,6 +307,60 @@ def test_a_token_from_the_environment_or_a_netrc_is_in_no_output(
         False,
         True,
     )
+
+
+def test_each_server_has_a_token_of_its_own(
+    declared: Path,
+    command: Command,
+    fakes: tuple[FakeOllamaWithFaults, FakeOllamaWithFaults],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = fakes
+    wanting_a_token(one, f"{TOKEN}-1")
+    wanting_a_token(two, f"{TOKEN}-2")
+    hosts = ("--host", one.url, "--host", f"http://localhost:{two.port}")
+    (declared / "secrets").write_text(
+        f"machine 127.0.0.1 password {TOKEN}-1\nmachine localhost login me password {TOKEN}-2\n"
+    )
+    monkeypatch.setenv("NETRC", "secrets")
+    monkeypatch.setenv("OLLAMA_API_KEY", f"{TOKEN}-3")
+    code, said = everything_said(command, declared, *hosts)
+    assert (code, TOKEN in said) == (0, False)
+    (declared / "secrets").write_text(f"machine 127.0.0.1 password {TOKEN}-1\n")
+    code, said = everything_said(command, declared, *hosts)
+    assert (code, TOKEN in said, two.requests[-1].headers["Authorization"]) == (2, False, f"Bearer {TOKEN}-3")
+
+
+def test_a_proxy_that_wants_a_login(
+    declared: Path,
+    command: Command,
+    fakes: tuple[FakeOllamaWithFaults, FakeOllamaWithFaults],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy, good = fakes
+    for path in ("version", "tags", "ps"):
+        inside = proxy.answers["GET", f"/api/{path}"]
+
+        def guarded(exchange: Exchange, inside: Fault = inside) -> None:
+            has_login = "Proxy-Authorization" in exchange.headers
+            (inside if has_login else status(407, {"error": "who are you"}))(exchange)
+
+        proxy.answer("GET", f"http://gpu.example:11434/api/{path}", guarded)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    result = command("drift", "--host", "gpu.example", "--host", good.url)
+    first, *_, last = result.stdout.splitlines()
+    assert (result.exit_code, first) == (
+        2,
+        "http://gpu.example:11434 unreadable: HTTP 407, who are you; the proxy on the way wants a login: give it in "
+        "HTTP_PROXY, or name the server in NO_PROXY",
+    )
+    assert "on 2 servers" in last
+    monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//me:{TOKEN}@"))
+    code, said = everything_said(command, declared, "--host", "gpu.example")
+    assert (code, TOKEN in said) == (0, False)
 
 
 def test_a_token_goes_to_no_server_that_only_a_file_names(
@@ -309,6 +417,28 @@ def _forward(listening: socket.socket, port: int) -> None:
         thread.join(5)
 
 
+NAME = "ollama.example"
+
+
+class FakeResolver:
+    """NOT a DNS: what a name stands for, look-up by look-up, the last for ever. Other names are looked up really."""
+
+    def __init__(self, *answers: list[str] | OSError) -> None:
+        self.answers = list(answers)
+        self.really = socket.getaddrinfo
+
+    def __call__(self, host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
+        if host != NAME:
+            return self.really(host, port, *arguments, **options)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, OSError):
+            raise answer
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answer]
+
+
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 def test_a_fleet_is_every_address_of_a_name(
     declared: Path,
     command: Command,
@@ -316,13 +446,60 @@ def test_a_fleet_is_every_address_of_a_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, good = fakes
-    monkeypatch.setattr(
-        "ollama_policy.drift.fleet.socket.getaddrinfo",
-        lambda host, port, **_: [(2, 1, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")],
-    )
-    result = command("drift", "--fleet", f"ollama.example:{good.port}", "--timeout", "1s", "--format", "json")
+    monkeypatch.setattr(socket, "getaddrinfo", FakeResolver(["127.0.0.2", "127.0.0.1", "127.0.0.2"]))
+    result = command("drift", "--fleet", f"{NAME}:{good.port}", "--timeout", "1s", "--format", "json")
     urls = [one["url"] for one in json.loads(result.stdout)["servers"]]
     assert urls == [f"http://127.0.0.{number}:{good.port}" for number in (1, 2)]
+
+
+def test_a_name_that_nobody_knows_or_answers_is_said_in_time(
+    declared: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", FakeResolver(NO_NAME))
+    result = command("drift", "--fleet", NAME)
+    assert (result.exit_code, f"--fleet {NAME}: Name or service not known" in result.stderr) == (2, True)
+    ended = threading.Event()
+
+    def silent(*_: object, **__: object) -> list[Any]:
+        ended.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    start = time.monotonic()
+    result = command("drift", "--fleet", NAME, "--timeout", "200ms")
+    ended.set()
+    assert (result.exit_code, f"--fleet {NAME}: no answer from DNS within 0.2 s" in result.stderr) == (2, True)
+    assert time.monotonic() - start < 2
+
+
+def test_a_fleet_that_is_watched_is_looked_up_at_every_look(
+    declared: Path, fakes: tuple[FakeOllamaWithFaults, FakeOllamaWithFaults], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, good = fakes
+    first, both, second = ["127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2"]
+    monkeypatch.setattr(socket, "getaddrinfo", FakeResolver(first, both, NO_NAME, second))
+    parent, child = pty.openpty()
+    frames: list[str] = []
+
+    def drawn(seconds: float) -> None:
+        picture = b""
+        while b"Ctrl-C ends" not in picture:
+            assert select.select([parent], [], [], 10)[0], picture
+            picture += os.read(parent, 65536)
+        frames.append(picture.decode())
+        if len(frames) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", drawn)
+    with os.fdopen(child, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        with pytest.raises(KeyboardInterrupt):
+            run(Request(fleet=[f"{NAME}:{good.port}"], does_watch=True))
+    os.close(parent)
+    there = [[f"http://127.0.0.{number}:{good.port} " in frame for number in (1, 2)] for frame in frames]
+    assert there == [[True, False], [True, True], [True, True], [False, True]]
+    told = ["as it was at the last look" in frame for frame in frames]
+    assert told == [False, False, True, False]
 
 
 def test_every_problem_is_one_line_of_text(

@@ -128,6 +128,41 @@ def test_the_command_is_that_of_the_engine(tree: Path, path: str, text: str, com
     assert finding.advice == command
 
 
+DERIVED = "- {name: chat, memory_management: manual, base: b, parameters: {num_ctx: 512}"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (
+            DERIVED + ', system: "it\'s"}',
+            f"curl -fsS {URL}/api/create -d "
+            """'{"model": "chat:latest", "from": "b:latest", "parameters": {"num_ctx": 512}, """
+            """"system": "it'"'"'s", "stream": false}'""",
+        ),
+        (DERIVED + f", system: {'x' * 1000}}}", "make chat:latest again, as it is declared"),
+        ("- {name: chat, memory_management: manual, gguf: x.gguf}", "make chat:latest again, as it is declared"),
+    ],
+    ids=["derived", "too long for a line", "from a file"],
+)
+def test_what_is_made_here_is_made_again(tree: Path, text: str, command: str) -> None:
+    (finding,) = judge(seen({}), declared_in(models__yaml=text + "\n").models, (), True)
+    assert (finding.rule.id, finding.advice) == ("OLL501", command)
+
+
+def test_a_second_name_that_no_engine_will_remove_is_removed_by_hand(tree: Path) -> None:
+    models = declared_in(models__yaml=DERIVED + "}\n").models
+    second = str(models[0].second_name)
+    found = judge(seen(DISK | {"b": NOW, second: OLD}, [running("chat", context=512)]), models, (), True)
+    assert [one.advice for one in found] == [f"OLLAMA_HOST={URL} ollama rm {second}"]
+
+
+def test_a_context_that_grew_under_a_pin_is_mended_with_the_pin_kept(tree: Path) -> None:
+    models = declared_in(models__yaml=DERIVED + "}\n").models
+    found = judge(seen(DISK | {"b": NOW}, [running("chat", context=2048)]), models, (), True)
+    assert [one.advice for one in found] == [f"OLLAMA_HOST={URL} ollama run --keepalive -1m chat:latest ''"]
+
+
 def test_a_model_of_many_servers_is_told_of_each_by_a_value_of_its_own(tree: Path) -> None:
     models = declared_in(models__tf='resource "ollama_model" "m" {\n  name = "chat"\n}\n').models
     values = {judge(seen({}, url=url), models, (), True)[0].value for url in ("http://a:1", "http://b:1")}
