@@ -19,6 +19,13 @@ from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines, find_or_build, find_or_build_opentofu
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts an engine is tried a second time: a real one shares the machine. The summary names it (RERUN)."""
+    for item in items:
+        if item.get_closest_marker("engines"):
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[".*"]))
+
+
 class StackMaker(Protocol):
     def __call__(self, program: str | Path, **environment: str) -> PulumiStack: ...
 

@@ -18,6 +18,7 @@ import pytest
 from tests.engines import demo
 from tests.engines.processes import kill_all
 from tests.engines.toolchain import Engines
+from tests.promptness import assert_took_less
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,13 +100,13 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
         assert processes_of(tmp_path)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        text, _ = process.communicate(timeout=20)
-        seconds = time.monotonic() - began
+        text, _ = process.communicate(timeout=60)
+        ended = time.monotonic()
     assert process.returncode == 130, text
     assert "Traceback" not in text
     assert processes_of(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
-    assert seconds < 3, f"it took {seconds:.1f} s"  # under 1 s where nothing else keeps the machine busy
+    assert_took_less(3, began, ended)  # under 1 s where nothing else keeps the machine busy
 
 
 @pytest.mark.engines

@@ -26,6 +26,7 @@ from tests.engines.recipes import BRIDGE, OLLAMA, PULUMI, PULUMI_COMPANIONS
 from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_embedding_only, write_llama
 from tests.engines.toolchain import Engines, find_or_build
+from tests.promptness import assert_took_less
 
 ROOT = Path(__file__).parents[1]
 
@@ -132,8 +133,8 @@ def test_an_interrupted_build_stops_its_whole_group(tmp_path: Path) -> None:
         time.sleep(0.02)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
-    assert time.monotonic() - began < 1.5
+    _, said = process.communicate(timeout=60)
+    assert_took_less(1.5, began)
     assert process.returncode == 1
     assert said.endswith("the next run goes on from here\n")
     assert not psutil.pid_exists(child := int(pids.read_text())) or not lives(psutil.Process(child))
@@ -143,7 +144,7 @@ def test_a_second_builder_waits_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "tool-1.lock"
     code = (
         "import sys, time; from pathlib import Path; from tests.engines.locking import locked\n"
-        "with locked(Path(sys.argv[1]), print, 5): print('held', flush=True); time.sleep(0.5)"
+        "with locked(Path(sys.argv[1]), print, 5): print('held', flush=True); time.sleep(2)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -153,8 +154,8 @@ def test_a_second_builder_waits_and_says_so(tmp_path: Path) -> None:
         lines: list[str] = []
         with pytest.raises(ToolchainError, match="gave up waiting"), locked(path, lines.append, deadline=0.05):
             pass
-        with locked(path, lines.append, deadline=10):
-            assert holder.wait(1) == 0
+        with locked(path, lines.append, deadline=60):
+            assert holder.wait(30) == 0
     assert lines[0] == "tool-1: another process is building it, waiting, 0 s"
 
 
@@ -195,7 +196,8 @@ def test_registry_stalls_and_throttles(tmp_path: Path) -> None:
         registry.bytes_per_second = size * 2
         began = time.monotonic()
         assert len(client.get(f"/data/{digest}").content) == size
-        assert 0.4 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.4
+        assert_took_less(2, began)
 
 
 @pytest.fixture

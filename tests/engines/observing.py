@@ -43,7 +43,7 @@ def call(server: OllamaServer, name: str, **fields: object) -> None:
     server.call("POST", "/api/generate", body).raise_for_status()
 
 
-def wait_until(condition: object, what: str, seconds: float = 15) -> None:
+def wait_until(condition: object, what: str, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
@@ -68,7 +68,7 @@ def watching(server: OllamaServer) -> Iterator[list[Moment]]:
     done = threading.Event()
 
     def look() -> None:
-        with httpx.Client(base_url=server.url, timeout=10) as client:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
             while not done.wait(0.005):
                 # Pins before names: what is gone from disk in the second answer was pinned, or not, before that.
                 running = client.get("/api/ps").json()["models"]

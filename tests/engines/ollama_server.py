@@ -186,10 +186,10 @@ class OllamaServer:
     def _fence(self) -> None:
         mark = f"{_OWN}&fence={os.getpid()}-{next(self._fences)}"
         try:
-            self._client.get(f"/api/version?{mark}", timeout=5)
+            self._client.get(f"/api/version?{mark}", timeout=30)
         except httpx.TransportError:
             return
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + 30
         while f'{mark}"' not in self.log.read_text(errors="replace") and time.monotonic() < give_up:
             time.sleep(0.005)
 

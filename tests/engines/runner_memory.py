@@ -87,7 +87,7 @@ def call(server: OllamaServer, name: str, prompt: str, num_ctx: int, *, embeds: 
 
 def unload(server: OllamaServer, name: str) -> None:
     server.call("POST", "/api/generate", {"model": name, "keep_alive": 0})
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 30
     while server.runners() and time.monotonic() < give_up:
         time.sleep(0.05)
 

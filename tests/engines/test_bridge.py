@@ -26,6 +26,7 @@ from tests.engines.pulumi_stack import Outcome, PulumiStack
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import PROVIDER
 from tests.engines.toolchain import Engines
+from tests.promptness import assert_took_less
 
 pytestmark = pytest.mark.engines
 
@@ -397,9 +398,9 @@ def test_a_second_interrupt_ends_a_pull_at_once_and_the_next_up_goes_on_from_the
     assert running.poll() is None
     os.killpg(running.pid, signal.SIGINT)
     began = time.monotonic()
-    running.wait(10)
-    assert time.monotonic() - began < 5, "and not after the pull, which takes 20 s"
-    wait_until(lambda: not any(map(lives, children)), "the end of all that was started", 10)
+    running.wait(60)
+    assert_took_less(5, began)
+    wait_until(lambda: not any(map(lives, children)), "the end of all that was started")
     registry.bytes_per_second = None
     yaml_stack.unlock()
     yaml_stack.up()

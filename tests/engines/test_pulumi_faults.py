@@ -16,6 +16,7 @@ from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.programs import program, steps
 from tests.engines.pulumi_stack import PulumiStack, Running
 from tests.engines.registry import Registry
+from tests.promptness import assert_took_less
 
 pytestmark = pytest.mark.engines
 
@@ -55,8 +56,8 @@ def test_ctrl_c_in_a_pull_stops_within_a_second_and_the_next_up_goes_on(
     os.killpg(running.pid, signal.SIGINT)
     began = time.monotonic()
     wait_until(says(running, "stopped on request"), "the provider stops")
-    assert time.monotonic() - began < 1.5  # a second, and what two looks at a file cost
-    running.wait(15)
+    assert_took_less(1.5, began)  # a second, and what two looks at a file cost
+    running.wait(60)
     assert installed(ollama) == {}
     registry.bytes_per_second = None
     assert steps(stack.up()) == {"m": "create"}
@@ -71,7 +72,7 @@ def test_kill_9_of_the_engine_in_a_pull_stops_the_pull_and_the_next_up_goes_on(
     running = start_up(stack)
     wait_until(lambda: registry.blob_bytes_served() > 6_000_000, "the pull is under way")
     running.kill()
-    running.wait(5)
+    running.wait(60)
     time.sleep(3)
     served = registry.blob_bytes_served()
     time.sleep(1)
@@ -91,7 +92,7 @@ def test_kill_9_of_the_engine_in_a_load_leaves_what_the_next_up_goes_on_from(
     running = start_up(stack)
     wait_until(says(running, "loading, to stay"), "the load begins")
     running.kill()
-    running.wait(5)
+    running.wait(60)
     stack.close()
     stack.unlock()
     pulls = len(registry.requests)
@@ -163,8 +164,8 @@ def test_a_second_ctrl_c_is_not_needed_where_a_pull_stalls(stack_of: StackMaker)
         os.killpg(running.pid, signal.SIGINT)
         began = time.monotonic()
         wait_until(says(running, "stopped on request"), "the provider stops")
-        assert time.monotonic() - began < 1.5
-        running.wait(15)
+        assert_took_less(1.5, began)
+        running.wait(60)
 
 
 BAD_INPUT = [

@@ -29,6 +29,7 @@ from tests.engines.observing import installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import Running, TerraformStack, configuration, resource
+from tests.promptness import assert_took_less
 
 pytestmark = pytest.mark.engines
 M = "ollama_model.m"
@@ -72,8 +73,8 @@ def test_ctrl_c_in_a_pull_stops_within_a_second_and_the_next_apply_goes_on(
     wait_until(lambda: registry.blob_bytes_served() > 6_000_000, "the pull is under way")
     os.killpg(running.pid, signal.SIGINT)
     began = time.monotonic()
-    running.wait(15)
-    assert time.monotonic() - began < 1.5  # a second, and Terraform's own end
+    running.wait(60)
+    assert_took_less(1.5, began)  # a second, and Terraform's own end
     said = [error.summary for error in running.outcome().errors]
     assert "Stopped on request; the next apply goes on from here" in said
     assert (stack.strays(), installed(ollama), stack.state()) == ([], {}, {})
@@ -91,7 +92,7 @@ def test_ctrl_c_in_a_load_loses_no_created_model(
     running = start_apply(stack)
     wait_until(loading(ollama), "the load begins")
     os.killpg(running.pid, signal.SIGINT)
-    running.wait(15)
+    running.wait(60)
     if running.returncode:  # the load may have been quicker
         assert stack.is_tainted(M)
         assert list(installed(ollama)) == [big["name"]]
@@ -113,7 +114,7 @@ def test_ctrl_c_in_the_pull_of_a_new_name_leaves_the_old_one_as_it_was(
     running = start_apply(stack)
     wait_until(lambda: registry.blob_bytes_served() > 6_000_000, "the pull is under way")
     os.killpg(running.pid, signal.SIGINT)
-    running.wait(15)
+    running.wait(60)
     assert (stack.state(), list(installed(ollama)), pinned(ollama)) == (before, [old], [old])
     registry.bytes_per_second = None
     assert stack.apply().applied == {M: "update"}
@@ -201,8 +202,8 @@ def test_kill_9_in_a_pull_stops_the_pull_and_the_next_apply_goes_on(
     else:
         [plugin] = plugins(stack)
         plugin.kill()
-    running.wait(15)
-    wait_until(lambda: not stack.strays(), "no plugin process stays", 5)
+    running.wait(60)
+    wait_until(lambda: not stack.strays(), "no plugin process stays")
     time.sleep(1.5)
     served = registry.blob_bytes_served()
     time.sleep(1)
@@ -233,7 +234,7 @@ def test_kill_9_in_a_load_leaves_what_the_next_apply_goes_on_from(
     if victim == "server":
         assert "Traceback" not in running.outcome().text
         ollama.start()
-    wait_until(lambda: not stack.strays(), "no plugin process stays", 5)
+    wait_until(lambda: not stack.strays(), "no plugin process stays")
     pulls = len(registry.requests)
     stack.apply()
     assert (list(installed(ollama)), pinned(ollama)) == ([big["name"]], [big["name"]])
@@ -338,8 +339,8 @@ def test_a_second_ctrl_c_is_not_needed_where_a_pull_stalls(terraform_of: Terrafo
         wait_until(lambda: any(request.path == "/api/pull" for request in fake.requests), "the pull begins")
         os.killpg(running.pid, signal.SIGINT)
         began = time.monotonic()
-        running.wait(15)
-        assert time.monotonic() - began < 1.5
+        running.wait(60)
+        assert_took_less(1.5, began)
 
 
 BAD_INPUT: list[tuple[dict[str, Any], str, str]] = [

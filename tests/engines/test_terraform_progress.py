@@ -57,7 +57,7 @@ def in_a_terminal(stack: TerraformStack, *command: str, timeout: float = 60, **e
                 break
     os.close(master)
     running.kill()
-    running.wait(5)
+    running.wait(60)
     return seen.decode(errors="replace").replace("\r\n", "\n")
 
 

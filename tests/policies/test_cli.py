@@ -13,6 +13,7 @@ import pytest
 
 from ollama_policy.checking import progress
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED, Command
+from tests.promptness import assert_took_less
 
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
 QUIET = ("--select", "OLL001")
@@ -292,9 +293,9 @@ def test_an_interrupt_ends_the_run_within_a_second(tree: Path) -> None:
     process = subprocess.Popen(
         [PROGRAM, "check", "--stdin-filename", "a.tf", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    time.sleep(0.7)
+    time.sleep(2)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
-    assert time.monotonic() - start < 1
+    assert process.wait(30) == 130
+    assert_took_less(1, start)
     process.communicate()

@@ -22,9 +22,10 @@ from ollama_provider.ollama.errors import (
 from ollama_provider.ollama.names import ModelName
 from tests.engines import faulty_ollama
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault
+from tests.promptness import assert_took_less
 
 TINY = ModelName.parse("tiny")
-STALL = 0.3
+STALL = 2.0  # a busy machine is no stall
 SECRET = "hunter2-and-more"
 Call = Callable[[Ollama], Awaitable[Any]]
 
@@ -96,9 +97,9 @@ PULL_FAULTS = {
     ),
     "an error with control characters": (faulty_ollama.error_line("\x1b[31mno\n"), RefusedError, "no"),
     "a cut stream": (faulty_ollama.cut_stream(), TransientError, "the connection broke off"),
-    "a stall": (faulty_ollama.stall(), TransientError, "nothing moved for 0.3 s; its last word was 'pulling abab"),
-    "lines without progress": (faulty_ollama.slow_no_progress(), TransientError, "nothing moved for 0.3 s"),
-    "no answer at all": (silent(), TransientError, "nothing moved for 0.3 s"),
+    "a stall": (faulty_ollama.stall(), TransientError, "nothing moved for 2 s; its last word was 'pulling abab"),
+    "lines without progress": (faulty_ollama.slow_no_progress(), TransientError, "nothing moved for 2 s"),
+    "no answer at all": (silent(), TransientError, "nothing moved for 2 s"),
     "garbage": (faulty_ollama.garbage(), NotOllamaError, "<html><body>502 Bad Gateway"),
     "a binary line": (raw(b"\xff\xfe\x00\n"), NotOllamaError, "a line that is no JSON object"),
     "a line that is a list": (raw(b'["success"]\n'), NotOllamaError, "a line that is no JSON object"),
@@ -135,7 +136,7 @@ def test_a_pull_that_goes_wrong_is_one_clear_error(
     fake.answer("POST", "/api/pull", fault)
     began = time.monotonic()
     error = failure(fake.url, lambda client: client.pull(TINY))
-    assert time.monotonic() - began < 5
+    assert_took_less(10, began)
     assert type(error) is kind
     assert error.asked == "the pull of tiny:latest"
     assert words in str(error)
@@ -153,7 +154,7 @@ def test_a_line_that_never_ends_is_given_up_long_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(api, "LONGEST_LINE", 2**20)
     fake.answer("POST", "/api/pull", endless_line())
-    error = failure(fake.url, lambda client: client.pull(TINY), stall=10)
+    error = failure(fake.url, lambda client: client.pull(TINY), stall=60)
     assert type(error) is NotOllamaError
     assert "a line of more than 1 MiB" in str(error)
 
@@ -180,13 +181,13 @@ def test_a_fine_pull_reports_the_bytes_of_all_layers(fake: FakeOllamaWithFaults)
 def test_a_pull_that_moves_slowly_is_no_stall(fake: FakeOllamaWithFaults) -> None:
     def slow(exchange: Exchange) -> None:
         exchange.progress()
-        for part in range(8):
-            exchange.client_stays(0.05)
+        for part in range(6):
+            exchange.client_stays(0.5)
             exchange.completed(part)
         exchange.finish()
 
     fake.answer("POST", "/api/pull", slow)
-    ask(fake.url, lambda client: client.pull(TINY), stall=0.2)
+    ask(fake.url, lambda client: client.pull(TINY))
 
 
 VERSION: Call = lambda client: client.version()  # noqa: E731 - a name for a case

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
+from tests.promptness import assert_took_less
 
 
 def test_a_result_comes_back() -> None:
@@ -62,7 +63,7 @@ def test_a_stop_ends_the_wait_within_a_second_and_the_work_tidies_up_first() -> 
     began = time.monotonic()
     with pytest.raises(InterruptedWorkError, match="the next run goes on from here"):
         BackgroundLoop(stop.is_set).run(work())
-    assert time.monotonic() - began < 1
+    assert_took_less(1, began)
     assert seen == ["begun", "tidied up"]
 
 
@@ -80,7 +81,7 @@ def test_work_that_will_not_end_does_not_hold_up_the_stop(monkeypatch: pytest.Mo
     began = time.monotonic()
     with pytest.raises(InterruptedWorkError):
         BackgroundLoop(lambda: True).run(work())
-    assert time.monotonic() - began < 1
+    assert_took_less(1, began)
     release.set()
 
 

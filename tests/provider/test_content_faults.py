@@ -30,6 +30,7 @@ from ollama_provider.ollama.names import ModelName
 from ollama_provider.server import Server, Servers
 from tests.engines import faulty_ollama
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, Request
+from tests.promptness import assert_took_less
 
 SECRET = "hunter2-and-more"
 DIGEST = "ab" * 32
@@ -41,7 +42,7 @@ class ImpatientServers(Servers):
     """As in life, but for a stall that is over soon."""
 
     def at(self, connection: Connection) -> Server:
-        return Server(Ollama(connection, stall_seconds=0.3))
+        return Server(Ollama(connection, stall_seconds=2))
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +182,8 @@ def test_a_pull_that_never_ends_is_given_up_at_its_deadline(fake: FakeOllamaWith
     fake.answer("POST", "/api/pull", endless)
     began = time.monotonic()
     error = failure(fake.url, {"timeouts": {"pull": "500ms"}})
-    assert 0.4 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.4
+    assert_took_less(2, began)
     assert type(error) is UnreachableError
     assert str(error).endswith("not done within 500ms; what was downloaded stays for the next try")
     assert len(calls(fake, "/api/pull")) == 1
@@ -189,8 +191,8 @@ def test_a_pull_that_never_ends_is_given_up_at_its_deadline(fake: FakeOllamaWith
 
 def test_the_deadline_holds_over_all_tries(fake: FakeOllamaWithFaults) -> None:
     fake.answer("POST", "/api/pull", faulty_ollama.stall())
-    error = failure(fake.url, {"timeouts": {"pull": "400ms"}})
-    assert "not done within 400ms" in str(error)
+    error = failure(fake.url, {"timeouts": {"pull": "3s"}})
+    assert "not done within 3s" in str(error)
     assert len(calls(fake, "/api/pull")) == 2
 
 
@@ -253,7 +255,7 @@ def test_a_cancelled_pull_leaves_no_second_name(fake: FakeOllamaWithFaults) -> N
         settings = ProviderSettings.read({"host": fake.url}, {})
         lifecycle = Lifecycle(settings, Servers(), lambda line: None)
         task = asyncio.create_task(lifecycle.create({"name": "tiny", "pull_policy": "always"}))
-        await asyncio.to_thread(pulling.wait, 5)
+        await asyncio.to_thread(pulling.wait, 30)
         assert SECOND in installed(fake)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

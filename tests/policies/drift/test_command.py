@@ -25,6 +25,7 @@ from ollama_policy.settings import UnreadableError
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, resident, tag
 from tests.policies.conftest import AUTOMATIC, Command
 from tests.policies.drift.servers import NOW, OLD, URL, running, seen
+from tests.promptness import assert_took_less
 
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
 MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
@@ -316,8 +317,8 @@ def test_it_watches_a_terminal_until_ctrl_c_and_leaves_it_as_it_was(tree: Path, 
     assert b"chat:latest" in seen_so_far
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
-    assert time.monotonic() - start < 1
+    assert process.wait(30) == 130
+    assert_took_less(1, start)
     assert os.read(parent, 65536).rstrip().endswith(b"\x1b[?25h\x1b[?1049l")
     os.close(parent)
 
@@ -336,8 +337,8 @@ def test_ctrl_c_ends_a_look_at_a_silent_server(tree: Path, fake: FakeOllamaWithF
         time.sleep(0.02)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
-    assert time.monotonic() - start < 1
+    assert process.wait(30) == 130
+    assert_took_less(1, start)
     process.communicate()
 
 

@@ -24,6 +24,7 @@ import trustme
 from ollama_policy.drift.command import Request, run
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, half_json, html, status, tag
 from tests.policies.conftest import Command
+from tests.promptness import assert_took_less
 
 TOKEN = "s3cr3t-t0ken"
 
@@ -115,8 +116,8 @@ def running(**fields: object) -> Fault:
         ("/api/tags", text(b"[" * 100_000), "an answer that is no JSON object"),
         ("/api/tags", text(b'{"models": 1}'), 'an answer without a list of "models"'),
         ("/api/tags", status(200, {"models": [{"name": "a b\x1b[31m"}]}), "a model name"),
-        ("/api/ps", nothing, "no answer within 500ms"),
-        ("/api/ps", drip, "no answer within 500ms"),
+        ("/api/ps", nothing, "no answer within 2s"),
+        ("/api/ps", drip, "no answer within 2s"),
         ("/api/ps", Exchange.cut, "the connection broke off"),
         ("/api/ps", redirect, "HTTP 302"),
         ("/api/ps", long_header, "the connection broke off"),
@@ -137,8 +138,8 @@ def test_one_bad_server_is_one_line_and_the_rest_is_reported(
     bad, good = fakes
     bad.answer("GET", path, fault)
     start = time.monotonic()
-    result = command("drift", "--host", bad.url, "--host", good.url, "--timeout", "500ms")
-    assert time.monotonic() - start < 3
+    result = command("drift", "--host", bad.url, "--host", good.url, "--timeout", "2s")
+    assert_took_less(5, start)
     assert result.exit_code == 2, result.output
     first, *_, last = result.stdout.splitlines()
     assert first.startswith(f"{bad.url} unreadable: ")
@@ -218,8 +219,8 @@ def test_many_silent_servers_cost_one_deadline(
     for number in range(40):
         bad.answer("GET", f"/{number}/api/version", nothing)
     start = time.monotonic()
-    result = command("drift", "--hosts-file", "hosts", "--timeout", "1s", "--format", "json")
-    assert time.monotonic() - start < 2.5
+    result = command("drift", "--hosts-file", "hosts", "--timeout", "3s", "--format", "json")
+    assert_took_less(6, start)
     report = json.loads(result.stdout)
     assert [one["is_up"] for one in report["servers"]] == [False] * 40 + [True]
 
@@ -469,7 +470,7 @@ def test_a_name_that_nobody_knows_or_answers_is_said_in_time(
     result = command("drift", "--fleet", NAME, "--timeout", "200ms")
     ended.set()
     assert (result.exit_code, f"--fleet {NAME}: no answer from DNS within 0.2 s" in result.stderr) == (2, True)
-    assert time.monotonic() - start < 2
+    assert_took_less(2, start)
 
 
 def test_a_fleet_that_is_watched_is_looked_up_at_every_look(

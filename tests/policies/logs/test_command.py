@@ -19,6 +19,7 @@ from ollama_policy.logs.threshold import Threshold
 from tests.policies.conftest import Command
 from tests.policies.logs.following import PROGRAM, following
 from tests.policies.logs.told import REAL
+from tests.promptness import assert_took_less
 
 USUAL, DEBUG = REAL / "usual.log", REAL / "debug.log"
 ALARM = "ERROR: Memory usage exceeds threshold. Current memory usage: 85%\n"
@@ -147,9 +148,7 @@ def test_follows_a_file_that_grows_in_halves(tree: Path) -> None:
         log.write(line[60:])
         log.flush()
         assert run.wait_for("OLLAMA_MAX_QUEUE").startswith(f"{file}:2 ")
-        code, took = run.interrupt()
-        assert code == 1
-        assert took < 1
+        assert run.interrupt() == 1
         assert run.lines[-1].startswith("2 errors, ")
 
 
@@ -181,8 +180,7 @@ def test_follows_standard_input_to_its_end_and_until_ctrl_c() -> None:
         run.process.stdin.flush()
         event = json.loads(run.wait_for("alarm"))
         assert (event["line"], event["finding"], event["facts"]) == (1, "OLL612", {"percent": "85"})
-        code, took = run.interrupt()
-        assert (code, took < 1) == (1, True)
+        assert run.interrupt() == 1
     ended = subprocess.run([PROGRAM, "logs", "-f"], input=ALARM.encode(), capture_output=True)
     assert (ended.returncode, b"memory is at 85%" in ended.stdout) == (1, True)
 
@@ -197,7 +195,7 @@ def test_whoever_reads_may_go_away() -> None:
             for number in range(100):
                 run.stdin.write(IGNORED.format(f"OLLAMA_{number}").encode())
             run.stdin.close()
-        assert run.wait(10) == 1
+        assert run.wait(60) == 1
         assert b"Traceback" not in run.stderr.read()
 
 
@@ -250,8 +248,8 @@ def test_the_threshold_prints_exactly_the_documents_line_and_nothing_else() -> N
         began = time.monotonic()
         run.send_signal(signal.SIGINT)
         rest = run.stdout.read()
-        assert (run.wait(5), rest) == (1, b"")
-        assert time.monotonic() - began < 1
+        assert (run.wait(30), rest) == (1, b"")
+        assert_took_less(1, began)
     finally:
         run.kill()
         run.wait()
@@ -266,7 +264,7 @@ def test_the_threshold_beside_a_log(tree: Path) -> None:
     with following(tree / "a.log", "--threshold", "1") as run:
         assert run.wait_for("ERROR: ").startswith("ERROR: Memory usage exceeds threshold. Current memory usage: ")
         run.wait_for("OLLAMA_NUM_PARALLEL")
-        assert run.interrupt()[0] == 1
+        assert run.interrupt() == 1
 
 
 def test_psutil_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,4 +202,4 @@ def test_no_line_takes_long(head: bytes, part: bytes) -> None:
     line = head + part * (LONGEST // len(part))
     began = time.process_time()
     told(b'time=1 msg="starting runner" cmd="ollama runner --model /m/x --port 1"\n' + line + b"\n")
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
