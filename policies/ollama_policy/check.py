@@ -284,8 +284,8 @@ class Report:
 def sort(result: Result) -> None:
     """Brings everything that was found into the order of files and places."""
 
-    def place(finding: Finding) -> tuple[str, int, int, str]:
-        return finding.file.path, finding.span.start, finding.span.end, finding.rule.id
+    def place(finding: Finding) -> tuple[str, int, int, str, str]:
+        return finding.file.path, finding.span.start, finding.span.end, finding.rule.id, finding.message
 
     result.findings.sort(key=lambda reported: place(reported.finding))
     result.accepted.sort(key=lambda reported: place(reported.finding))

@@ -17,6 +17,8 @@ _PATHS = click.argument("paths", nargs=-1, type=click.Path())
 _CONFIG = click.option("--config", metavar="FILE", type=click.Path(), help="Use this configuration, and no other.")
 _HOST = click.option("--host", metavar="URL", help="The server, as in OLLAMA_HOST, which is read by default.")
 _CA_FILE = click.option("--ca-file", metavar="FILE", type=click.Path(), help="The certificates of a private authority.")
+_PLAN = click.option("--plan", "is_dry", is_flag=True, help="Say what it would do to the server, and do nothing.")
+_ACTED_ON = click.option("--host", metavar="URL", help="The server, where OLLAMA_HOST does not name it.")
 _SEVERITIES = click.Choice(["error", "warning", "info"])
 
 
@@ -181,7 +183,9 @@ def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, 
 
 @cli.command()
 @click.argument("model")
-@click.option("--host", default="", metavar="URL", help="The server. [default: OLLAMA_HOST]")
+@_ACTED_ON
+@_CA_FILE
+@_PLAN
 @click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
 @click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
 @click.option("--prompt", default="Say why the sky is blue.", help="What is asked.")
@@ -193,33 +197,32 @@ def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, 
 def probe(
     context: click.Context,
     /,
-    model: str,
-    host: str,
     calls: int,
     concurrency: int,
     prompt: str,
     varies: bool,
     tokens: int,
-    form: str,
-    output: str | None,
+    **request: Any,
 ) -> NoReturn:
     """Call MODEL again and again, and tell whether what stays in memory is a leak.
 
     Notes, call by call, what is allocated and what comes back: M = sum(m - r). A model that was in memory before is
-    left there. Exit codes: 0 no leak, 1 a leak, 2 it could not be seen.
+    left there; --plan says what it would do. Exit codes: 0 no leak, 1 a leak, 2 it could not be seen.
     """
     from ollama_policy.probe.command import Request, run
     from ollama_policy.probe.probing import Plan
 
     plan = Plan(calls=calls, concurrency=concurrency, prompt=prompt, num_predict=tokens, varies=varies)
-    context.exit(run(Request(model, plan, host, form, output), dict(os.environ)))
+    context.exit(run(Request(plan=plan, **request)))
 
 
 @cli.command()
 @click.argument("case", type=click.Choice(["pinned", "aligned", "servers"]))
 @click.argument("model")
-@click.option("--host", default="", metavar="URL", help="The server. [default: OLLAMA_HOST]")
-@click.option("--other-host", default="", metavar="URL", help="The second server, for `servers`.")
+@_ACTED_ON
+@_CA_FILE
+@_PLAN
+@click.option("--other-host", metavar="URL", help="The second server, for `servers`.")
 @click.option("--rounds", default=8, type=click.IntRange(4, 1000), show_default=True, help="How many a side.")
 @click.option("--calls", default=8, type=click.IntRange(1, 10_000), show_default=True, help="How many a round.")
 @click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
@@ -232,38 +235,33 @@ def bench(
     context: click.Context,
     /,
     case: str,
-    model: str,
-    host: str,
-    other_host: str,
     rounds: int,
     calls: int,
     concurrency: int,
     prompt: str,
-    tokens: int,
-    form: str,
-    output: str | None,
+    **request: Any,
 ) -> NoReturn:
     """Compare two ways to serve MODEL, in turn: QPS, latencies, and the gain with its confidence.
 
     CASE is `pinned` (a model that is unloaded between calls, against one that is pinned), `aligned` (clients whose
     num_ctx differ, against clients that agree) or `servers` (two servers, whatever makes them differ). It loads, pins
-    and unloads the model. Exit codes: 0 measured, 2 it could not be.
+    and unloads the model, and leaves it as it was found. Exit codes: 0 measured, 2 it could not be.
     """
     from ollama_policy.bench.command import Request, run
     from ollama_policy.bench.measuring import Plan
     from ollama_policy.bench.sides import Case
 
     plan = Plan(rounds=rounds, calls=calls, concurrency=concurrency, prompt=prompt)
-    context.exit(run(Request(Case(case), model, plan, host, other_host, tokens, form, output), os.environ))
+    context.exit(run(Request(Case(case), plan=plan, **request)))
 
 
 @cli.command()
 @click.argument("sources", nargs=-1, type=click.Path())
-@_HOST
+@_ACTED_ON
 @_CA_FILE
+@_PLAN
 @click.option("--undeclared", is_flag=True, help="Free what no declaration in SOURCES names, too.")
 @click.option("--yes", is_flag=True, help="Do not ask. Without it, and without a terminal, nothing is freed.")
-@click.option("--dry-run", is_flag=True, help="Show the plan, and free nothing.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
 @click.pass_context
 def reclaim(
@@ -272,9 +270,9 @@ def reclaim(
     sources: tuple[str, ...],
     host: str | None,
     ca_file: str | None,
+    is_dry: bool,
     undeclared: bool,
     yes: bool,
-    dry_run: bool,
     form: str,
 ) -> NoReturn:
     """Free memory that a server holds for nobody, without a restart of it.
@@ -284,13 +282,14 @@ def reclaim(
     """
     import sys
 
-    from ollama_policy.reaching import connection
+    from ollama_policy.reaching import named_connection
     from ollama_policy.reclaiming.command import Request, run
 
     def confirm() -> bool:
         return click.confirm("Free it?", err=True)
 
-    request = Request(sources, connection(host, ca_file), undeclared, yes, dry_run, form)
+    reached = named_connection(host, ca_file, "models are unloaded")
+    request = Request(sources, reached, undeclared, yes, is_dry, form)
     context.exit(run(request, confirm if sys.stdin.isatty() else None))
 
 
@@ -323,6 +322,7 @@ def logs(context: click.Context, /, file: str | None, **request: Any) -> NoRetur
 @click.argument("sources", nargs=-1, type=click.Path())
 @_HOST
 @_CA_FILE
+@_PLAN
 @click.option("--model", metavar="NAME", help="Call it, and draw its memory and the calls.")
 @click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
 @click.option("--from", "from_file", metavar="PROBE.json", type=click.Path(), help="Draw what `probe` measured.")
@@ -332,14 +332,8 @@ def logs(context: click.Context, /, file: str | None, **request: Any) -> NoRetur
 def report(
     context: click.Context,
     /,
-    sources: tuple[str, ...],
-    host: str | None,
-    ca_file: str | None,
-    model: str | None,
     calls: int,
-    from_file: str | None,
-    form: str,
-    output: str | None,
+    **request: Any,
 ) -> NoReturn:
     """Write one page of memory, calls, architecture, findings and remedies of a server; it needs no network to read.
 
@@ -350,7 +344,7 @@ def report(
     from ollama_policy.probe.probing import Plan
     from ollama_policy.report.command import Request, run
 
-    context.exit(run(Request(sources, host, ca_file, model, Plan(calls=calls), from_file, form, output)))
+    context.exit(run(Request(plan=Plan(calls=calls), **request)))
 
 
 @cli.command()

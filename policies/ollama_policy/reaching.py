@@ -10,7 +10,7 @@ from ollama_policy.checking import CannotLookError
 from ollama_policy.drift.fleet import Tokens
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.ollama.answers import Connection, ModelDetails
+from ollama_provider.ollama.answers import HOST_VARIABLE, Connection, ModelDetails
 from ollama_provider.ollama.errors import NotFoundError, OllamaError
 from ollama_provider.ollama.names import ModelName
 
@@ -29,6 +29,19 @@ def connection(host: str | None, ca_file: str | None = None) -> Connection:
     except InvalidDeclarationError as error:
         raise CannotLookError("; ".join(map(str, error.problems))) from None
     return replace(reached, token=tokens.of(reached.url, is_given=True))
+
+
+def named_connection(host: str | None, ca_file: str | None, doing: str) -> Connection:
+    """The connection of a command that acts on a server: never on one that nobody named. Raises CannotLookError."""
+    if not host and not os.environ.get(HOST_VARIABLE):
+        raise CannotLookError(f"{doing}: name the server with --host URL, or {HOST_VARIABLE}")
+    return connection(host, ca_file)
+
+
+async def installed_one(client: "Ollama", name: ModelName) -> None:
+    """Raises a NotFoundError where a server does not have a model."""
+    if name not in await client.installed():
+        raise NotFoundError(f"the look for {name}", client.url, "it is not on the server: pull it first")
 
 
 def answered(asking: Coroutine[None, None, Answer], late: str = "no answer in time") -> Answer:

@@ -86,7 +86,7 @@ def test_a_pinned_model_that_was_deleted_goes_through_another_name_and_its_proce
     delete(ollama, "gone")
     [runner] = ollama.runners()
     resident_bytes = runner.memory_info().rss
-    planned = reclaim("--dry-run")
+    planned = reclaim("--plan")
     assert planned.exit_code == 1
     assert "orphan: its name is not on disk any more\n    through twin:latest, on the same weights\n" in planned.stdout
     held = size(ollama.ps()[0]["size"])
@@ -166,7 +166,7 @@ def test_what_cannot_be_had_again_is_said_with_what_a_restart_costs(
     assert "A restart of Ollama would end every runner: 1 model to load again, " in result.stdout
     assert "It loses the pins of kept:latest: apply their declarations after it." in result.stdout
     assert sorted(pinned(ollama)) == ["gone:latest", "kept:latest"]
-    restart = report_of(reclaim("--dry-run", "--format", "json"))["restart"]
+    restart = report_of(reclaim("--plan", "--format", "json"))["restart"]
     assert [(model["name"], model["pinned"]) for model in restart["models"]] == [("kept:latest", True)]
     ollama.create_from_gguf("gone", ggufs(1))  # as a pull of it would
     assert reclaim("--yes").exit_code == 0
@@ -245,7 +245,7 @@ def test_ctrl_c_in_the_middle_leaves_no_temporary_name(ollama: OllamaServer, ggu
         time.sleep(0.3)
         assert ollama.tags(), "the request in flight holds off the unload"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 130
         assert ollama.tags() == []
     wait_until(lambda: not ollama.ps(), "what was asked to go goes when its last request ends")

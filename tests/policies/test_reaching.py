@@ -62,3 +62,17 @@ def test_the_token_of_the_environment_or_of_a_netrc_is_sent_and_in_no_output(
             result = command(name, "--host", fake.url)
             assert (result.exit_code, "HTTP 401" in result.stderr, TOKEN in result.output) == (2, True, False)
             assert fake.requests[-1].headers["Authorization"] == f"Bearer {sent}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("probe", "m"), ("bench", "pinned", "m"), ("reclaim", "--yes"), ("report", "--model", "m")],
+    ids=" ".join,
+)
+def test_nothing_is_done_to_a_server_that_nobody_named(
+    arguments: tuple[str, ...], tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    result = command(*arguments)
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert result.output.endswith(": name the server with --host URL, or OLLAMA_HOST\n")

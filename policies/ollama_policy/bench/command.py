@@ -1,52 +1,58 @@
 """The command `bench`, without the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
+from ollama_policy.as_found import as_found, dry_run, promise
 from ollama_policy.bench.figures import figures_of, gain_of
 from ollama_policy.bench.measuring import Plan, measure
-from ollama_policy.bench.sides import Case, Side, sides_of
+from ollama_policy.bench.sides import Case, Side, sides_of, steps
 from ollama_policy.bench.table import Comparison, as_json, as_text
 from ollama_policy.checking import CannotLookError, deliver, status_line
-from ollama_policy.reaching import answered
+from ollama_policy.reaching import answered, connection, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
-from ollama_provider.connections import ProviderSettings
-from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 
 class Request(NamedTuple):
-    """What `bench` is asked for. `host` is as OLLAMA_HOST; empty is the environment's."""
+    """What `bench` is asked for. `host` is as OLLAMA_HOST; None is the environment's."""
 
     case: Case
     model: str
     plan: Plan
-    host: str = ""
-    other_host: str = ""
+    host: str | None = None
+    other_host: str | None = None
+    ca_file: str | None = None
     tokens: int = 16
     form: str = "text"
     output: str | None = None
+    is_dry: bool = False
 
 
-def run(request: Request, environment: Mapping[str, str]) -> int:
+def run(request: Request) -> int:
     """Measures, reports, and gives the exit code: 0 measured, 2 it could not be."""
     if (request.case is Case.SERVERS) != bool(request.other_host):
         raise CannotLookError("--other-host is the second server of the case `servers`, and of no other")
     try:
         name = ModelName.parse(request.model)
-        settings = ProviderSettings.read({"host": request.host}, environment)
-        here = settings.connection(None)
-        there = settings.connection(request.other_host) if request.other_host else here
-    except (InvalidNameError, InvalidDeclarationError, ValueError) as error:
+    except InvalidNameError as error:
         raise CannotLookError(str(error)) from None
+    here = named_connection(request.host, request.ca_file, f"{name} is loaded, called and unloaded")
+    there = connection(request.other_host, request.ca_file) if request.other_host else here
     sides = sides_of(request.case, name, here.url, there.url, request.tokens)
+    servers = {here.url: here, there.url: there}
+    if request.is_dry:
+        deliver(answered(_planned(servers.values(), sides, name, request.plan)), request.output)
+        return CLEAN
 
     async def work() -> Comparison:
         async with AsyncExitStack() as opened:
-            servers = {here.url: here, there.url: there}
             clients = {url: await opened.enter_async_context(Ollama(server)) for url, server in servers.items()}
+            for client in clients.values():
+                await opened.enter_async_context(as_found(client, name, sets_timers=True))
             return await compare(sides, clients, request.plan)
 
     found = answered(work(), late=f"{name}: no answer in time")
@@ -54,8 +60,19 @@ def run(request: Request, environment: Mapping[str, str]) -> int:
     return COULD_NOT_LOOK if found.gain is None else CLEAN
 
 
+async def _planned(servers: Iterable[Connection], sides: tuple[Side, Side], name: ModelName, plan: Plan) -> str:
+    texts = []
+    for server in servers:
+        async with Ollama(server) as client:
+            await installed_one(client, name)
+            own = [side for side in sides if side.server == server.url]
+            doing = steps(own, plan.rounds, plan.calls, plan.concurrency)
+            texts.append(dry_run(server.url, doing, promise(await client.running(), name, sets_timers=True)))
+    return "".join(texts)
+
+
 async def compare(sides: tuple[Side, Side], clients: Mapping[str, Ollama], plan: Plan) -> Comparison:
-    """Measures both sides; what was in memory before stays there, with the pin or timer that the calls leave."""
+    """Measures both sides, and what the model takes on each as its last round leaves it."""
     rounds = await measure(sides, clients, plan, status_line() or (lambda line: None))
     held = [await _memory(side, clients[side.server]) for side in sides]
     old, new = sides

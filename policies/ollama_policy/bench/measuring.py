@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from ollama_policy.as_found import unloaded
 from ollama_policy.bench.figures import Call, Round
 from ollama_policy.bench.sides import Side
 from ollama_provider.ollama.answers import FOR_EVER
@@ -12,8 +13,6 @@ from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
 
 CALL_SECONDS = 300.0
-_GONE_SECONDS = 30.0
-_POLL_SECONDS = 0.05
 _KEEP_ALIVE = "10m"
 
 
@@ -47,7 +46,7 @@ async def measure(
 
 async def _round(side: Side, ollama: Ollama, plan: Plan) -> Round:
     if side.is_cold:
-        await _unload(side, ollama)
+        await unloaded(ollama, side.model)
     else:
         async with asyncio.timeout(CALL_SECONDS):
             context = side.options[0].get("num_ctx")
@@ -60,7 +59,7 @@ async def _round(side: Side, ollama: Ollama, plan: Plan) -> Round:
         while (number := next(numbers)) < plan.calls:
             if side.is_cold and number:
                 start = clock()
-                await _unload(side, ollama)
+                await unloaded(ollama, side.model)
                 waited += clock() - start  # an expired timer costs a client nothing: only the load that follows does
             calls.append(await _call(side, ollama, plan, number))
 
@@ -81,14 +80,3 @@ async def _call(side: Side, ollama: Ollama, plan: Plan, number: int) -> Call:
         took = asyncio.get_running_loop().time() - began
         return Call(took, took, 0, str(error) or f"no answer within {CALL_SECONDS:g} s")
     return Call(made.seconds, made.seconds_to_first_token, made.tokens)
-
-
-async def _unload(side: Side, ollama: Ollama) -> None:
-    await ollama.unload(side.model)
-    async with asyncio.timeout(_GONE_SECONDS):
-        while await _is_in_memory(side, ollama):  # noqa: ASYNC110 - Ollama tells nobody
-            await asyncio.sleep(_POLL_SECONDS)
-
-
-async def _is_in_memory(side: Side, ollama: Ollama) -> bool:
-    return any(model.name == side.model for model in (await ollama.running()).models)

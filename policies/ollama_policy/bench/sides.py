@@ -1,6 +1,6 @@
 """The two sides of a comparison, and the ready cases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -26,6 +26,20 @@ class Side(NamedTuple):
     model: ModelName
     options: tuple[Mapping[str, Any], ...] = ({},)
     is_cold: bool = False
+
+
+def steps(sides: Sequence[Side], rounds: int, calls: int, concurrency: int) -> list[str]:
+    """What measuring the sides will do to a server, in lines for a person."""
+    lines = []
+    for side in sides:
+        if side.is_cold:
+            doing = f"unload {side.model} before each of {calls} calls"
+        elif len(side.options) > 1:
+            doing = f"make {calls} calls, {concurrency} at once, which load {side.model} anew at each change of num_ctx"
+        else:
+            doing = f"load {side.model}, pinned, and make {calls} calls, {concurrency} at once"
+        lines.append(f"{doing}: {side.name}")
+    return [f"do in turn, {rounds} times and once to warm up:", *(f"  {line}" for line in lines)]
 
 
 def sides_of(case: Case, model: ModelName, server: str, other_server: str, num_predict: int) -> tuple[Side, Side]:

@@ -3,41 +3,59 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ollama_policy.as_found import dry_run, promise
 from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.probe import text
 from ollama_policy.probe.account import Account, account
 from ollama_policy.probe.leak import Kind
-from ollama_policy.probe.probing import Plan, Sample, Watch, probe
+from ollama_policy.probe.probing import Plan, Sample, Watch, probe, steps
 from ollama_policy.probe.processes import Processes, UnseenError
-from ollama_policy.reaching import answered
+from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
-from ollama_provider.connections import ProviderSettings
-from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.answers import Connection, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 
 class Request(NamedTuple):
-    """What `probe` is asked for. `host` is as OLLAMA_HOST; empty is the environment's."""
+    """What `probe` is asked for. `host` is as OLLAMA_HOST; None is the environment's."""
 
     model: str
     plan: Plan
-    host: str = ""
+    host: str | None = None
+    ca_file: str | None = None
     form: str = "text"
     output: str | None = None
+    is_dry: bool = False
 
 
-def run(request: Request, environment: dict[str, str]) -> int:
+def run(request: Request) -> int:
     """Probes, reports, and gives the exit code: 0 no leak, 1 a leak, 2 it could not be looked at."""
     try:
         name = ModelName.parse(request.model)
-        connection = ProviderSettings.read({"host": request.host}, environment).connection(None)
-    except (InvalidNameError, InvalidDeclarationError) as error:
+    except InvalidNameError as error:
         raise CannotLookError(str(error)) from None
-    found = probed(connection, name, request.plan)
+    reached = named_connection(request.host, request.ca_file, f"{name} is loaded and called")
+    if request.is_dry:
+        deliver(planned(reached, name, request.plan), request.output)
+        return CLEAN
+    found = probed(reached, name, request.plan)
     deliver(found.as_json() if request.form == "json" else text.render(found), request.output)
     return _exit_code(found)
+
+
+def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
+    """What `probed` would do to a server, which is only read. Raises CannotLookError."""
+
+    async def look() -> Running:
+        async with Ollama(connection) as ollama:
+            await installed_one(ollama, name)
+            return await ollama.running()
+
+    before = answered(look())
+    is_in_memory = any(model.name == name for model in before.models)
+    ends = promise(before, name, sets_timers=False)
+    return dry_run(connection.url, steps(name, plan, is_in_memory=is_in_memory), ends)
 
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:

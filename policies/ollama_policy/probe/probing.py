@@ -1,25 +1,23 @@
 """Calls a model again and again and notes, call by call, what is in memory: before, right after, and settled.
 
-The server is left as it was found: a model that was in memory stays there with its timer or pin, and is then neither
-left to expire nor unloaded.
+A model that was in memory stays there with its timer or pin, and is then neither left to expire nor unloaded.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
+from ollama_policy.as_found import as_found, is_in_memory
 from ollama_policy.probe.processes import Processes
 from ollama_provider.ollama.answers import RunningModel
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName
 
 SETTLE_SECONDS = 0.05
 IDLE_SECONDS = 2.0
 GONE_SECONDS = 30.0
-LEAVE_SECONDS = 5.0  # to leave the server as it was, where the probe is cut off
+_KEEP_ALIVE = "10m"
 _SHORT_KEEP_ALIVE = "1s"
 _POLL_SECONDS = 0.1
 
@@ -52,6 +50,20 @@ class Sample(NamedTuple):
         return None if self.server is None or self.runners is None else self.server + self.runners
 
 
+def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
+    """What `probe` will do to a server, in lines for a person."""
+    prompts = "prompts that differ" if plan.varies else "one prompt"
+    calls = f"call {name} {plan.calls} times, {plan.concurrency} at once, {prompts}, {plan.num_predict} tokens each"
+    if is_in_memory:
+        return [calls]
+    return [
+        f"load {name} with a keep_alive of {_KEEP_ALIVE}",
+        calls,
+        f"call it once more with a keep_alive of {_SHORT_KEEP_ALIVE}, and wait until it is gone",
+        "load it again, and unload it",
+    ]
+
+
 Watch = Callable[[Sample], None]
 
 
@@ -67,22 +79,16 @@ class _Probe:
         self._calls = 0
 
     async def run(self) -> bool:
-        was_in_memory = await self._in_memory() is not None
-        try:
+        async with as_found(self._ollama, self._name, sets_timers=False) as found:
+            was_in_memory = any(model.name == self._name for model in found.models)
             await self._run(was_in_memory)
-        except BaseException:
-            if not was_in_memory:
-                with suppress(OllamaError, TimeoutError):
-                    async with asyncio.timeout(LEAVE_SECONDS):
-                        await self._ollama.unload(self._name)
-            raise
         return was_in_memory
 
     async def _run(self, was_in_memory: bool) -> None:
         await self._sample("before", "settled")
         if not was_in_memory:
             async with asyncio.timeout(self._plan.call_seconds):
-                await self._ollama.load(self._name, "10m")
+                await self._ollama.load(self._name, _KEEP_ALIVE)
         await self._sample("load", "settled")
         while self._calls < self._plan.calls:
             await self._round()
@@ -93,7 +99,7 @@ class _Probe:
             await self._until_gone()
             await self._sample("expiry", "settled")
             async with asyncio.timeout(self._plan.call_seconds):
-                await self._ollama.load(self._name, "10m")
+                await self._ollama.load(self._name, _KEEP_ALIVE)
             await self._sample("reload", "settled")
             await self._ollama.unload(self._name)
             await self._until_gone()
@@ -122,7 +128,7 @@ class _Probe:
 
     async def _until_gone(self) -> None:
         async with asyncio.timeout(GONE_SECONDS):
-            while await self._in_memory() is not None:  # noqa: ASYNC110 - Ollama tells nobody
+            while await is_in_memory(self._ollama, self._name):  # noqa: ASYNC110 - Ollama tells nobody
                 await asyncio.sleep(_POLL_SECONDS)
         await asyncio.sleep(_POLL_SECONDS)  # the runner's process ends a moment later
 

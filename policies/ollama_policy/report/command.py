@@ -1,6 +1,5 @@
 """The command `report`, without the command line: looks, measures where it is asked to, and writes one file."""
 
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,10 +15,10 @@ from ollama_policy.drift.looking import Asked, look
 from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.formats.writing import tool_version
 from ollama_policy.probe.account import Account
-from ollama_policy.probe.command import probed
+from ollama_policy.probe.command import planned, probed
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.probing import Plan
-from ollama_policy.reaching import connection
+from ollama_policy.reaching import connection, named_connection
 from ollama_policy.report import markdown, memory, page, probe_file, svg
 from ollama_policy.report.contents import Contents
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, Reported, Unreadable
@@ -43,6 +42,7 @@ class Request(NamedTuple):
     from_file: str | None = None
     form: str = "html"
     output: str | None = None
+    is_dry: bool = False
 
 
 def run(request: Request, now: datetime | None = None) -> int:
@@ -56,10 +56,12 @@ def run(request: Request, now: datetime | None = None) -> int:
     if request.form == "svg" and request.model is None and request.from_file is None:
         raise CannotLookError("--format svg draws memory over time: give --model, or --from")
     name = None if request.model is None else _name(request.model)
-    if name is not None and request.host is None and not os.environ.get("OLLAMA_HOST"):
-        raise CannotLookError(f"--model {name} is loaded and called: name the server with --host URL, or OLLAMA_HOST")
-    is_asked = request.from_file is None or request.host is not None
-    reached = connection(request.host, request.ca_file) if is_asked else None
+    reached = _reached(request, name)
+    if request.is_dry:
+        only_reads = "this would only read: without --model nothing is asked of a server\n"
+        text = only_reads if name is None or reached is None else planned(reached, name, request.plan)
+        deliver(text, request.output)
+        return CLEAN
     account = None if request.from_file is None else _read(request.from_file)
     server = None if reached is None else _look(reached)
     evicted: tuple[str, ...] = ()
@@ -69,6 +71,13 @@ def run(request: Request, now: datetime | None = None) -> int:
     contents = _contents(request, account, server, now or datetime.now(UTC))._replace(evicted=evicted)
     deliver(_rendered(request.form, contents), request.output)
     return _exit_code(contents)
+
+
+def _reached(request: Request, called: ModelName | None) -> Connection | None:
+    if called is not None:
+        return named_connection(request.host, request.ca_file, f"--model {called} is loaded and called")
+    is_asked = request.from_file is None or request.host is not None
+    return connection(request.host, request.ca_file) if is_asked else None
 
 
 def _name(text: str) -> ModelName:

@@ -134,6 +134,8 @@ def test_a_cache_is_quantised_only_where_flash_attention_is_asked_for() -> None:
     [
         (model("a", metadata={"general.architecture": "mamba"}), "mamba"),
         (model("a", metadata={}), "architecture"),
+        (model("a", metadata={"general.architecture": "granite", "granite.expert_count": 8}), "with experts"),
+        (model("a", metadata=LLAMA_8B | {"clip.has_vision_encoder": True}), "with a projector"),
         (model("a", problem="it is not on the server"), "it is not on the server"),
     ],
 )

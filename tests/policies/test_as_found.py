@@ -1,0 +1,74 @@
+"""What a dry run says: the steps, and how the server is left."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ollama_policy.as_found import dry_run, promise
+from ollama_policy.bench.sides import Case, sides_of
+from ollama_policy.bench.sides import steps as bench_steps
+from ollama_policy.probe.probing import Plan
+from ollama_policy.probe.probing import steps as probe_steps
+from ollama_provider.ollama.answers import Running, RunningModel
+from ollama_provider.ollama.names import ModelName
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CHAT = ModelName.parse("chat")
+PINNED, TIMED = timedelta(days=292 * 365), timedelta(minutes=5)
+
+
+def running(**left: timedelta) -> Running:
+    models = (RunningModel(ModelName.parse(name), "a", NOW + rest, 1, 0, 2048) for name, rest in left.items())
+    return Running(tuple(models), NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "sets_timers", "lines"),
+    [
+        (running(), True, ["in the end chat:latest is not in memory, as now"]),
+        (running(chat=PINNED), True, ["in the end chat:latest is in memory, pinned, as now"]),
+        (running(chat=TIMED), True, ["in the end chat:latest is in memory for another 5m, as now"]),
+        (
+            running(chat=TIMED),
+            False,
+            ["in the end chat:latest is in memory with its own timer, which each call begins anew"],
+        ),
+        (
+            running(a=TIMED, b=PINNED),
+            False,
+            [
+                "in the end chat:latest is not in memory, as now",
+                "of a:latest, b:latest, what Ollama evicts meanwhile is loaded again",
+            ],
+        ),
+    ],
+)
+def test_how_a_server_is_left(before: Running, sets_timers: bool, lines: list[str]) -> None:
+    assert promise(before, CHAT, sets_timers=sets_timers) == lines
+
+
+def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
+    plan = Plan(calls=60, concurrency=2, num_predict=8, varies=True)
+    call = "call chat:latest 60 times, 2 at once, prompts that differ, 8 tokens each"
+    assert probe_steps(CHAT, plan, is_in_memory=True) == [call]
+    assert probe_steps(CHAT, plan, is_in_memory=False) == [
+        "load chat:latest with a keep_alive of 10m",
+        call,
+        "call it once more with a keep_alive of 1s, and wait until it is gone",
+        "load it again, and unload it",
+    ]
+
+
+def test_both_sides_of_a_comparison_are_told() -> None:
+    sides = sides_of(Case.PINNED, CHAT, "http://one", "http://one", 16)
+    assert dry_run("http://one", bench_steps(sides, 8, 4, 2), ["so be it"]) == (
+        "on http://one this would\n"
+        "  do in turn, 8 times and once to warm up:\n"
+        "    unload chat:latest before each of 4 calls: cold: unloaded between calls\n"
+        '    load chat:latest, pinned, and make 4 calls, 2 at once: pinned: memory_management = "manual"\n'
+        "so be it\n"
+        "nothing was done\n"
+    )
+    [_, old, new] = bench_steps(sides_of(Case.ALIGNED, CHAT, "http://one", "http://one", 16), 8, 4, 2)
+    assert "which load chat:latest anew at each change of num_ctx" in old
+    assert "pinned, and make 4 calls" in new
