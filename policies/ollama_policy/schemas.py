@@ -1,4 +1,4 @@
-"""Writes the checker's JSON Schemas, of its configuration, reports and snapshots: `python -m ollama_policy.schemas
+"""Writes the JSON Schemas of our configuration, reports and snapshots: `python -m ollama_policy.schemas
 FOLDER`.
 
 Editors that know TOML schemas take the first by a line `#:schema PATH` at the top of ollama-policy.toml.
@@ -9,14 +9,26 @@ import sys
 from pathlib import Path
 
 from ollama_policy import configuration
+from ollama_policy.bench import table as bench_table
 from ollama_policy.drift import snapshot
+from ollama_policy.fit import text as fit_text
 from ollama_policy.formats import json_report
+from ollama_policy.logs import report as logs_report
+from ollama_policy.probe import account as probe_account
+from ollama_policy.reclaiming import report as reclaim_report
+from ollama_policy.remedies import text as remedies_text
 
 
 def files() -> dict[str, str]:
     """Every generated file's name and text."""
     schemas = {
+        "ollama-policy-bench.schema.json": bench_table.schema(),
         "ollama-policy-configuration.schema.json": configuration.schema(),
+        "ollama-policy-fit.schema.json": fit_text.schema(),
+        "ollama-policy-logs.schema.json": logs_report.schema(),
+        "ollama-policy-probe.schema.json": probe_account.schema(),
+        "ollama-policy-reclaim.schema.json": reclaim_report.schema(),
+        "ollama-policy-remedies.schema.json": remedies_text.schema(),
         "ollama-policy-report.schema.json": json_report.schema(),
         "ollama-policy-snapshot.schema.json": snapshot.schema(),
     }

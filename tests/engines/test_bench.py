@@ -1,12 +1,12 @@
 """The verification table on a real server."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 
@@ -26,7 +26,7 @@ def test_a_model_that_stays_answers_sooner(ollama: OllamaServer, model: str, cas
     rounds = ("--rounds", "4", "--calls", "4", "--tokens", "2")
     code, text = bench(case, model, "--host", ollama.url, "--format", "json", *rounds)
     assert code == 0, text
-    found = json.loads(text)
+    found = valid("bench", text)
     assert found["gain"]["low"] > 0
     assert found["new"]["first_token_p50"] < found["old"]["first_token_p50"]
     assert found["old"]["errors"] == found["new"]["errors"] == 0

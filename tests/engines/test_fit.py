@@ -1,6 +1,5 @@
 """`ollama-policy fit` on a real Ollama: its sums are those of the real runners, and it changes nothing."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ollama_policy.cli import cli
 from tests.engines.observing import call, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.toolchain import Engines
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 MIB = 2**20
@@ -25,7 +25,7 @@ def fit(server: OllamaServer, *arguments: str | Path) -> Result:
 
 
 def fitted(server: OllamaServer, *arguments: str | Path) -> dict[str, Any]:
-    report = json.loads(fit(server, "--format", "json", *arguments).stdout)
+    report = valid("fit", fit(server, "--format", "json", *arguments).stdout)
     assert report["problems"] == []
     return dict(report["servers"][0])
 

@@ -1,6 +1,5 @@
 """`ollama-policy logs` on what a real Ollama writes while models load, leave and fail, at its two levels of detail."""
 
-import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from tests.engines.processes import kill_all
 from tests.engines.toolchain import Engines
 from tests.policies.logs.following import PROGRAM, following
 from tests.policies.logs.told import Told, told
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 
@@ -184,7 +184,7 @@ def test_the_command_names_models_by_the_folder(log: Log) -> None:
         capture_output=True,
         check=False,
     )
-    document: dict[str, Any] = json.loads(run.stdout)
+    document: dict[str, Any] = valid("logs", run.stdout)
     assert run.returncode == 1
     assert [model["names"] for model in document["models"]] == [["one:latest"], ["two:latest"]]
     assert document["has_debug"] is log.debug

@@ -1,6 +1,5 @@
 """The probe both ways: a real model is not called leaking, and a planted leak is."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from tests.engines.fake_leaking_ollama import leaking
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 MIB = 2**20
@@ -30,7 +30,7 @@ def test_a_real_model_is_not_called_leaking_and_its_unload_gives_its_memory_back
 ) -> None:
     code, text = probe(model, "--host", ollama.url, "--format", "json", "--tokens", "2")
     assert code == 0, text
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = valid("probe", text)
     assert found["verdict"]["kind"] != "leak"
     assert len(found["calls"]) == 60
     [idle] = [s for s in found["samples"] if s["phase"] == "idle"]

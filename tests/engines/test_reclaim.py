@@ -1,6 +1,5 @@
 """`ollama-policy reclaim` on a real Ollama: orphans as clients make them, freed without a restart, and nothing else."""
 
-import json
 import os
 import re
 import signal
@@ -23,6 +22,7 @@ from ollama_provider.ollama.sizes import exact_text_of as size
 from tests.engines.observing import call, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import sha256
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
@@ -73,7 +73,7 @@ def upload(server: OllamaServer, file: Path) -> None:
 
 
 def report_of(result: Result) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(result.stdout)
+    report: dict[str, Any] = valid("reclaim", result.stdout)
     return report
 
 

@@ -1,6 +1,5 @@
 """`ollama-policy remedies` on a real Ollama: the bytes that it names are about those that then come back."""
 
-import json
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from tests.engines.observing import call, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.test_reclaim import delete
 from tests.engines.toolchain import Engines
+from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 MIB = 2**20
@@ -27,7 +27,7 @@ def remedies(server: OllamaServer, *arguments: str | Path) -> Result:
 
 
 def found(server: OllamaServer, kind: str, *arguments: str | Path) -> list[dict[str, Any]]:
-    report = json.loads(remedies(server, "--format", "json", *arguments).stdout)
+    report = valid("remedies", remedies(server, "--format", "json", *arguments).stdout)
     return [one for one in report["remedies"] if one["id"] == kind]
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ollama_policy.bench.figures import CONFIDENCE, Figures, Gain
 from ollama_policy.bench.sides import Side
+from ollama_policy.json_schemas import BYTES, COUNT, FLAG, NUMBER, TEXT, Schema, document, or_null, record
 
 VERSION = 1
 
@@ -36,6 +37,29 @@ def as_json(found: Comparison) -> str:
         "rounds": found.rounds,
     }
     return json.dumps(body, indent=2) + "\n"
+
+
+def schema() -> Schema:
+    """The JSON Schema of `bench --format json`. Times are seconds, memory is bytes."""
+    times = dict.fromkeys(("qps", "p50", "p95", "p99", "first_token_p50"), NUMBER)
+    side = record(
+        {"name": TEXT, "server": TEXT, "model": TEXT} | times | {"errors": COUNT, "calls": COUNT, "memory": BYTES}
+    )
+    gain = record({"gain": NUMBER, "low": NUMBER, "high": NUMBER, "is_shown": FLAG})
+    return document(
+        "What `ollama-policy bench --format json` measured",
+        VERSION,
+        {
+            "old": side,
+            "new": side,
+            "gain": or_null(
+                gain, "(QPS_new - QPS_old) / QPS_old and its interval; null where a side answered nothing."
+            ),
+            "confidence": NUMBER,
+            "concurrency": COUNT,
+            "rounds": COUNT,
+        },
+    )
 
 
 def as_text(found: Comparison) -> str:

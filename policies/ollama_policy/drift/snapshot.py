@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from ollama_policy.json_schemas import INTEGER, TEXT, TIME, Schema, document, listed, record
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Running, RunningModel
@@ -118,27 +119,14 @@ def _read(one: Mapping[str, Any]) -> Server:
     return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time))
 
 
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer"}
-_TIME: Final = {"type": "string", "format": "date-time", "description": "RFC 3339, by the server's own clock."}
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """The JSON Schema of a snapshot."""
     given = {"type": "boolean", "description": "Whether a person named the server, and not a declaration alone."}
-    server = {"url": _TEXT, "is_given": given}
-    model = {"name": _TEXT, "digest": _TEXT}
-    installed = _object(model | {"size": _COUNT})
-    running = _object(model | {"expires_at": _TIME, "size": _COUNT, "size_vram": _COUNT, "context_length": _COUNT})
-    said = {"version": _TEXT, "server_time": _TIME}
-    lists = {"installed": {"type": "array", "items": installed}, "running": {"type": "array", "items": running}}
-    servers = {"anyOf": [_object(server | said | lists), _object(server | {"problem": _TEXT})]}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What servers said, as `ollama-policy drift --record` writes it and `--from` reads it",
-        **_object({"version": {"const": VERSION}, "servers": {"type": "array", "items": servers}}),
-    }
+    server = {"url": TEXT, "is_given": given}
+    model = {"name": TEXT, "digest": TEXT}
+    installed = record(model | {"size": INTEGER})
+    running = record(model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER})
+    said = {"version": TEXT, "server_time": TIME, "installed": listed(installed), "running": listed(running)}
+    servers = {"anyOf": [record(server | said), record(server | {"problem": TEXT})]}
+    title = "What servers said, as `ollama-policy drift --record` writes it and `--from` reads it"
+    return document(title, VERSION, {"servers": listed(servers)})

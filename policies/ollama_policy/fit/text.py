@@ -8,6 +8,7 @@ from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Fit, Need, Verdict
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
+from ollama_policy.json_schemas import BYTES, COUNT, FLAG, TEXT, Schema, document, listed, mapped, or_null, record
 from ollama_provider.ollama.sizes import text_of
 
 VERSION: Final = 1
@@ -49,6 +50,38 @@ def as_json(report: Report) -> str:
         "problems": [{"place": place, "problem": problem} for place, problem in report.problems],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def schema() -> Schema:
+    """The JSON Schema of `fit --format json`."""
+    figure = or_null(BYTES)
+    settings = {"num_parallel": COUNT, "kv_cache_type": TEXT, "flash_attention": or_null(FLAG)}
+    settings |= {"max_loaded_models": or_null(COUNT), "context_length": or_null(COUNT), "prompt_cache_bytes": BYTES}
+    model = {"name": TEXT, "place": TEXT, "pinned": FLAG, "fits": or_null(FLAG), "bytes": BYTES, "at_load_bytes": BYTES}
+    model |= {"predicted_by_ollama_bytes": figure, "parts": or_null(mapped(BYTES)), "num_ctx": or_null(COUNT)}
+    model |= {"num_ctx_from": or_null(TEXT), "evicts": listed(TEXT), "missing_bytes": BYTES}
+    model |= {"largest_num_ctx": or_null(COUNT), "largest_parallel": or_null(COUNT)}
+    server = {
+        "server": TEXT,
+        "ollama": TEXT,
+        "fits": or_null(FLAG, "Null where it is not known."),
+        "memory_bytes": figure,
+        "memory_from": or_null(TEXT),
+        "gpu_memory_bytes": BYTES,
+        "pinned_bytes": BYTES,
+        "together_bytes": BYTES,
+        "largest_num_parallel": or_null(COUNT),
+        "settings": record(settings),
+        "settings_from": mapped(TEXT),
+        "assumed": listed(TEXT),
+        "models": listed(record(model)),
+        "shared": mapped(TEXT),
+        "rivals": listed(listed(TEXT)),
+        "unknown": listed(record({"name": TEXT, "place": TEXT, "problem": TEXT})),
+    }
+    problems = listed(record({"place": TEXT, "problem": TEXT}))
+    title = "Whether what is declared fits, as `ollama-policy fit --format json` says it"
+    return document(title, VERSION, {"servers": listed(record(server)), "problems": problems})
 
 
 FORMATS: Final = {"text": text, "json": as_json}

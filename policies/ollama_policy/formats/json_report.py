@@ -5,6 +5,7 @@ from typing import Any
 
 from ollama_policy.formats.escaping import valid_unicode
 from ollama_policy.formats.writing import tool_version
+from ollama_policy.json_schemas import COUNT, FLAG, TEXT, Schema, document, listed, mapped, or_null, record
 from ollama_policy.result import Reported, Result
 from ollama_policy.rules.rule import Fix, Severity
 from ollama_policy.settings import Position, SourceFile, Span
@@ -90,72 +91,56 @@ def _valid(value: Any) -> Any:
     return {key: _valid(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-_PLACE = {
-    "type": "object",
-    "description": "Both from 1, the column in code points.",
-    "properties": {"line": {"type": "integer", "minimum": 1}, "column": {"type": "integer", "minimum": 1}},
-    "required": ["line", "column"],
-    "additionalProperties": False,
-}
-_TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "minimum": 0}
+_FROM_1 = {"type": "integer", "minimum": 1}
+_PLACE = record({"line": _FROM_1, "column": _FROM_1}) | {"description": "Both from 1, the column in code points."}
 _FIGURES = ("memory_bytes", "in_memory", "pinned", "orphans")
+PLACES = {"$defs": {"place": _PLACE}}
+_AT = {"$ref": "#/$defs/place"}
 
 
-def _object(properties: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def finding_schema() -> Schema:
+    """The fields of a finding. The schema that uses it has PLACES."""
+    edit = record({"file": TEXT, "start": _AT, "end": _AT, "bytes": listed(COUNT), "text": TEXT})
     return {
-        "type": "object",
-        "properties": properties | (optional or {}),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _list(item: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": item}
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a report."""
-    place = {"$ref": "#/$defs/place"}
-    edit = _object({"file": _TEXT, "start": place, "end": place, "bytes": _list(_COUNT), "text": _TEXT})
-    finding = {
         "rule": {"type": "string", "pattern": "^OLL[0-9]{3}$"},
-        "name": _TEXT,
+        "name": TEXT,
         "severity": {"enum": [severity.value for severity in Severity]},
-        "message": _TEXT,
-        "label": _TEXT,
+        "message": TEXT,
+        "label": TEXT,
         "file": {
             "type": "string",
             "description": "Relative to the working folder where it is under it; or a server's address.",
         },
-        "start": {"anyOf": [place, {"type": "null"}], "description": "Null where the place is no file."},
-        "end": {"anyOf": [place, {"type": "null"}]},
-        "address": _TEXT,
-        "value": _TEXT,
-        "advice": _TEXT,
-        "fixes": _list(_object({"title": _TEXT, "is_safe": {"type": "boolean"}, "edits": _list(edit)})),
+        "start": or_null(_AT, "Null where the place is no file."),
+        "end": or_null(_AT),
+        "address": TEXT,
+        "value": TEXT,
+        "advice": TEXT,
+        "fixes": listed(record({"title": TEXT, "is_safe": FLAG, "edits": listed(edit)})),
     }
+
+
+def schema() -> Schema:
+    """The JSON Schema of a report."""
+    finding = finding_schema()
     counts = "errors warnings infos suppressed undecided unreadable files_searched files_read".split()
-    server: dict[str, Any] = {"url": _TEXT, "is_up": {"type": "boolean"}} | dict.fromkeys(_FIGURES, _COUNT)
-    server["drift"] = {"type": "object", "description": "Findings by rule.", "additionalProperties": _COUNT}
-    unreadable = {"file": _TEXT, "start": {"anyOf": [place, {"type": "null"}]}, "message": _TEXT}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The report of `ollama-policy check --format json`, and of `drift`",
-        **_object(
-            optional={"servers": _list(_object(server))},
+    server: Schema = {"url": TEXT, "is_up": FLAG} | dict.fromkeys(_FIGURES, COUNT)
+    server["drift"] = mapped(COUNT) | {"description": "Findings by rule."}
+    return (
+        document(
+            "The report of `ollama-policy check --format json`, and of `drift`",
+            VERSION,
+            optional={"servers": listed(record(server))},
             properties={
-                "version": {"const": VERSION},
-                "tool": _object({"name": _TEXT, "version": _TEXT}),
-                "findings": _list(_object(finding)),
-                "suppressed": _list(_object(finding | {"reason": _TEXT, "by": {"enum": ["comment", "baseline"]}})),
-                "undecided": _list(
-                    _object({"file": _TEXT, "start": place, "key": _TEXT, "address": _TEXT, "reason": _TEXT})
+                "tool": record({"name": TEXT, "version": TEXT}),
+                "findings": listed(record(finding)),
+                "suppressed": listed(record(finding | {"reason": TEXT, "by": {"enum": ["comment", "baseline"]}})),
+                "undecided": listed(record({"file": TEXT, "start": _AT, "key": TEXT, "address": TEXT, "reason": TEXT})),
+                "unreadable": listed(
+                    record({"file": TEXT, "start": or_null(_AT), "message": TEXT, "is_internal": FLAG})
                 ),
-                "unreadable": _list(_object(unreadable | {"is_internal": {"type": "boolean"}})),
-                "summary": _object(dict.fromkeys(counts, _COUNT)),
+                "summary": record(dict.fromkeys(counts, COUNT)),
             },
-        ),
-        "$defs": {"place": _PLACE},
-    }
+        )
+        | PLACES
+    )

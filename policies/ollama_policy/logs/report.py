@@ -8,7 +8,8 @@ from ollama_policy.formats import json_report, markdown
 from ollama_policy.formats import text as text_format
 from ollama_policy.formats.escaping import shown, shown_path, valid_unicode
 from ollama_policy.formats.writing import Look, many, tool_version
-from ollama_policy.logs.event import Event
+from ollama_policy.json_schemas import COUNT, FLAG, TEXT, Schema, document, listed, or_null, record
+from ollama_policy.logs.event import Event, Kind
 from ollama_policy.logs.model import Model
 from ollama_policy.logs.timeline import Entry, Timeline
 from ollama_policy.result import Result
@@ -189,3 +190,34 @@ def _event(entry: Entry) -> dict[str, Any]:
         "facts": event.facts,
         "raw": event.place.raw.decode("utf-8", "backslashreplace"),
     }
+
+
+def schema() -> Schema:
+    """The JSON Schema of `logs --format json`, and of the lines that --follow writes."""
+    event = {"line": COUNT, "at": or_null(TEXT), "kind": {"enum": [kind.value for kind in Kind]}, "cause": TEXT}
+    event |= {"text": TEXT, "count": COUNT, "facts": {"type": "object"}, "raw": TEXT}
+    model = {
+        "digest": TEXT,
+        "path": TEXT,
+        "names": listed(TEXT),
+        "general_name": TEXT,
+        "in_memory": FLAG,
+        "loads": COUNT,
+    }
+    return (
+        document(
+            "What `ollama-policy logs --format json` read",
+            VERSION,
+            {
+                "tool": record({"name": TEXT, "version": TEXT}),
+                "log": record({"path": TEXT, "lines": COUNT, "cut": COUNT, "of_ollama": COUNT}),
+                "has_debug": FLAG,
+                "server": listed(record(event)),
+                "models": listed(record(model | {"events": listed(record(event))})),
+                "events_dropped": COUNT,
+                "findings": listed(record(json_report.finding_schema())),
+                "summary": record(dict.fromkeys(("errors", "warnings", "infos"), COUNT)),
+            },
+        )
+        | json_report.PLACES
+    )

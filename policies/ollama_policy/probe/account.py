@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ollama_policy.json_schemas import COUNT, INTEGER, NUMBER, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.probe import leak
 from ollama_policy.probe.probing import Sample
 
@@ -52,6 +53,28 @@ class Account:
             "samples": [sample._asdict() for sample in self.samples],
         }
         return json.dumps(body, indent=2) + "\n"
+
+
+def schema() -> Schema:
+    """The JSON Schema of `probe --format json`. Sizes are bytes, times seconds."""
+    verdict = {"kind": {"enum": [kind.value for kind in leak.Kind]}, "slope": NUMBER, "low": NUMBER, "high": NUMBER}
+    verdict |= {"warm_up_calls": COUNT, "warm_up_bytes": INTEGER}
+    unseen = {"type": "string", "description": "Why the server's processes cannot be seen; empty where they can."}
+    sample = {"seconds": NUMBER, "phase": TEXT, "call": COUNT, "moment": {"enum": ["before", "after", "settled"]}}
+    sample |= {"server": or_null(COUNT), "runners": or_null(COUNT), "ps_size": COUNT, "ps_size_vram": COUNT}
+    return document(
+        "What `ollama-policy probe --format json` measured, and `report --from` draws",
+        VERSION,
+        {
+            "model": TEXT,
+            "server": TEXT,
+            "unseen": unseen,
+            "M": INTEGER | {"description": "The sum of what each call allocated less what came back."},
+            "verdict": or_null(record(verdict), "Null where processes cannot be seen, or no call was made."),
+            "calls": listed(record({"number": COUNT, "allocated": INTEGER, "released": INTEGER, "held": COUNT})),
+            "samples": listed(record(sample)),
+        },
+    )
 
 
 def account(model: str, server: str, samples: Sequence[Sample], unseen: str = "") -> Account:

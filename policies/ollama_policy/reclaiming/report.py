@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 from ollama_policy.drift import mending
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
+from ollama_policy.json_schemas import BYTES, COUNT, FLAG, TEXT, TIME, Schema, document, listed, or_null, record
 from ollama_policy.reclaiming.freeing import Freed
 from ollama_policy.reclaiming.looking import Runner
 from ollama_policy.reclaiming.plan import Entry, Plan, Why
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.sizes import exact_text_of as size
+
+VERSION = 1
 
 
 class Processes(NamedTuple):
@@ -69,6 +72,7 @@ def as_json(url: str, plan: Plan, running: Running, after: Done | None) -> str:
     """Plan and outcome as one object. `freed` is null where nothing was done."""
     left = {} if after is None else {id(one.entry): one.left for one in after.freed}
     report: dict[str, Any] = {
+        "version": VERSION,
         "server": url,
         "entries": [_entry(entry, left.get(id(entry)), after is not None) for entry in plan.entries],
         "bytes": sum(entry.model.size for entry in plan.entries),
@@ -86,6 +90,33 @@ def as_json(url: str, plan: Plan, running: Running, after: Done | None) -> str:
     return json.dumps(report, indent=2) + "\n"
 
 
+def schema() -> Schema:
+    """The JSON Schema of `reclaim --format json`."""
+    way = record({"name": TEXT, "blob": TEXT, "is_temporary": FLAG, "is_certain": FLAG})
+    entry = {"name": TEXT, "digest": TEXT, "bytes": BYTES, "vram_bytes": BYTES, "context_length": COUNT, "pinned": FLAG}
+    entry |= {"expires_at": TIME, "why": {"enum": [_word(why) for why in Why]}, "ways": listed(way)}
+    entry |= {"kept_for": or_null(TEXT), "freed": or_null(FLAG, "Null where nothing was done."), "left": or_null(TEXT)}
+    lost = record({"name": TEXT, "bytes": BYTES, "pinned": FLAG})
+    runners = listed(record({"pid": COUNT, "blob": TEXT, "resident": BYTES}))
+    processes = record({"unseen": or_null(TEXT), "ended": runners, "left": runners})
+    return document(
+        "The plan and the outcome of `ollama-policy reclaim --format json`",
+        VERSION,
+        {
+            "server": TEXT,
+            "entries": listed(record(entry)),
+            "bytes": BYTES,
+            "leftovers": listed(TEXT),
+            "restart": or_null(record({"models": listed(lost), "bytes": BYTES}), "What a restart would cost."),
+            "processes": or_null(processes, "Null where nothing was done."),
+        },
+    )
+
+
+def _word(why: Why) -> str:
+    return why.name.lower().replace("_", "-")
+
+
 def _entry(entry: Entry, left: str | None, is_done: bool) -> dict[str, Any]:
     return {
         "name": str(entry.model.name),
@@ -95,7 +126,7 @@ def _entry(entry: Entry, left: str | None, is_done: bool) -> dict[str, Any]:
         "context_length": entry.model.context_length,
         "pinned": entry.is_pinned,
         "expires_at": entry.model.expires_at.isoformat(),
-        "why": entry.why.name.lower().replace("_", "-"),
+        "why": _word(entry.why),
         "ways": [way._asdict() | {"name": str(way.name)} for way in entry.ways],
         "kept_for": str(entry.kept_for) if entry.kept_for else None,
         "freed": left == "" if is_done else None,

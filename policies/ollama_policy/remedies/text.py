@@ -8,10 +8,12 @@ from typing import Any, Final
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.markdown import cell
 from ollama_policy.formats.writing import many
+from ollama_policy.json_schemas import BYTES, FLAG, INTEGER, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.remedies.facts import Edit, Server
-from ollama_policy.remedies.remedy import Remedy
+from ollama_policy.remedies.remedy import Document, Remedy
 from ollama_policy.servers import size
 
+VERSION: Final = 1
 _ADDED_UP: Final = "What two remedies give back of the same model does not add up."
 _OF_THE_DOCUMENT: Final = "the document's own recommendation"
 
@@ -47,7 +49,7 @@ def markdown(server: Server, remedies: Sequence[Remedy], diff: str | None) -> st
 
 def as_json(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
     report: dict[str, Any] = {
-        "version": 1,
+        "version": VERSION,
         "server": server.url,
         "ollama": server.version_text,
         "held_bytes": sum(model.size for model in server.running.models),
@@ -73,6 +75,25 @@ def as_json(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str
         "diff": diff,
     }
     return json.dumps(report, indent=2) + "\n"
+
+
+def schema() -> Schema:
+    """The JSON Schema of `remedies --format json`."""
+    edit = record({"rule": TEXT, "place": TEXT, "title": TEXT, "address": TEXT, "is_safe": FLAG})
+    remedy = {"id": TEXT, "title": TEXT, "target": TEXT, "bytes": or_null(INTEGER), "is_at_most": FLAG}
+    remedy |= {"bytes_from": TEXT, "recommended": FLAG, "document": {"enum": [row.value for row in Document]}}
+    remedy |= {"recommended_by_document": FLAG, "why": TEXT, "cost": TEXT, "risk": TEXT, "commands": listed(TEXT)}
+    return document(
+        "What `ollama-policy remedies --format json` found, what is recommended first",
+        VERSION,
+        {
+            "server": TEXT,
+            "ollama": TEXT,
+            "held_bytes": BYTES,
+            "remedies": listed(record(remedy | {"edits": listed(edit)})),
+            "diff": or_null(TEXT, "What --apply-to wrote; null without it."),
+        },
+    )
 
 
 Written = Callable[[Server, Sequence[Remedy], str | None], str]

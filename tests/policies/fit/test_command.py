@@ -16,6 +16,7 @@ from tests.engines.faulty_ollama import FakeOllamaWithFaults
 from tests.policies.conftest import Command
 from tests.policies.drift.servers import NOW, URL, running, seen
 from tests.policies.fit.test_sums import LLAMA_8B
+from tests.schemas import valid
 
 MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
 CTX = 'resource "ollama_model" "m" {\n  name = "mine"\n  base = "chat"\n  parameters = { num_ctx = 8192 }\n}\n'
@@ -42,7 +43,7 @@ def recorded(tree: Path) -> str:
 
 
 def judged(command: Command, *arguments: str) -> dict[str, Any]:
-    report = json.loads(command("fit", "--from", "seen.json", "--format", "json", *arguments).stdout)
+    report = valid("fit", command("fit", "--from", "seen.json", "--format", "json", *arguments).stdout)
     assert report["version"] == 1
     return dict(report["servers"][0])
 

@@ -20,6 +20,7 @@ from tests.policies.conftest import Command
 from tests.policies.logs.following import PROGRAM, following
 from tests.policies.logs.told import REAL
 from tests.promptness import assert_took_less
+from tests.schemas import valid
 
 USUAL, DEBUG = REAL / "usual.log", REAL / "debug.log"
 ALARM = "ERROR: Memory usage exceeds threshold. Current memory usage: 85%\n"
@@ -48,7 +49,7 @@ def test_text_is_a_timeline_and_findings(command: Command) -> None:
 
 
 def test_json_has_every_event_with_its_line(command: Command) -> None:
-    document = json.loads(command("logs", DEBUG, "--format", "json").stdout)
+    document = valid("logs", command("logs", DEBUG, "--format", "json").stdout)
     assert [model["names"] for model in document["models"]] == [["one:latest"], ["two:latest"]]
     evicted = next(event for event in document["models"][0]["events"] if event["kind"] == "evicted")
     assert evicted["raw"] == DEBUG.read_text(encoding="utf-8").splitlines()[evicted["line"] - 1]
