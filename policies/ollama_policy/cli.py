@@ -388,6 +388,13 @@ def remedies(
 @_CA_FILE
 @click.option("--from", "from_file", metavar="SNAPSHOT", type=click.Path(), help="Judge what --record wrote.")
 @click.option("--record", metavar="FILE", type=click.Path(), help="Write what the servers said; - is standard output.")
+@click.option(
+    "--no-registry",
+    "asks_registries",
+    flag_value=False,
+    default=True,
+    help="Ask no registry of what is not pulled yet.",
+)
 @click.option("--memory", metavar="AMOUNT", help='What the machine or container has, such as "16GiB".')
 @click.option("--gpu-memory", metavar="AMOUNT", help="What all of its GPUs have.")
 @click.option("--num-parallel", metavar="N", type=click.IntRange(1, 256), help="OLLAMA_NUM_PARALLEL.")
@@ -406,6 +413,7 @@ def fit(
     ca_file: str | None,
     from_file: str | None,
     record: str | None,
+    asks_registries: bool,
     form: str,
     output: str | None,
     **given: Any,
@@ -419,7 +427,7 @@ def fit(
     from ollama_policy.fit.command import Request, run
     from ollama_policy.fit.settings import Given
 
-    context.exit(run(Request(paths, hosts, ca_file, Given(**given), form, output, from_file, record)))
+    context.exit(run(Request(paths, hosts, ca_file, Given(**given), form, output, from_file, record, asks_registries)))
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from ollama_policy.cli import cli
 from tests.engines.observing import call, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.registry import Registry
 from tests.engines.toolchain import Engines
 from tests.schemas import valid
 
@@ -148,3 +149,34 @@ def test_what_is_said_to_be_evicted_is(
         call(server, "b", keep_alive="10m")
         wait_until(lambda: len(resident(server)) == max_loaded, "the eviction")
         assert before - set(resident(server)) == set(last["evicts"])
+
+
+def test_what_is_not_pulled_yet_is_known_from_its_registry(
+    ollama: OllamaServer, registry: Registry, large: Path, tmp_path: Path
+) -> None:
+    """The sums of a model before it is pulled are those after it; of its blob only the beginning was asked for."""
+    registry.push("large", large)
+    name = registry.reference("large:latest")
+    (tmp_path / "m.tf").write_text(PINNED.format("m").replace('"m"\n', f'"{name}"\n  insecure = true\n', 1))
+    arguments = (tmp_path / "m.tf", "--memory", "8GiB")
+    served = registry.blob_bytes_served()
+    before = fitted(ollama, *arguments)
+    assert registry.blob_bytes_served() - served <= 2**20 < large.stat().st_size
+    assert (before["fits"], before["unknown"]) == (True, [])
+    unasked = fit(ollama, "--no-registry", *arguments)
+    assert (unasked.exit_code, "not known: it is not on the server: pull it there" in unasked.stdout) == (2, True)
+    ollama.call("POST", "/api/pull", {"model": name, "insecure": True, "stream": False}).raise_for_status()
+    after = fitted(ollama, *arguments)
+    [early], [late] = before["models"], after["models"]
+    assert abs(early["bytes"] - late["bytes"]) < 2**20  # the file's header and vocabulary
+    assert early["predicted_by_ollama_bytes"] is not None
+
+
+def test_a_registry_that_does_not_say_is_told(ollama: OllamaServer, registry: Registry, tmp_path: Path) -> None:
+    nobody = "127.0.0.1:1/library/chat:latest"
+    for name, why in ((registry.reference("none:latest"), "HTTP 404"), (nobody, "127.0.0.1:1: ")):
+        (tmp_path / "m.tf").write_text(PINNED.format("m").replace('"m"\n', f'"{name}"\n  insecure = true\n', 1))
+        result = fit(ollama, tmp_path, "--memory", "8GiB")
+        assert result.exit_code == 2
+        assert f"({name.partition('/')[0]}: " in result.stdout, result.stdout
+        assert why in result.stdout

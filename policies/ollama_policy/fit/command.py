@@ -12,11 +12,12 @@ from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
 from ollama_policy.checking import Request as CheckRequest
 from ollama_policy.discover import Workspace
 from ollama_policy.drift import fleet
-from ollama_policy.drift.declared import declarations
+from ollama_policy.drift.declared import Declared, declarations
 from ollama_policy.drift.placing import Placing
 from ollama_policy.drift.snapshot import Unseen
 from ollama_policy.fit.looking import Asked, Looked, from_json, look, to_json
-from ollama_policy.fit.needs import models, wanted
+from ollama_policy.fit.needs import missing, models, wanted
+from ollama_policy.fit.registries import OfRegistry, ask
 from ollama_policy.fit.settings import Given, Sources
 from ollama_policy.fit.sums import Fit
 from ollama_policy.fit.text import FORMATS, Judged, Report
@@ -41,6 +42,7 @@ class Request(NamedTuple):
     output: str | None = None
     from_file: str | None = None
     record: str | None = None
+    asks_registries: bool = True
 
 
 def run(request: Request) -> int:
@@ -90,7 +92,8 @@ def run(request: Request) -> int:
             continue
         url, version = server.seen.url, server.seen.version
         found = Sources(request.given, configured, configuration.target).read(version, server.is_here)
-        fit = Fit(models(placing.by_url[url], server, found), found.settings)
+        declared_here = placing.by_url[url]
+        fit = Fit(models(declared_here, server, found, _of_registries(request, declared_here, server)), found.settings)
         judged.append(Judged(url, version, fit, found))
     report = Report(judged, problems)
     if request.record == STDIN and request.output is None:
@@ -98,6 +101,14 @@ def run(request: Request) -> int:
     else:
         deliver(FORMATS[request.form](report), request.output)
     return _exit_code(report)
+
+
+def _of_registries(request: Request, declared: Sequence[Declared], server: Looked) -> OfRegistry:
+    """A snapshot is judged by what is in it alone."""
+    if not request.asks_registries or request.from_file is not None:
+        return {}
+    names = missing(declared, server)
+    return asyncio.run(ask(names, _SECONDS)) if names else {}
 
 
 def _exit_code(report: Report) -> int:

@@ -1,4 +1,5 @@
-"""The models that a server is to hold, with what their memory is worked out from: its own answers, or a GGUF file."""
+"""The models that a server is to hold, with what their memory is worked out from: its own answers, a GGUF file, or the
+registry that one is to be pulled from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,23 +7,25 @@ from typing import Final
 
 from ollama_policy.drift.declared import Declared
 from ollama_policy.fit.looking import Looked
+from ollama_policy.fit.registries import OfRegistry
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Model
 from ollama_policy.formats.writing import place_of
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.registry_header import RegistryModel
 
 _LONGEST_CHAIN: Final = 16  # of models that are derived from each other
 
 
-def models(declared: Sequence[Declared], looked: Looked, found: Found) -> Iterator[Model]:
+def models(declared: Sequence[Declared], looked: Looked, found: Found, registries: OfRegistry) -> Iterator[Model]:
     """What is declared to be, or may be, in memory; and what is pinned there already and nobody declares."""
     by_name = {one.model_name: one for one in declared}
     yield from _pinned_by_others(by_name, looked)
     for one in by_name.values():
         if not one.must_be_absent:
-            yield _model(one, by_name, looked, found)
+            yield _model(one, by_name, looked, found, registries)
 
 
 def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> Iterator[Model]:
@@ -34,7 +37,23 @@ def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> 
             yield Model(name, place, model.digest, is_pinned=True, held_bytes=model.size)
 
 
-def _model(one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked, found: Found) -> Model:
+def missing(declared: Sequence[Declared], looked: Looked) -> dict[ModelName, bool]:
+    """The models that a server has to pull first, and whether by plain HTTP."""
+    by_name = {one.model_name: one for one in declared}
+    names: dict[ModelName, bool] = {}
+    for one in by_name.values():
+        if one.must_be_absent or not one.is_decided:
+            continue
+        chain = list(_chain(one, by_name))
+        is_there = any(name in looked.seen.installed for name in _names(chain))
+        if not is_there and "gguf" not in chain[-1].subject.settings:
+            names[_root(chain)] = chain[-1].subject.value("insecure") is True
+    return names
+
+
+def _model(
+    one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked, found: Found, registries: OfRegistry
+) -> Model:
     subject = one.subject
     model = Model(
         str(one.model_name),
@@ -62,7 +81,7 @@ def _model(one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked,
                 embedding_bytes=header.embedding_bytes,
             )
         problem = header
-    names = [one.model_name, *(link.base for link in chain if link.base is not None)]
+    names = _names(chain)
     for name in names:
         if name in looked.seen.installed and name in looked.details:
             details, on_disk = looked.details[name], looked.seen.installed[name]
@@ -73,9 +92,17 @@ def _model(one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked,
             )
     if any(name in looked.seen.installed for name in names):
         return model._replace(problem="what it is made of is not in the snapshot: take one by `fit --record`")
-    return model._replace(
-        problem=problem or "it is not on the server: pull it there, for what it is made of to be known"
-    )
+    of_registry = registries.get(_root(chain), "")
+    if isinstance(of_registry, RegistryModel) and not problem:
+        header = of_registry.header
+        return model._replace(
+            metadata=header.model_info,
+            weights=str(_root(chain)),
+            weights_bytes=header.weights_bytes,
+            embedding_bytes=header.embedding_bytes,
+        )
+    why = f", and its registry does not say what it is made of ({of_registry})" if of_registry else ""
+    return model._replace(problem=problem or f"it is not on the server{why}: pull it there")
 
 
 def _chain(one: Declared, by_name: Mapping[ModelName, Declared]) -> Iterator[Declared]:
@@ -86,6 +113,15 @@ def _chain(one: Declared, by_name: Mapping[ModelName, Declared]) -> Iterator[Dec
             return
         yield link
         link = by_name.get(link.base) if link.base is not None else None
+
+
+def _names(chain: Sequence[Declared]) -> list[ModelName]:
+    return [chain[0].model_name, *(link.base for link in chain if link.base is not None)]
+
+
+def _root(chain: Sequence[Declared]) -> ModelName:
+    """What a chain of derived models begins with."""
+    return _names(chain)[-1]
 
 
 def wanted(declared: Sequence[Declared]) -> set[ModelName]:
