@@ -67,11 +67,13 @@ def ratio(what: str, ours: Sequence[float], peers: Sequence[float], goal: float 
 
 
 @contextmanager
-def server_in_folder(engines: Engines) -> Iterator[tuple[OllamaServer, Path]]:
+def server_in_folder(
+    engines: Engines, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[OllamaServer, Path]]:
     """A private Ollama, and the temporary folder that it lives in and others may use."""
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="ollama-iac-bench-")))
-        server = OllamaServer(engines.ollama, folder / "ollama")
+        server = OllamaServer(engines.ollama, folder / "ollama", environment)
         cleanup.callback(server.close)
         cleanup.callback(server.kill)
         server.start()

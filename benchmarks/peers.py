@@ -1,6 +1,7 @@
-"""What ours is measured beside: conftest and gguf-parser, built as Go modules; checkov, in an environment of its own.
+"""What ours is measured beside, brought into the user's cache where it is not on PATH.
 
-The checkers are looked for on PATH, then in the user's cache, and brought there where they are missing.
+conftest and gguf-parser are built as Go modules, Ollama anew with this machine's vector instructions; checkov and
+TensorFlow each have an environment of their own. PyTorch is Debian's, for its wheels come with gigabytes for GPUs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from pathlib import Path
 
 from benchmarks.measuring import Report
 from tests.engines.build import build
-from tests.engines.recipes import CONFTEST, GGUF_PARSER
+from tests.engines.errors import ToolchainError
+from tests.engines.recipes import CONFTEST, GGUF_PARSER, OLLAMA_NATIVE
 from tests.engines.toolchain import cache
 
 CHECKOV = "3.3.30"
+TENSORFLOW = "2.21.0"
+_SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 # One rule, the same as OLL001's, for both. Rego's `not` is also true of what is not there.
 REGO = """\
@@ -71,18 +75,46 @@ def checkov(report: Report) -> list[str]:
     """The beginning of its command line. Raises CalledProcessError where it cannot be installed."""
     if found := shutil.which("checkov"):
         return [found]
-    folder = _folder() / f"checkov-{CHECKOV}"
+    python = _python_with("checkov", f"checkov=={CHECKOV}", CHECKOV, report)
+    # By the interpreter: the script's first line names the folder that it was installed in.
+    return [str(python), str(python.with_name("checkov"))]
+
+
+def tensorflow(report: Report) -> Path:
+    """A Python that has it. Raises CalledProcessError where it cannot be installed."""
+    return _python_with("tensorflow", f"tensorflow-cpu=={TENSORFLOW}", TENSORFLOW, report)
+
+
+def torch(report: Report) -> Path:
+    """A Python that has it. Raises ToolchainError."""
+    report("looking for PyTorch")
+    if _SYSTEM_PYTHON.exists():
+        looked = subprocess.run([_SYSTEM_PYTHON, "-c", "import torch"], capture_output=True, check=False)
+        if looked.returncode == 0:
+            return _SYSTEM_PYTHON
+    raise ToolchainError(f"{_SYSTEM_PYTHON} has no PyTorch: install Debian's package python3-torch")
+
+
+def native_ollama(report: Report) -> Path:
+    """Ollama as its releases are, with all that this machine's processor can do. Raises ToolchainError."""
+    folder = _folder() / OLLAMA_NATIVE.folder
     if not folder.is_dir():
-        report(f"installing checkov {CHECKOV}, which takes some minutes")
+        build(OLLAMA_NATIVE, folder, report)
+    return folder / "ollama"
+
+
+def _python_with(name: str, requirement: str, version: str, report: Report) -> Path:
+    """The interpreter of an environment that has nothing else."""
+    folder = _folder() / f"{name}-{version}"
+    if not folder.is_dir():
+        report(f"installing {requirement}, which takes some minutes")
         work = folder.with_name(f"{folder.name}.building")
         shutil.rmtree(work, ignore_errors=True)
         work.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "venv", work], check=True)
-        python = str(work / "bin" / "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", f"checkov=={CHECKOV}"], check=True)
+        subprocess.run([work / "bin" / "python", "-m", "pip", "install", "--quiet", requirement], check=True)
         work.rename(folder)
-    # By the interpreter: the script's first line names the folder that it was installed in.
-    return [str(folder / "bin" / "python"), str(folder / "bin" / "checkov")]
+    return folder / "bin" / "python"
 
 
 def conftest_command(binary: Path, rules: Path, what: Path) -> list[str | Path]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -91,7 +91,7 @@ def ggufs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes GGUF files by seed (and width, layers): each is written once a session."""
     folder = tmp_path_factory.mktemp("gguf")
 
-    def make(seed: int = 0, **shape: int) -> Path:
+    def make(seed: int = 0, **shape: Any) -> Path:
         file = folder / ("-".join(map(str, (seed, *shape.values()))) + ".gguf")
         if not file.exists():
             write_llama(file, seed=seed, **shape)

@@ -57,7 +57,8 @@ class Builder:
 
     def run(self) -> None:
         if self.engine.headers:
-            flags = f"-I{include_folder(self.engine.headers, self.work, self.fetch, self.step)} -O2"
+            headers = include_folder(self.engine.headers, self.work, self.fetch, self.step)
+            flags = f"-I{headers} {self.engine.optimisation}"
             self.environment |= {"CGO_ENABLED": "1", "CGO_CFLAGS": flags, "CGO_CXXFLAGS": flags}
         for target in self.engine.builds:
             self.compile(target)
@@ -110,12 +111,13 @@ class Builder:
                 preexec_fn=child_setup(),  # noqa: PLW1509 - everything it needs is loaded before the fork
             )
         try:
-            while process.poll() is None:
+            has_ended = False
+            while not has_ended:
                 doing_now = doing.format(packages=count_packages(self.said(start)))
                 self.report(f"{self.title}: {doing_now}, {self.spent():.0f} s")
                 if self.spent() > DEADLINE:
                     raise ToolchainError(f"{self.title}: not built within {DEADLINE / 60:.0f} min, log: {self.log}")
-                wait_at_most(process, REPORT_EVERY)
+                has_ended = ends_within(process, REPORT_EVERY)
         finally:
             stop_group(process)
         if process.returncode != 0:
@@ -138,11 +140,12 @@ def count_packages(said: str) -> int:
     return sum(1 for line in said.splitlines() if line and " " not in line)
 
 
-def wait_at_most(process: subprocess.Popen[bytes], seconds: float) -> None:
+def ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        return
+        return False
+    return True
 
 
 def find_go(engine: Engine) -> Path:

@@ -20,18 +20,21 @@ def write_llama(
     width: int = 64,
     heads: int = 4,
     context_length: int = 2048,
+    dtype: type[np.float16 | np.float32] = np.float16,
+    says_ascii: bool = False,
 ) -> str:
-    """Write a llama GGUF in f16 and return "sha256:..." of the file: 230 KB at the defaults.
+    """Write a llama GGUF and return "sha256:..." of the file: 230 KB at the defaults.
 
     Each seed gives another file, the same seed the same. 16 layers of width 512 are 68 MB: slow to pull.
-    `width` must be a multiple of 2 * `heads`; there are two KV heads.
+    `width` must be a multiple of 2 * `heads`; there are two KV heads. With `says_ascii` the logits of all but the bytes
+    1 to 127 are 0: never the largest, so that its answers are text and do not end by themselves.
     """
     random = np.random.default_rng(seed)
     kv_heads = 2
     inner = 2 * width
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(f"tiny-{seed}")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype is np.float32 else gguf.LlamaFileType.MOSTLY_F16)
     writer.add_context_length(context_length)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
@@ -45,7 +48,9 @@ def write_llama(
 
     def matrix(name: str, rows: int, columns: int) -> None:
         weights = random.standard_normal((rows, columns), dtype=np.float32) * 0.05
-        writer.add_tensor(f"{name}.weight", weights.astype(np.float16))
+        if says_ascii and name == "output":
+            weights[: 3 + 1], weights[3 + 128 :] = 0, 0
+        writer.add_tensor(f"{name}.weight", weights.astype(dtype))
 
     def norm(name: str) -> None:
         writer.add_tensor(f"{name}.weight", np.ones(width, dtype=np.float32))
