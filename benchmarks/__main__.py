@@ -16,8 +16,9 @@ from subprocess import SubprocessError
 
 from httpx import HTTPError
 
-from benchmarks import check, drift, memory, probe, pull, pulumi_overhead, terraform
+from benchmarks import bench, check, drift, memory, memory_accuracy, probe, pull, pulumi_overhead, terraform
 from benchmarks.measuring import Report, Result, table
+from benchmarks.toolchains import measure as toolchains
 from ollama_provider.ollama.errors import OllamaError
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.toolchain import Engines, find_or_build
@@ -27,7 +28,10 @@ BENCHMARKS: dict[str, Callable[[Engines, Report], list[Result]]] = {
     "terraform": terraform.measure,
     "pull": pull.measure,
     "memory": memory.measure,
+    "memory_accuracy": memory_accuracy.measure,
     "probe": probe.measure,
+    "bench": bench.measure,
+    "toolchains": toolchains.measure,
     "check": check.measure,
     "drift": drift.measure,
 }

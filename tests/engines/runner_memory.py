@@ -19,6 +19,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _KV = re.compile(r'msg="kv cache" device=\S+ size="([\d.]+) (\w+)"|KV buffer size = +([\d.]+) (MiB)')
 _GRAPH = re.compile(r'msg="compute graph" device=\S+ size="([\d.]+) (\w+)"|compute buffer size = +([\d.]+) (MiB)')
 _WITHIN = 600.0
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Measured:
     tokens: int
 
 
-def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, embeds: bool, fill: bool) -> Measured:
-    """Load `name`, fill its contexts where `fill` says so, and unload it. Raises EngineError."""
+def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, embeds: bool, fills: int) -> Measured:
+    """Load `name`, fill its contexts so many times, each with other prompts, and unload it. Raises EngineError."""
     start = server.log.stat().st_size
     call(server, name, "", num_ctx, embeds=embeds)
     runner = next(process for process in server.runners() if "--model" in process.cmdline())
@@ -43,11 +44,11 @@ def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, emb
     at_load = runner.memory_full_info()
     size = server.ps()[0]["size"]
     log = server.log.read_bytes()[start:].decode(errors="replace")
-    tokens = fill_contexts(server, name, num_ctx, parallel, embeds=embeds) if fill else 0
+    tokens = sum(fill_contexts(server, name, num_ctx, parallel, turn, embeds=embeds) for turn in range(fills))
     measured = Measured(
         at_load=at_load.rss,
         unique_at_load=at_load.uss,
-        peak=peak_resident(runner) if fill else None,
+        peak=peak_resident(runner) if fills else None,
         said_by_ollama=size,
         kv_cache_in_log=_logged(_KV, log, is_llama="KV buffer" in log),
         graph_in_log=_logged(_GRAPH, log, is_llama="KV buffer" in log),
@@ -57,16 +58,23 @@ def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, emb
     return measured
 
 
-def fill_contexts(server: OllamaServer, name: str, num_ctx: int, parallel: int, *, embeds: bool) -> int:
-    """Prompts as long as the context, one for each request that the server takes at once; how many tokens they had."""
+def fill_contexts(server: OllamaServer, name: str, num_ctx: int, parallel: int, turn: int, *, embeds: bool) -> int:
+    """Prompts as long as the context, one for each request that the server takes at once; how many tokens they had.
+
+    Of each turn others, since what is in the cache is not read again.
+    """
     if embeds:
         return int(call(server, name, "a " * num_ctx, num_ctx, embeds=True).get("prompt_eval_count", 0))
     words = 32
     tokens_a_word = call(server, name, "a " * words, num_ctx)["prompt_eval_count"] / words
     length = int((num_ctx - 16) / tokens_a_word)
-    with ThreadPoolExecutor(parallel) as clients:
-        prompts = [f"{letter} " * length for letter in "abcdefgh"[:parallel]]
+    letters = (_LETTERS[(turn * parallel + number) % len(_LETTERS)] for number in range(parallel))
+    prompts = [f"{letter} " * length for letter in letters]
+    clients = ThreadPoolExecutor(parallel)
+    try:
         answers = list(clients.map(lambda prompt: call(server, name, prompt, num_ctx), prompts))
+    finally:
+        clients.shutdown(wait=False)  # on Ctrl-C they end with their server
     return sum(answer["prompt_eval_count"] for answer in answers)
 
 

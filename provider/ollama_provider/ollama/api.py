@@ -156,6 +156,10 @@ class Ollama:
         answer = await self._ask("POST", "/api/show", asked, {"model": str(name)})
         information = self._object(answer, "model_info", asked)
         architecture = information.get("general.architecture", "")
+        if information.get(f"{architecture}.attention.head_count_kv", 0) is None:
+            # One a layer, as lfm2 has them: only the long answer, with every token, has lists.
+            answer = await self._ask("POST", "/api/show", asked, {"model": str(name), "verbose": True})
+            information = self._object(answer, "model_info", asked)
         capabilities = answer.get("capabilities")
         modelfile = str(answer.get("modelfile") or "")
         blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
@@ -166,7 +170,11 @@ class Ollama:
             capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
             parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
             num_ctx=_num_ctx(str(answer.get("parameters") or "")),
-            metadata={key: value for key, value in information.items() if not key.startswith("tokenizer.")}
+            metadata={
+                key: value
+                for key, value in information.items()
+                if key == "tokenizer.ggml.model" or not key.startswith("tokenizer.")
+            }
             | {key: value for key, value in projector.items() if key.startswith("clip.")},
         )
 

@@ -44,11 +44,15 @@ _IMAGE = 13 * _MIB  # measured: a picture of 2048 x 2048, with which a graph tha
 # Measured, bytes a token: its text, the maps, and the merges where it has them. Ollama's engine keeps them in Go.
 _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
 
-# Measured. `buildMask` in kvcache/causal.go makes a slice of C x B float32 for each batch, which is left to Go's
-# collector, and a copy for the graph. Two batches overlap, and the heap grows to several slices, where there are so
-# many batches; with several requests at once to fewer, since the masks of each begin at its own first cell. How many
-# depends on when the collector runs: 4 to 10 were seen where this says 8.
-_MASKS_AT_LOAD, _MOST_MASKS, _MOST_MASKS_OF_SEVERAL = 2, 8, 6
+# Masks of C x B float32 in Ollama's engine. At the load the graph is reserved with two, left to Go's collector
+# (`buildMask` in kvcache/causal.go). Beside what else is live there, some 24 MiB by what was measured, shorter ones
+# count for little: none to both are still there, and one is taken as there. While prompts are read, Go's heap grows to
+# twice what was live at the last collection and one more, and two batches overlap, each with a copy for the graph: 5.
+# The copies are from glibc's malloc, which keeps what was freed in the arena of each thread that asked for it, up to
+# 32 MiB a piece (DEFAULT_MMAP_THRESHOLD_MAX). Measured on two cores, after twelve prompts in a row: up to 12 pieces.
+_MASKS_AT_LOAD, _MASKS_IN_USE, _MASKS_IN_ARENAS = 2, 5, 13
+_MOST_IN_ARENA = 32 * _MIB
+_LIVE_BESIDE = 24 * _MIB
 
 
 class Estimate(NamedTuple):
@@ -60,9 +64,11 @@ class Estimate(NamedTuple):
     recurrent: int
     """States of recurrent layers and their checkpoints, whatever the context."""
     compute: int
-    """What calls come to use of the compute buffer, reserved at the load, as the context fills; and of more masks."""
+    """What calls come to use of the compute buffer, reserved at the load, and of the CPU's own."""
     masks: int
     """Attention masks that Ollama's engine leaves to Go's collector at the load."""
+    long_prompts: int
+    """More masks, at most: how many of them prompts leave behind depends on Go's collector and on the threads."""
     vocabulary: int
     runner: int
     prompt_cache: int
@@ -78,9 +84,10 @@ class Estimate(NamedTuple):
     def total(self) -> int:
         """The most that the process comes to hold, when its contexts are full.
 
-        In Ollama's engine, long prompts may take half as many masks, or a quarter more, as its collector runs.
+        Where there are `long_prompts`, an upper bound: one long prompt may leave less than half of it, many in a row
+        come near to it. The process then holds between `total - long_prompts` and `total`.
         """
-        return self.at_load + self.compute + self.prompt_cache
+        return self.at_load + self.compute + self.long_prompts + self.prompt_cache
 
 
 class _Load(NamedTuple):
@@ -132,13 +139,14 @@ def estimate(
     embedding = _embedding_bytes(load.shape, weights_bytes) if embedding_bytes is None else embedding_bytes
     is_doubled = load.has_ollama_engine and load.shape.is_tied
     weights = weights_bytes + (embedding if is_doubled else 0)
-    kv_cache, recurrent, graph, masks = _kv_cache(load), _recurrent(load), _graph(load), _masks_at_load(load)
+    kv_cache, recurrent, graph = _kv_cache(load), _recurrent(load), _graph(load)
     return Estimate(
         weights=weights,
         kv_cache=kv_cache,
         recurrent=recurrent,
-        compute=graph + max(0, _masks_in_use(load) - masks),
-        masks=masks,
+        compute=graph + _work(load),
+        masks=_masks_at_load(load),
+        long_prompts=_long_prompts(load),
         vocabulary=_vocabulary(load),
         runner=_runner(load),
         prompt_cache=prompt_cache_bytes,
@@ -283,21 +291,26 @@ def _mask_cells(load: _Load) -> list[int]:
 
 
 def _masks_at_load(load: _Load) -> int:
-    """4 x C x B for each mask, twice: the graph is reserved twice."""
-    return _MASKS_AT_LOAD * 4 * sum(_mask_cells(load)) * load.batch if load.has_ollama_engine else 0
+    """4 x C x B for each kind of mask, twice, as the graph is reserved twice; or once.
 
-
-def _masks_in_use(load: _Load) -> int:
-    """Two copies in the graphs, and the slices of the batches so far: the first are short, so half of them.
-
-    Of a window there is one request's at a time.
+    Go collects when its heap is twice what was live the last time. Where the longest mask outweighs all else that is
+    live, it sets that off while the first graph lives, the second graph comes too early for another, and both are left.
+    Else the second sets one off, which gives the first's masks back.
     """
-    if not load.has_ollama_engine:
-        return 0
-    batches = -(-load.parallel * load.num_ctx // load.batch)
-    most = _MOST_MASKS if load.parallel == 1 else _MOST_MASKS_OF_SEVERAL
-    cells = sum(_mask_cells(load._replace(parallel=1))) + (load.parallel - 1) * load.num_ctx
-    return min(most, _MASKS_AT_LOAD + (batches + 1) // 2) * 4 * cells * load.batch
+    masks = sorted(_masks(load))
+    return sum(masks) * (_MASKS_AT_LOAD if masks and masks[-1] > _LIVE_BESIDE + sum(masks[:-1]) else 1)
+
+
+def _long_prompts(load: _Load) -> int:
+    """What is beyond the masks of the load, of which the last are as long as all requests' cells."""
+    masks = _masks(load)
+    in_arenas = sum(min(mask, _MOST_IN_ARENA) for mask in masks)
+    return _MASKS_IN_USE * sum(masks) - _masks_at_load(load) + _MASKS_IN_ARENAS * in_arenas
+
+
+def _masks(load: _Load) -> list[int]:
+    """Bytes of those that Ollama's engine makes outside of the graph."""
+    return [4 * cells * load.batch for cells in _mask_cells(load)] if load.has_ollama_engine else []
 
 
 def _graph(load: _Load) -> int:
@@ -306,24 +319,37 @@ def _graph(load: _Load) -> int:
     With flash attention, masks are in f16. llama.cpp has them in float32 before, all at once, beside the activations of
     an attention block (4 E); then a feed-forward block has the most: gate, up and their product (3 F; of K experts
     3 K F, or K F and K E) beside what is added back and the norms (4 E; 3 E in Ollama's engine), or a convolution
-    (7 E). Without it, there are the scores of C x B x H beside 4 E, 5 E in llama.cpp and there the masks. Where the
-    parts of E are not whole in the logs, they are rounded up.
+    (7 E). Heads that are wider than E have more: the queries (Q) and what attention makes of them, or keys and values.
+    Without flash attention, there are the scores of C x B x H beside 2 Q and 2 E, in llama.cpp 3 E, keys, values and
+    the masks. Where the parts are not whole in the logs, they are rounded up.
     """
     shape, batch = load.shape, load.batch
     if shape.is_embedding:
         return _embedding_graph(load)
     wide = 4 * batch * shape.width
+    queries, keys = 4 * batch * shape.heads * shape.key, 4 * batch * max(shape.kv_heads) * shape.key
     used = max(1, shape.experts_used)
     inner = 4 * batch * used * max(3 * shape.inner, shape.inner + shape.width if shape.experts else 0)
-    masks = _mask_cells(load)
-    scores = 4 * max(masks, default=0) * batch * shape.heads
+    masks, scores = _mask_cells(load), _scores(load)
     in_f16, in_f32 = 2 * batch * sum(masks), 4 * batch * sum(masks)
     if load.has_ollama_engine:
-        block = max(inner + 3 * wide, 7 * wide if shape.convolution else 0)
-        return in_f16 + block if load.has_flash_attention else max(scores + 4 * wide, block)
+        attention = max(2 * queries, queries + 2 * keys) + 3 * wide
+        block = max(inner + 3 * wide, attention, 7 * wide if shape.convolution else 0)
+        return in_f16 + block if load.has_flash_attention else max(scores + 2 * (queries + wide), block)
     if load.has_flash_attention:
-        return max(in_f32 + 2 * batch * max(masks) + 4 * wide, in_f16 + inner + 4 * wide)
-    return max(in_f32 + scores + 5 * wide, in_f32 + inner + 4 * wide)
+        attention = max(2 * queries, queries + 3 * keys) + 3 * wide
+        return max(in_f32 + 2 * batch * max(masks) + 4 * wide, in_f16 + attention, in_f16 + inner + 4 * wide)
+    return in_f32 + max(scores + 2 * (queries + keys) + 3 * wide, inner + 4 * wide)
+
+
+def _scores(load: _Load) -> int:
+    """C x B x H float32 of the longest mask."""
+    return 4 * max(_mask_cells(load), default=0) * load.batch * load.shape.heads
+
+
+def _work(load: _Load) -> int:
+    """Without flash attention, the CPU makes f16 of the scores, for values in f16 (`ggml_graph_plan` in ggml-cpu.c)."""
+    return 0 if load.has_flash_attention else _scores(load) // 2
 
 
 def _embedding_graph(load: _Load) -> int:

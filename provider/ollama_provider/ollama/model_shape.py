@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# Served by llama.cpp inside Ollama; "llama" is mistral and most others, too.
+# Served by llama.cpp inside Ollama; "llama" is mistral, mixtral and most others, too.
 LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2", "granite"})
 # Served by Ollama's own engine (`OllamaEngineRequired` in fs/ggml/ggml.go).
 OLLAMA_RUNNER = frozenset({"qwen3", "qwen3moe", "gemma3", "lfm2", "bert", "nomic-bert"})
@@ -80,20 +80,24 @@ class ModelShape(NamedTuple):
 def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     """The shape of a model from `model_info` of /api/show, or the same keys of its GGUF.
 
-    Raises UnknownArchitectureError for what is not supported, vision towers and most mixtures of experts among it, and
-    ValueError for metadata that lack a key or have a value that cannot be.
+    The keys of a projector, where there is one, are among them. Raises UnknownArchitectureError for what is not
+    supported, vision towers and most mixtures of experts among it, and ValueError for metadata that lack a key or have
+    a value that cannot be.
     """
     architecture = metadata.get("general.architecture")
     if architecture not in SUPPORTED:
         known = ", ".join(sorted(SUPPORTED))
         raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known; known: {known}")
     for part, what, known_of in (
-        ("expert_count", "with experts", {"qwen3moe"}),
+        ("expert_count", "with experts", {"llama", "qwen3moe"}),
         ("pooling_type", "as an embedding model", EMBEDDING),
         ("vision.block_count", "with a vision tower", ()),
     ):
         if metadata.get(f"{architecture}.{part}") and architecture not in known_of:
             raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} {what} is not known")
+
+    if any(key.startswith("clip.") for key in metadata):
+        raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} with a projector is not known")
 
     def number(key: str, default: int | None = None) -> int:
         found = metadata.get(f"{architecture}.{key}", default)

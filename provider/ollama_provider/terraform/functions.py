@@ -55,7 +55,8 @@ class ModelMemoryFunction(Function):
     summary = "The memory that a model will take"
     description = (
         "An estimate, in bytes by part, of what the process of one loaded model takes on a server without a GPU: "
-        "`at_load` before it is asked anything, `total` when its contexts are full. `predicted_by_ollama` is what "
+        "`at_load` before it is asked anything, `total` at most, when its contexts are full; between the two, "
+        "`long_prompts` is what chance decides. `predicted_by_ollama` is what "
         "Ollama itself goes by when it decides what to evict, its `size` in memory. From Ollama 0.30 on, what "
         "LLAMA_ARG_CACHE_RAM allows comes on top. Models with a vision tower, most with experts, and those of an "
         "architecture that was not measured are an error."

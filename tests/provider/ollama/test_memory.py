@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ollama_provider.ollama.memory import (
     KV_CACHE_TYPES,
-    Estimate,
     UnknownArchitectureError,
     estimate,
     largest_num_ctx,
@@ -33,13 +32,6 @@ def shape(architecture: str, **changed: Any) -> dict[str, Any]:
         keys |= {"attention.key_length": 64, "attention.value_length": 64, "attention.sliding_window": 1024}
     keys |= changed
     return {"general.architecture": architecture} | {f"{architecture}.{key}": value for key, value in keys.items()}
-
-
-def graph(found: Estimate) -> int:
-    """In Ollama's engine without the masks that Go's heap comes to hold, which /api/ps does not count."""
-    if not found.masks:
-        return found.compute
-    return found.predicted_by_ollama - found.weights - found.kv_cache - found.recurrent
 
 
 # Llama 3.1 8B, as /api/show describes it.
@@ -129,7 +121,7 @@ def test_two_masks_where_layers_have_windows() -> None:
 def test_requests_lie_side_by_side_in_llama_cpp_and_end_to_end_in_ollamas_engine() -> None:
     """Masks of 8,192 cells or 4 x 8,192: 8,192 x 512 x 6 + 4 MiB, and 32,768 x 512 x 2 + 3 x (512 + 1,024) floats."""
     graphs = {
-        architecture: graph(estimate(shape(architecture), weights_bytes=0, num_ctx=8192, parallel=4))
+        architecture: estimate(shape(architecture), weights_bytes=0, num_ctx=8192, parallel=4).compute
         for architecture in ("llama", "qwen3")
     }
     assert graphs == {"llama": 28 * MIB, "qwen3": 41 * MIB}
@@ -142,12 +134,33 @@ def test_a_wide_feed_forward_block_has_the_most() -> None:
 
 
 def test_scores_without_flash_attention() -> None:
-    """8,192 x 512 x 8 heads x 4 bytes = 128 MiB. Beside them 16 of masks and 5 x 512 floats, or 4 x 512 floats."""
+    """8,192 x 512 x 8 heads x 4 bytes = 128 MiB, and 64 of them in f16.
+
+    Beside them 2 x 512 floats of queries and 2 x 512 of E; in llama.cpp 3 x 512, 2 x 128 of keys, and 16 MiB of masks.
+    """
     graphs = {
-        architecture: graph(estimate(shape(architecture), weights_bytes=0, num_ctx=8192, flash_attention=False))
+        architecture: estimate(shape(architecture), weights_bytes=0, num_ctx=8192, flash_attention=False).compute
         for architecture in ("llama", "qwen3")
     }
-    assert graphs == {"llama": (128 + 16 + 5) * MIB, "qwen3": (128 + 4) * MIB}
+    assert graphs == {"llama": (128 + 64 + 16 + 5.5) * MIB, "qwen3": (128 + 64 + 4) * MIB}
+
+
+def test_heads_wider_than_the_model() -> None:
+    """32 heads of 128 are 8 MiB of queries: twice, beside 3 of E and 2 of masks; or with as many keys as values."""
+    wide = {"attention.head_count": 32, "attention.key_length": 128, "attention.value_length": 128}
+    found = {
+        (architecture, kv_heads): estimate(
+            shape(architecture, **wide, **{"attention.head_count_kv": kv_heads}), weights_bytes=0, num_ctx=2048
+        ).compute
+        for architecture in ("llama", "qwen3")
+        for kv_heads in (2, 32)
+    }
+    assert {key: size / MIB for key, size in found.items()} == {
+        ("llama", 2): 2 + 16 + 3,
+        ("llama", 32): 2 + 32 + 3,
+        ("qwen3", 2): 2 + 16 + 3,
+        ("qwen3", 32): 2 + 24 + 3,
+    }
 
 
 def test_gemma2_is_refused_the_flash_attention_that_it_gets_unasked() -> None:
@@ -189,27 +202,39 @@ def test_recurrent_layers_have_states_and_checkpoints_instead_of_a_cache() -> No
     found = estimate(metadata, weights_bytes=0, num_ctx=2048, parallel=4)
     assert found.recurrent == 6 * 2 * 512 * 4 * 25
     assert found.kv_cache == 2 * 2048 * 2 * 128 * 2, "one request at a time, whatever is asked for"
-    assert found.predicted_by_ollama == found.kv_cache + found.recurrent + graph(found)
+    assert found.predicted_by_ollama == found.kv_cache + found.recurrent + found.compute
 
 
 def test_experts_that_a_token_uses() -> None:
     """3 x 4 x 1,024 floats beside 3 x 512, and 2 MiB of masks; or 8 x (256 + 512). In the log: 29 and 17."""
     few = shape("qwen3moe", expert_feed_forward_length=1024, expert_count=8, expert_used_count=4)
     many = shape("qwen3moe", expert_feed_forward_length=256, expert_count=16, expert_used_count=8)
-    found = [graph(estimate(metadata, weights_bytes=0, num_ctx=2048)) / MIB for metadata in (few, many)]
+    found = [estimate(metadata, weights_bytes=0, num_ctx=2048).compute / MIB for metadata in (few, many)]
     assert found == [29, 17]
 
 
 def test_ollamas_engine_leaves_masks_to_the_collector() -> None:
-    """32,768 x 512 x 4 = 64 MiB: twice after the load, eight times while a long prompt is read; 4 batches have less."""
+    """32,768 x 512 x 4 = 64 MiB: twice after the load, five while prompts are read, and 13 of at most 32 MiB.
+
+    Of those of 2,048 x 512 x 4 = 4 MiB, the collector gives some back: one is left.
+    """
     long, short = (estimate(shape("qwen3"), weights_bytes=0, num_ctx=num_ctx) for num_ctx in (32768, 2048))
-    assert long.masks == 2 * 64 * MIB
-    assert long.compute == (32 + 9) * MIB + 6 * 64 * MIB
-    assert short.masks == 2 * 4 * MIB
-    assert short.compute == (2 + 9) * MIB + 2 * 4 * MIB
+    assert (long.masks, long.long_prompts) == (2 * 64 * MIB, 3 * 64 * MIB + 13 * 32 * MIB)
+    assert (short.masks, short.long_prompts) == (4 * MIB, 17 * 4 * MIB)
     four = estimate(shape("qwen3"), weights_bytes=0, num_ctx=8192, parallel=4)
-    assert (four.masks, four.compute) == (long.masks, (32 + 9) * MIB + 4 * 64 * MIB), "six times with several requests"
-    assert estimate(shape("llama"), weights_bytes=0, num_ctx=32768).masks == 0
+    assert (four.masks, four.long_prompts) == (long.masks, long.long_prompts)
+    none = estimate(shape("llama"), weights_bytes=0, num_ctx=32768)
+    assert (none.masks, none.long_prompts) == (0, 0)
+
+
+def test_masks_of_a_long_window_are_left_once() -> None:
+    """Of 16,384 cells 32 MiB, of a window of 15,872 and a batch as many: the second pair sets off a collection.
+
+    Of 65,536 cells 128 MiB, which is more than 24 and 32: twice.
+    """
+    metadata = shape("gemma3", **{"attention.sliding_window": 15872})
+    once, twice = (estimate(metadata, weights_bytes=0, num_ctx=num_ctx).masks for num_ctx in (16384, 65536))
+    assert (once, twice) == ((32 + 32) * MIB, 2 * (128 + 32) * MIB)
 
 
 def test_tied_embeddings_are_loaded_twice_by_ollamas_engine_alone() -> None:
@@ -271,9 +296,10 @@ def test_the_parts_are_the_total() -> None:
     [
         ({}, "architecture None is not known; known: bert, gemma2, gemma3, granite, lfm2, llama"),
         ({"general.architecture": "mamba"}, "architecture 'mamba' is not known"),
-        (shape("llama", expert_count=8), "architecture 'llama' with experts is not known"),
+        (shape("granite", expert_count=8), "architecture 'granite' with experts is not known"),
         (shape("qwen3", pooling_type=3), "architecture 'qwen3' as an embedding model is not known"),
         (shape("gemma3", **{"vision.block_count": 27}), "architecture 'gemma3' with a vision tower is not known"),
+        (shape("llama") | {"clip.vision.block_count": 24}, "architecture 'llama' with a projector is not known"),
     ],
 )
 def test_what_is_not_known_says_so(metadata: dict[str, Any], said: str) -> None:

@@ -27,11 +27,9 @@ def fake(fake: FakeOllamaWithFaults) -> FakeOllamaWithFaults:
         "tokenizer.ggml.tokens": None,
         "tokenizer.ggml.model": "llama",
     }
-    fake.answer(
-        "POST",
-        "/api/show",
-        status(200, {"details": details, "model_info": information, "capabilities": ["completion"]}),
-    )
+    projector = {"general.architecture": "clip", "clip.has_vision_encoder": True}
+    shown = {"details": details, "model_info": information, "projector_info": projector, "capabilities": ["completion"]}
+    fake.answer("POST", "/api/show", status(200, shown))
     return fake
 
 
@@ -88,6 +86,8 @@ def test_a_model_that_is_there(host: Host, fake: FakeOllamaWithFaults) -> None:
         "general.architecture": "llama",
         "llama.context_length": 8192,
         "llama.attention.layer_norm_rms_epsilon": 1e-05,
+        "tokenizer.ggml.model": "llama",
+        "clip.has_vision_encoder": True,
         "size": 1_000_000,
     }
 

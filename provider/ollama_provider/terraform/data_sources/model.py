@@ -67,8 +67,9 @@ class ModelDataSource(AskingDataSource):
 def _shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
     # The rest is licences, authors and the like, of any length.
     architecture = metadata.get("general.architecture")
-    general = ("general.architecture", "general.parameter_count")
-    return {key: value for key, value in metadata.items() if key in general or key.startswith(f"{architecture}.")}
+    general = ("general.architecture", "general.parameter_count", "tokenizer.ggml.model")
+    kinds = (f"{architecture}.", "clip.")
+    return {key: value for key, value in metadata.items() if key in general or key.startswith(kinds)}
 
 
 def _not_found(name: ModelName, server: Server, view: View) -> Diagnostic:
