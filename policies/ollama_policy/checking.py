@@ -113,6 +113,10 @@ def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bo
             target=target,
         )
         _check_prefixes(configuration)
+        if target.snapshot is not None:
+            from ollama_policy.fit.least import recorded
+
+            recorded(target.snapshot)  # which says what is wrong with it
     except (settings.ConfigurationError, ValueError) as error:
         raise CannotLookError(str(error)) from None
     from ollama_policy.rules import RULES

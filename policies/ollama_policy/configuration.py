@@ -57,6 +57,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": 'The memory of one GPU, such as "24GiB", or in bytes.',
     },
     "target-gpu-count": {"type": "integer", "minimum": 0, "description": "How many GPUs the machine has."},
+    "snapshot": {
+        "type": "string",
+        "description": "What servers said, as `ollama-policy fit --record` writes it, relative to this file: "
+        "what the declared models are made of, for the rules that add up memory.",
+    },
 }
 
 
@@ -146,7 +151,7 @@ def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", w
             hint = suggestion(key, FIELDS)
             raise ConfigurationError(f"{prefix}unknown key {key!r} at {where}" + (f"; {hint}" if hint else ""))
     try:
-        baseline = _optional(table, "baseline", str, "a path")
+        baseline, snapshot = (_optional(table, key, str, "a path") for key in ("baseline", "snapshot"))
         return Configuration(
             folder=folder,
             select=_ids(table, "select"),
@@ -166,6 +171,7 @@ def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", w
                 memory_bytes=_memory(table, "target-memory"),
                 gpu_memory_bytes=_memory(table, "target-gpu-memory"),
                 gpu_count=_count(table, "target-gpu-count"),
+                snapshot=None if snapshot is None else os.path.normpath(os.path.join(folder, snapshot)),
             ),
         )
     except ValueError as error:

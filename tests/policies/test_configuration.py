@@ -31,6 +31,7 @@ EVERYTHING = {
     "target-memory": "64GiB",
     "target-gpu-memory": 1_000,
     "target-gpu-count": 2,
+    "snapshot": "seen.json",
 }
 
 
@@ -46,7 +47,7 @@ def test_every_key_is_read() -> None:
         baseline="sub/baseline.json",
         fail_on=Severity.ERROR,
         is_strict=True,
-        target=Target(version=(0, 17, 4), memory_bytes=64 * 2**30, gpu_memory_bytes=1000, gpu_count=2),
+        target=Target((0, 17, 4), 64 * 2**30, gpu_memory_bytes=1000, gpu_count=2, snapshot="sub/seen.json"),
     )
     Draft202012Validator(schema()).validate(EVERYTHING)
 

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ollama_policy.declarations import is_pinned, model_name
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import MIB, may_have_gpu, said, size, text
+from ollama_policy.servers import MIB, decided, may_have_gpu, memory_limit, said, size, text
 from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_provider.ollama.variables import env_uint
+
+if TYPE_CHECKING:
+    from ollama_provider.ollama.names import ModelName
 
 _CACHE = "LLAMA_ARG_CACHE_RAM"
 # A tag such as 70b is the library's default, with 4 bits and more a weight: half a byte is less than any of them takes.
@@ -23,12 +26,14 @@ class LimitTooSmall(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((MEMORY_LIMIT,))
-    summary = "a memory limit below what is declared"
+    summary = "less memory than is declared to be in it"
     why = (
         "A limit that is too small does not make Ollama careful: the load fails, or the kernel ends the runner in the "
-        "middle of a request, and from 0.30 on without a message that says so. Only what is certain is compared: the "
-        "weights of resident models of the library by the size in their tag, on a server without a GPU that is the "
-        "only one, and the prompt cache of one runner."
+        "middle of a request, and from 0.30 on without a message that says so. Only what is certain is compared with "
+        "the limit, or with the machine of the configuration (`target-memory`), on the only server of the tree: what "
+        "resident models take at least, worked out from their GGUF beside the declaration or from a `snapshot` that "
+        "`ollama-policy fit --record` wrote; else the weights of models of the library by the size in their tag; and "
+        "the prompt cache of one runner. `ollama-policy fit` tells the whole sum."
     )
     fix = "Raise the limit, declare fewer or smaller resident models, or lower `LLAMA_ARG_CACHE_RAM`."
     bad = (
@@ -54,29 +59,50 @@ class LimitTooSmall(Rule):
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         servers = [subject for subject in subjects if subject.kind is Kind.SERVER]
-        if len(servers) != 1 or may_have_gpu(servers[0]):
-            return
-        server, limit = servers[0], _limit(servers[0])
-        weights = {
-            name: least
+        pins = [
+            subject
             for subject in subjects
             if subject.kind is Kind.MODEL and is_pinned(subject) and subject.value("host") is None
-            if (name := model_name(subject.value("name"))) is not None and (least := _weights(subject))
-        }
-        needed = sum(weights.values())
-        if limit is not None and needed > limit.value:
-            models = ", ".join(sorted(map(str, weights)))
-            yield self.at(
-                limit,
-                server,
-                f"{size(limit.value)} do not hold what is declared resident: {models}",
-                label=f"their weights alone take more than {size(needed)}",
-            )
+        ]
+        there_is = _capacity(servers, target) if pins else None
+        if there_is is None:
+            return
+        needs = _least(pins, subjects, target)
+        needed = sum(needs.values())
+        if needed <= there_is:
+            return
+        limit = _limit(servers[0]) if servers else None
+        of, setting = (servers[0], limit) if limit is not None else (pins[0], pins[0].known("memory_management"))
+        message = f"{size(there_is)} do not hold what is declared resident: {', '.join(sorted(map(str, needs)))}"
+        label = f"it takes more than {size(needed)}"
+        yield self.at(setting, of, message, label=label) if setting else self.about(of, message, label=label)
 
 
 def _limit(server: Subject) -> Setting | None:
     limit = server.known(MEMORY_LIMIT)
     return limit if limit is not None and isinstance(limit.value, int) and limit.value > 0 else None
+
+
+def _capacity(servers: Sequence[Subject], target: Target) -> int | None:
+    """All the memory that there is for models; None where that is not known, or which server is meant."""
+    if len(servers) > 1 or (servers and not decided(servers[0], MEMORY_LIMIT)):
+        return None
+    limit = memory_limit(servers[0], target) if servers else target.memory_bytes
+    has_gpu = bool(target.gpu_memory_bytes or target.gpu_count or (servers and may_have_gpu(servers[0])))
+    if limit is None or (has_gpu and target.gpu_memory_bytes is None):
+        return None
+    return limit + (target.gpu_memory_bytes or 0) * (1 if target.gpu_count is None else target.gpu_count)
+
+
+def _least(pins: Sequence[Subject], subjects: Sequence[Subject], target: Target) -> "dict[ModelName, int]":
+    needs = {
+        name: least for one in pins if (name := model_name(one.value("name"))) is not None and (least := _weights(one))
+    }
+    if target.snapshot is None and not any("gguf" in one.settings for one in subjects if one.kind is Kind.MODEL):
+        return needs
+    from ollama_policy.fit.least import least_bytes  # noqa: PLC0415 - most trees need no sums
+
+    return needs | least_bytes(subjects, target)
 
 
 def _weights(declaration: Subject) -> int:

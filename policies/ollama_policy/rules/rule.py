@@ -52,6 +52,7 @@ class Target(NamedTuple):
     memory_bytes: int | None = None
     gpu_memory_bytes: int | None = None
     gpu_count: int | None = None
+    snapshot: str | None = None  # a file of what servers said: what models that are not in the tree are made of
 
 
 def _shown(setting: Setting) -> str:

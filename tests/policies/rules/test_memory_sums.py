@@ -1,9 +1,13 @@
 """OLL201 to OLL205: what is reserved, beside what there is."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
+from ollama_policy.fit.looking import Looked, to_json
 from ollama_policy.rules.limit_too_small import LimitTooSmall
 from ollama_policy.rules.no_memory_limit import NoMemoryLimit
 from ollama_policy.rules.overhead_exceeds_gpu import OverheadExceedsGpu
@@ -12,7 +16,12 @@ from ollama_policy.rules.rule import Rule, Target
 from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
 from ollama_policy.servers import size
 from ollama_policy.settings import Style
-from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server
+from ollama_provider.ollama.answers import ModelDetails, Running
+from ollama_provider.ollama.gguf_header import read_header_of
+from ollama_provider.ollama.names import ModelName
+from tests.engines.tiny_models import write_llama
+from tests.policies.conftest import Command
+from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server, written
 
 GIB = 2**30
 PARALLEL, CONTEXT, CACHE, OVERHEAD = (
@@ -21,6 +30,7 @@ PARALLEL, CONTEXT, CACHE, OVERHEAD = (
     "LLAMA_ARG_CACHE_RAM",
     "OLLAMA_GPU_OVERHEAD",
 )
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = {"image": "ollama/ollama:0.32.15"}
 CONTAINER = {"image": "ollama/ollama:0.17.4"}
 
@@ -144,6 +154,82 @@ def test_weights_that_no_limit_holds(models: list[Any]) -> None:
 )
 def test_nothing_certain_about_a_limit(subjects: list[Any]) -> None:
     assert places(LimitTooSmall, *subjects) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "subjects", "place"),
+    [
+        (Target(memory_bytes=16 * GIB), [server(CONTAINER), pinned("llama3.1:70b")], ['"manual"']),
+        (Target(memory_bytes=16 * GIB), [pinned("llama3.1:70b")], ['"manual"']),
+        (Target(memory_bytes=64 * GIB), [server(SMALL), pinned("llama3.1:70b")], [f"{16 * GIB}"]),
+        (Target(memory_bytes=64 * GIB), [pinned("llama3.1:70b")], []),
+        (Target(memory_bytes=16 * GIB, gpu_count=1), [pinned("llama3.1:70b")], []),
+        (Target(memory_bytes=16 * GIB, gpu_memory_bytes=24 * GIB), [pinned("llama3.1:70b")], []),
+        (Target(memory_bytes=16 * GIB, gpu_memory_bytes=8 * GIB), [pinned("llama3.1:70b")], ['"manual"']),
+        (Target(memory_bytes=16 * GIB, gpu_memory_bytes=8 * GIB, gpu_count=4), [pinned("llama3.1:70b")], []),
+    ],
+)
+def test_the_machine_of_the_configuration_is_a_limit_too(target: Target, subjects: list[Any], place: list[str]) -> None:
+    assert places(LimitTooSmall, *subjects, target=target) == place
+
+
+MIB = 2**20
+LONG = {"parameters": {"num_ctx": 16384}}
+
+
+@pytest.fixture
+def gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Weights of 4 MiB whose cache takes 128 MiB at a context of 16,384."""
+    monkeypatch.chdir(tmp_path)
+    write_llama(tmp_path / "m.gguf", layers=16, width=128, heads=2, context_length=16384)
+    return "m.gguf"
+
+
+@pytest.mark.parametrize(
+    ("limit", "values", "is_found"),
+    [
+        (100 * MIB, LONG, True),
+        (400 * MIB, LONG, False),
+        (100 * MIB, {"parameters": {"num_ctx": 512}}, False),
+        (100 * MIB, LONG | {"resident": False}, False),
+        (100 * MIB, LONG | {"host": "other"}, False),
+    ],
+)
+def test_what_a_gguf_in_the_tree_surely_takes(gguf: str, limit: int, values: dict[str, Any], is_found: bool) -> None:
+    found = judged(LimitTooSmall, [server({"memory_limit": limit, **CONTAINER}), pinned("m", gguf=gguf, **values)])
+    assert [written(one) for one in found] == ([f"{limit}"] if is_found else [])
+    if found:
+        assert found[0].message == "100 MiB do not hold what is declared resident: m:latest"
+        assert 128 * MIB < int(float(found[0].label.split()[-2]) * MIB) < 220 * MIB, found[0].label
+
+
+def test_the_variables_of_the_server_count(gguf: str) -> None:
+    one = pinned("m", gguf=gguf, parameters={"num_ctx": 4096})
+    for parallel, count in ((1, 0), (4, 1)):
+        box = server({"memory_limit": 100 * MIB, PARALLEL: parallel, **CONTAINER})
+        assert len(judged(LimitTooSmall, [box, one])) == count
+
+
+def test_what_a_snapshot_says_a_model_is_made_of(gguf: str, tmp_path: Path) -> None:
+    header = read_header_of(Path(gguf))
+    name = ModelName.parse("chat")
+    details = ModelDetails("sha256:a", 16384, ("completion",), "", 16384, dict(header.model_info))
+    seen = Seen("http://one", True, "0.17.4", {name: OnDisk("a", header.weights_bytes)}, Running((), NOW))
+    (tmp_path / "seen.json").write_text(to_json([Looked(seen, {name: details}), Unseen("http://two", True, "down")]))
+    box = server({"memory_limit": 100 * MIB, **CONTAINER})
+    assert judged(LimitTooSmall, [box, pinned("chat")]) == []
+    (found,) = judged(LimitTooSmall, [box, pinned("chat")], Target(snapshot="seen.json"))
+    assert "do not hold what is declared resident: chat:latest" in found.message
+
+
+def test_a_snapshot_that_is_none_is_told_where_the_configuration_is_read(tree: Path, command: Command) -> None:
+    (tree / "ollama-policy.toml").write_text('snapshot = "seen.json"\n')
+    (tree / "m.tf").write_text("")
+    result = command("check")
+    assert (result.exit_code, "snapshot seen.json: No such file or directory" in result.stderr) == (2, True)
+    (tree / "seen.json").write_text("{}")
+    result = command("check")
+    assert (result.exit_code, "snapshot seen.json: " in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

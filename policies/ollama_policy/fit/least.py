@@ -1,0 +1,63 @@
+"""What declared models take at least, as far as files tell: a GGUF beside the declaration, or a server's snapshot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ollama_policy.checking import CannotLookError
+from ollama_policy.declarations import model_name
+from ollama_policy.drift.declared import Declared
+from ollama_policy.drift.snapshot import Seen, Unseen
+from ollama_policy.fit.looking import Looked, from_json
+from ollama_policy.fit.needs import models
+from ollama_policy.fit.settings import Given, Sources
+from ollama_policy.fit.sums import Fit, Need
+from ollama_policy.rules.rule import Target
+from ollama_policy.settings import Kind, Subject, UnreadableError
+from ollama_provider.ollama.answers import Running
+from ollama_provider.ollama.durations import parse_time
+from ollama_provider.ollama.names import ModelName
+
+# How exact the estimate is: docs/memory.md.
+_PART, _BYTES = 0.05, 32 * 2**20
+_LARGEST_SNAPSHOT = 256 * 2**20
+
+
+def least_bytes(subjects: Sequence[Subject], target: Target) -> dict[ModelName, int]:
+    """By name, of those that are declared resident; what is not known is not there, one runner counts once."""
+    declared = [
+        Declared(one, name)
+        for one in subjects
+        if one.kind is Kind.MODEL and one.value("host") is None
+        if (name := model_name(one.value("name"))) is not None
+    ]
+    servers = [one for one in subjects if one.kind is Kind.SERVER]
+    found = Sources(Given(), servers, target).read("", is_here=False)
+    names = {str(one.model_name): one.model_name for one in declared}
+    fit = Fit(models(declared, recorded(target.snapshot), found, {}), found.settings)
+    return {
+        names[need.model.name]: _surely(need) for need in fit.needs if need.model.is_pinned and need.model.name in names
+    }
+
+
+def _surely(need: Need) -> int:
+    parts = need.parts
+    expected = need.total if parts is None else need.total - parts.long_prompts - parts.prompt_cache
+    return max(0, expected - max(round(_PART * expected), _BYTES))
+
+
+def recorded(path: str | None) -> Looked:
+    """The models that the servers of a snapshot have; none without one. Raises CannotLookError."""
+    looked = Looked(Seen("", True, "", {}, Running((), parse_time("1970-01-01T00:00:00Z"))), {})
+    if path is None:
+        return looked
+    try:
+        with Path(path).open("rb") as stream:
+            servers = [one for one in from_json(stream.read(_LARGEST_SNAPSHOT)) if not isinstance(one, Unseen)]
+    except OSError as error:
+        raise CannotLookError(f"snapshot {path}: {error.strerror}") from None
+    except UnreadableError as error:
+        raise CannotLookError(f"snapshot {path}: {error}") from None
+    for one in servers:
+        installed = {**looked.seen.installed, **one.seen.installed}
+        looked = Looked(looked.seen._replace(installed=installed), {**looked.details, **one.details})
+    return looked
