@@ -326,6 +326,7 @@ def logs(context: click.Context, /, file: str | None, **request: Any) -> NoRetur
 @click.option("--model", metavar="NAME", help="Call it, and draw its memory and the calls.")
 @click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
 @click.option("--from", "from_file", metavar="PROBE.json", type=click.Path(), help="Draw what `probe` measured.")
+@click.option("--bench", "bench_file", metavar="BENCH.json", type=click.Path(), help="Show what `bench` measured, too.")
 @click.option("--format", "form", type=click.Choice(["html", "svg", "markdown"]), default="html", help="How.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
 @click.pass_context

@@ -1,6 +1,8 @@
-"""The words that the JSON Schemas of our reports are made of."""
+"""The words that the JSON Schemas of our reports are made of, and whether a file is as one says."""
 
 from typing import Any, Final
+
+from ollama_policy.settings import UnreadableError
 
 Schema = dict[str, Any]
 
@@ -35,6 +37,16 @@ def mapped(value: Schema) -> Schema:
 def or_null(schema: Schema, description: str = "") -> Schema:
     either: Schema = {"anyOf": [schema, {"type": "null"}]}
     return either | {"description": description} if description else either
+
+
+def check(document: Any, schema: Schema, what: str) -> None:
+    """Raises UnreadableError at the first thing in a file that is not as its schema says."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only what is read from a file needs it
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
+    error = best_match(Draft202012Validator(schema).iter_errors(document))
+    if error is not None:
+        raise UnreadableError(0, f"{what} in which {error.json_path} is wrong: {error.message[:200]}")
 
 
 def document(title: str, version: int, properties: Schema, optional: Schema | None = None) -> Schema:

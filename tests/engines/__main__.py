@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.engines.bridge import find_or_build_bridge
+from tests.engines.chromium import find_or_fetch_chromium
 from tests.engines.errors import ToolchainError
 from tests.engines.recipes import BRIDGE
 from tests.engines.toolchain import find_or_build, find_or_build_opentofu, version_of
@@ -15,6 +16,7 @@ def main() -> int:
         engines = find_or_build(report)
         bridge = find_or_build_bridge(report)
         opentofu = find_or_build_opentofu(report)
+        chromium = find_or_fetch_chromium(report)
     except ToolchainError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -24,6 +26,7 @@ def main() -> int:
     for path, argument in ((engines.ollama, "--version"), (engines.pulumi, "version"), (opentofu, "version")):
         version = version_of([str(path), argument])
         print(f"{path.name} {'.'.join(map(str, version or ()))} {path}")
+    print(f"chromium {chromium.program}")
     print(f"{bridge.plugin.name} {BRIDGE.version} {bridge.plugin}")
     return 0
 

@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+from tests.engines.chromium import Chromium
+
 _SECONDS = 30.0
 _FLAGS = (
     "--headless",
@@ -32,10 +32,6 @@ _FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
-
-
-def program() -> str | None:
-    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Page:
@@ -119,16 +115,21 @@ class Page:
 
 
 @contextmanager
-def browser(program: str, profile: Path) -> Iterator[Page]:
+def browser(chromium: Chromium, profile: Path) -> Iterator[Page]:
     """A page of a browser of its own, which ends with it."""
     read_by_browser, to_browser = os.pipe()
     from_browser, written_by_browser = os.pipe()
     # The shell gives the descriptors the numbers that Chromium wants: 3 and 4 may be others' here.
     script = f'exec "$0" "$@" 3<&{read_by_browser} 4>&{written_by_browser}'
-    command = ["bash", "-c", script, program, *_FLAGS, f"--user-data-dir={profile}"]
+    command = ["bash", "-c", script, str(chromium.program), *_FLAGS, f"--user-data-dir={profile}"]
     with (profile.parent / "browser.log").open("wb") as log:
         started = subprocess.Popen(
-            command, pass_fds=(read_by_browser, written_by_browser), stdout=log, stderr=log, start_new_session=True
+            command,
+            env=chromium.environment,
+            pass_fds=(read_by_browser, written_by_browser),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     os.close(read_by_browser)
     os.close(written_by_browser)

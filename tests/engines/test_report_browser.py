@@ -3,6 +3,7 @@
 Pictures of it stay in pytest's folder of the test, to be looked at.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,20 +11,17 @@ import pytest
 
 from ollama_policy.report import memory, page, svg
 from ollama_policy.report.contents import Contents
-from tests.engines.browser import NAMES, Page, browser, program
+from tests.engines.browser import Page, browser
+from tests.engines.chromium import find_or_fetch_chromium
 from tests.policies.report.examples import HOSTILE, NOW, contents, probed, running, seen
 
-PROGRAM = program()
-pytestmark = [
-    pytest.mark.engines,
-    pytest.mark.skipif(PROGRAM is None, reason=f"none of {', '.join(NAMES)} is installed"),
-]
+pytestmark = pytest.mark.engines
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    assert PROGRAM is not None
-    with browser(PROGRAM, tmp_path_factory.mktemp("browser") / "profile") as opened:
+    chromium = find_or_fetch_chromium(lambda line: print(line, file=sys.__stderr__, flush=True))
+    with browser(chromium, tmp_path_factory.mktemp("browser") / "profile") as opened:
         yield opened
 
 

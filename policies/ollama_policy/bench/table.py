@@ -67,12 +67,18 @@ def as_text(found: Comparison) -> str:
 
 
 def _lines(found: Comparison) -> Iterator[str]:
-    old, new = found.old_figures, found.new_figures
     yield f"{found.old.model}: {found.rounds} rounds a side, in turn, {found.concurrency} at once"
     yield f"before: {found.old.name}"
     yield f"after:  {found.new.name}"
-    rows = [
-        ("", "before", "after"),
+    for name, before, after in (("", "before", "after"), *rows(found)):
+        yield f"{name:<18}{before:>12}{after:>12}"
+    yield gain(found.gain)
+
+
+def rows(found: Comparison) -> list[tuple[str, str, str]]:
+    """What is compared, and both sides' figures."""
+    old, new = found.old_figures, found.new_figures
+    told = [
         ("QPS", f"{old.qps:.2f}", f"{new.qps:.2f}"),
         ("latency p50", _seconds(old.p50), _seconds(new.p50)),
         ("latency p95", _seconds(old.p95), _seconds(new.p95)),
@@ -81,19 +87,18 @@ def _lines(found: Comparison) -> Iterator[str]:
         ("errors", f"{old.errors} of {old.calls}", f"{new.errors} of {new.calls}"),
     ]
     if old.memory or new.memory:
-        rows.append(("memory, by Ollama", f"{old.memory / 2**20:.0f} MiB", f"{new.memory / 2**20:.0f} MiB"))
-    for name, before, after in rows:
-        yield f"{name:<18}{before:>12}{after:>12}"
-    yield _gain(found.gain)
+        told.append(("memory, by Ollama", f"{old.memory / 2**20:.0f} MiB", f"{new.memory / 2**20:.0f} MiB"))
+    return told
 
 
-def _gain(gain: Gain | None) -> str:
-    if gain is None:
+def gain(made: Gain | None) -> str:
+    """The document's formula with its interval; no difference, where that has 0 in it."""
+    if made is None:
         return "no gain can be told: a side answered nothing"
-    interval = f"{CONFIDENCE:.0%} sure between {gain.low:+.0%} and {gain.high:+.0%}"
-    if not gain.is_shown:
-        return f"no difference shown: (QPS_new - QPS_old) / QPS_old = {gain.gain:+.0%}, {interval}"
-    return f"gain = (QPS_new - QPS_old) / QPS_old = {gain.gain:+.0%}, {interval}"
+    interval = f"{CONFIDENCE:.0%} sure between {made.low:+.0%} and {made.high:+.0%}"
+    if not made.is_shown:
+        return f"no difference shown: (QPS_new - QPS_old) / QPS_old = {made.gain:+.0%}, {interval}"
+    return f"gain = (QPS_new - QPS_old) / QPS_old = {made.gain:+.0%}, {interval}"
 
 
 def _seconds(seconds: float) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from ollama_policy.json_schemas import INTEGER, TEXT, TIME, Schema, document, listed, record
+from ollama_policy.json_schemas import INTEGER, TEXT, TIME, Schema, check, document, listed, record
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Running, RunningModel
@@ -92,12 +92,7 @@ def from_json(data: bytes) -> list[Server]:
 def _check(document: Any) -> None:
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise UnreadableError(0, "no snapshot", f'an object with "version": {VERSION}, as `drift --record` writes it')
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - only a snapshot from a file needs it
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
-
-    error = best_match(Draft202012Validator(schema()).iter_errors(document))
-    if error is not None:
-        raise UnreadableError(0, f"a snapshot in which {error.json_path} is wrong: {error.message[:200]}")
+    check(document, schema(), "a snapshot")
 
 
 def _read(one: Mapping[str, Any]) -> Server:

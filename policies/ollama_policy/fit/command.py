@@ -52,6 +52,16 @@ def run(request: Request) -> int:
     """
     if request.from_file is not None and request.hosts:
         raise CannotLookError("--from judges what was recorded: give it, or servers to look at")
+    report = judged(request)
+    if request.record == STDIN and request.output is None:
+        sys.stderr.write(FORMATS[request.form](report))
+    else:
+        deliver(FORMATS[request.form](report), request.output)
+    return _exit_code(report)
+
+
+def judged(request: Request) -> Report:
+    """Looks, records where it is asked to, and sums up. Raises CannotLookError."""
     paths = request.paths or (os.curdir,)
     options = options_of(CheckRequest(paths), {}, with_baseline=False)
     configuration = options.configuration
@@ -85,7 +95,7 @@ def run(request: Request) -> int:
         for one in (*(one for one in declared.undecided if one.key == "name"), *placing.undecided)
     ]
     configured = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
-    judged = []
+    found_of = []
     for server in servers:
         if isinstance(server, Unseen):
             problems.append((server.url, server.problem))
@@ -94,13 +104,8 @@ def run(request: Request) -> int:
         found = Sources(request.given, configured, configuration.target).read(version, server.is_here)
         declared_here = placing.by_url[url]
         fit = Fit(models(declared_here, server, found, _of_registries(request, declared_here, server)), found.settings)
-        judged.append(Judged(url, version, fit, found))
-    report = Report(judged, problems)
-    if request.record == STDIN and request.output is None:
-        sys.stderr.write(FORMATS[request.form](report))
-    else:
-        deliver(FORMATS[request.form](report), request.output)
-    return _exit_code(report)
+        found_of.append(Judged(url, version, fit, found))
+    return Report(found_of, problems)
 
 
 def _of_registries(request: Request, declared: Sequence[Declared], server: Looked) -> OfRegistry:

@@ -102,7 +102,7 @@ def _server(judged: Judged) -> list[str]:
     fit, found = judged.fit, judged.found
     capacity = fit.settings.capacity
     pinned, beside = fit.pinned_bytes, fit.together_bytes - fit.pinned_bytes
-    lines = [f"{judged.url}, Ollama {judged.version_text}: {_verdict_of(fit)}"]
+    lines = [f"{judged.url}, Ollama {judged.version_text}: {verdict_of(fit)}"]
     if capacity is not None:
         gpu = f" and {text_of(fit.settings.gpu_bytes)} of GPUs" if fit.settings.gpu_bytes else ""
         lines.append(f"  {bar(fit)} of {text_of(capacity - fit.settings.gpu_bytes)} ({found.memory_from}){gpu}")
@@ -142,7 +142,7 @@ def _values(judged: Judged) -> dict[str, object]:
     }
 
 
-def _verdict_of(fit: Fit) -> str:
+def verdict_of(fit: Fit) -> str:
     if fit.rivals:
         return "does not fit"
     if fit.settings.capacity is None:
@@ -157,7 +157,7 @@ def _verdict_of(fit: Fit) -> str:
 def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     model = need.model
     kind = "pinned" if model.is_pinned else "automatic"
-    lines = [f"  {model.name} ({model.place}): {kind}, {text_of(need.total)}{_outcome(verdict, fit)}"]
+    lines = [f"  {model.name} ({model.place}): {kind}, {text_of(need.total)}{outcome(verdict, fit)}"]
     if need.parts is None:
         return [*lines, "      as /api/ps says"]
     parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in _parts(need).items() if size)
@@ -180,7 +180,7 @@ def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     return lines
 
 
-def _outcome(verdict: Verdict | None, fit: Fit) -> str:
+def outcome(verdict: Verdict | None, fit: Fit) -> str:
     if verdict is None:
         return ""
     words = "" if verdict.fits else "; does not fit"

@@ -1,9 +1,9 @@
 """The command `report`, without the command line: looks, measures where it is asked to, and writes one file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ollama_policy.check import check
 from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
@@ -13,13 +13,16 @@ from ollama_policy.drift.command import Session
 from ollama_policy.drift.judge import judge, orphans
 from ollama_policy.drift.looking import Asked, look
 from ollama_policy.drift.snapshot import Seen, Server, Unseen
+from ollama_policy.fit.command import Request as FitRequest
+from ollama_policy.fit.command import judged
+from ollama_policy.fit.text import Judged
 from ollama_policy.formats.writing import tool_version
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import planned, probed
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.probing import Plan
 from ollama_policy.reaching import connection, named_connection
-from ollama_policy.report import markdown, memory, page, probe_file, svg
+from ollama_policy.report import benching, markdown, memory, page, probe_file, svg
 from ollama_policy.report.contents import Contents
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, Reported, Unreadable
 from ollama_policy.rules.rule import Severity
@@ -29,6 +32,7 @@ from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 _LOOK_SECONDS = 10.0
 _LARGEST_PROBE = 256 * 2**20
+_Read = TypeVar("_Read")
 
 
 class Request(NamedTuple):
@@ -40,6 +44,7 @@ class Request(NamedTuple):
     model: str | None = None
     plan: Plan = Plan()
     from_file: str | None = None
+    bench_file: str | None = None
     form: str = "html"
     output: str | None = None
     is_dry: bool = False
@@ -62,13 +67,15 @@ def run(request: Request, now: datetime | None = None) -> int:
         text = only_reads if name is None or reached is None else planned(reached, name, request.plan)
         deliver(text, request.output)
         return CLEAN
-    account = None if request.from_file is None else _read(request.from_file)
+    account = None if request.from_file is None else _read(request.from_file, probe_file.read)
+    compared = None if request.bench_file is None else _read(request.bench_file, benching.read)
     server = None if reached is None else _look(reached)
     evicted: tuple[str, ...] = ()
     if reached is not None and name is not None and isinstance(server, Seen):
         account = probed(reached, name, request.plan)
         evicted = _gone(server, _look(reached), name)
-    contents = _contents(request, account, server, now or datetime.now(UTC))._replace(evicted=evicted)
+    contents = _contents(request, account, server, now or datetime.now(UTC))
+    contents = contents._replace(evicted=evicted, bench=compared)
     deliver(_rendered(request.form, contents), request.output)
     return _exit_code(contents)
 
@@ -87,12 +94,12 @@ def _name(text: str) -> ModelName:
         raise CannotLookError(f"--model {text}: {error}") from None
 
 
-def _read(path: str) -> Account:
+def _read(path: str, read: Callable[[bytes], _Read]) -> _Read:
     try:
         if path == STDIN:
-            return probe_file.read(sys.stdin.buffer.read(_LARGEST_PROBE))
+            return read(sys.stdin.buffer.read(_LARGEST_PROBE))
         with open(path, "rb") as stream:  # noqa: PTH123 - pathlib costs the start 5 ms
-            return probe_file.read(stream.read(_LARGEST_PROBE))
+            return read(stream.read(_LARGEST_PROBE))
     except OSError as error:
         raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
     except UnreadableError as error:
@@ -118,6 +125,7 @@ def _gone(before: Seen, after: Server, called: ModelName) -> tuple[str, ...]:
 def _contents(request: Request, account: Account | None, server: Server | None, now: datetime) -> Contents:
     findings: list[Reported] | None = None
     drift: list[Reported] = []
+    fit: Judged | None = None
     problems: list[Unreadable] = []
     if request.sources:
         result = check(request.sources, options_of(CheckRequest(request.sources), {}, with_baseline=False))
@@ -128,7 +136,17 @@ def _contents(request: Request, account: Account | None, server: Server | None, 
         problems = [*problems, Unreadable(server.url, server.problem, is_file=False)]
     elif server is not None:
         drift = _drift(request, server)
-    return Contents(now, tool_version(), account, server, findings, drift, problems)
+        fit = _fit(request, server)
+    return Contents(now, tool_version(), account, server, findings, drift, problems, fit=fit)
+
+
+def _fit(request: Request, server: Seen) -> Judged | None:
+    """Of what the sources declare for this server, as it is found."""
+    if not request.sources:
+        return None
+    asked = FitRequest(request.sources, (server.url,), request.ca_file)
+    found = [one for one in judged(asked).judged if one.url == server.url and (one.fit.needs or one.fit.unknown)]
+    return found[0] if found else None
 
 
 def _drift(request: Request, server: Seen) -> list[Reported]:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from ollama_policy.bench.table import Comparison
 from ollama_policy.drift.snapshot import Seen, Server
+from ollama_policy.fit.text import Judged
 from ollama_policy.formats.writing import many
 from ollama_policy.probe.account import Account
-from ollama_policy.report import words
+from ollama_policy.report import benching, fitting, words
 from ollama_policy.report.architecture import Architecture, architecture
 from ollama_policy.report.remedies import Remedy, remedies
 from ollama_policy.report.sequence import Step, steps
@@ -25,6 +27,8 @@ class Contents(NamedTuple):
     drift: Sequence[Reported] = ()
     unreadable: Sequence[Unreadable] = ()
     evicted: Sequence[str] = ()  # models that left memory while another was called
+    fit: Judged | None = None  # None: no sources were given, or nothing of them is for this server
+    bench: Comparison | None = None
 
     @property
     def title(self) -> str:
@@ -63,6 +67,10 @@ class Contents(NamedTuple):
             found.append(f"{many(len(self.findings), 'finding')} in the sources.")
         if self.server is not None:
             found.append(f"{many(len(self.drift), 'finding')} about the server.")
+        if self.fit is not None:
+            found.append(fitting.sentence(self.fit))
+        if self.bench is not None:
+            found.append(benching.sentence(self.bench))
         found += [f"Could not be looked at: {one.path}: {one.message}." for one in self.unreadable]
         return found
 

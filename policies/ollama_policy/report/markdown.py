@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ollama_policy.formats.markdown import cell
-from ollama_policy.report import architecture, findings, memory, sequence
+from ollama_policy.report import architecture, benching, findings, fitting, memory, sequence
 from ollama_policy.report.contents import Contents
 from ollama_policy.report.escaping import visible
 from ollama_policy.report.page import NOTHING_CALLS
@@ -44,6 +44,14 @@ def _blocks(contents: Contents) -> Iterator[str]:
     if contents.unreadable:
         yield "Could not be looked at:"
         yield as_markdown(findings.unreadable(contents.unreadable))
+    if contents.fit is not None:
+        yield "## Does it fit"
+        yield _text(fitting.sentence(contents.fit))
+        yield as_markdown(fitting.table(contents.fit))
+    if contents.bench is not None:
+        yield "## Before and after"
+        yield _text(benching.sentence(contents.bench))
+        yield as_markdown(benching.table(contents.bench))
     yield "## Remedies"
     numbered = [
         f"{number}. **{_text(one.title)}.** {_text(one.what)} Because of: {_text('; '.join(one.because))}."

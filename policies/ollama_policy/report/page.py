@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ollama_policy.report import architecture, findings, memory, sequence, svg
+from ollama_policy.report import architecture, benching, findings, fitting, memory, sequence, svg
 from ollama_policy.report.contents import Contents
 from ollama_policy.report.escaping import xml
 from ollama_policy.report.table import as_html
@@ -97,6 +97,12 @@ def _sections(contents: Contents) -> Iterator[tuple[str, str, str]]:
     inside = _figure("narrow", architecture.picture(parts), _ARCHITECTURE)
     yield "parts", "The architecture", inside + _details("The figures as a table", tables) + sources
     yield "findings", "Findings", "\n".join(_findings(contents))
+    if contents.fit is not None:
+        inside = _figure("narrow", fitting.picture(contents.fit), fitting.sentence(contents.fit))
+        yield "fit", "Does it fit", inside + as_html(fitting.table(contents.fit), stacks=True)
+    if contents.bench is not None:
+        inside = f"<p>{xml(benching.sentence(contents.bench))}</p>"
+        yield "bench", "Before and after", inside + as_html(benching.table(contents.bench))
     yield "remedies", "Remedies", _remedies(contents)
 
 
