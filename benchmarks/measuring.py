@@ -95,5 +95,5 @@ def table(results: Mapping[str, Sequence[Result]]) -> str:
 
 
 def shown(figure: Result) -> str:
-    digits = 2 if figure.unit in ("x", "s", "MiB") else 0
+    digits = {"x": 2, "s": 2, "MiB": 2, "nats": 4}.get(figure.unit, 0)
     return f"{figure.value:.{digits}f} {figure.unit}".strip()

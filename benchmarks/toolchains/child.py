@@ -1,4 +1,4 @@
-"""One tool chain in a process of its own: a line of JSON in, a line of JSON out, until `quit` or the end of input.
+"""One tool chain in a process of its own: a line of JSON in, a line of JSON out, until the end of input.
 
 `python -m benchmarks.toolchains.child torch`. It says its version first. `load` takes Weights, `call` and `logits` take
 tokens. A failure ends it, with its trace on stderr.
@@ -70,8 +70,6 @@ def main() -> None:
     print(json.dumps({"version": child.library.VERSION}), file=answers)
     for line in sys.stdin:
         asked = json.loads(line)
-        if asked["do"] == "quit":
-            break
         print(json.dumps(child.answer(asked)), file=answers)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from benchmarks import peers
 from benchmarks.measuring import Report, Result, server_in_folder
@@ -15,7 +16,7 @@ from benchmarks.toolchains.figures import TOLERANCE, Figures, Turn, figures_of, 
 from benchmarks.toolchains.model import prompt, write_model
 from tests.engines.toolchain import Engines
 
-TURNS, CALLS, TOKENS, PROMPT = 3, 20, 32, 128
+TURNS, CALLS, TOKENS, PROMPT, PROMPTS = 3, 20, 32, 128, 8
 _SETTLE_SECONDS = 0.2
 _SAMPLE_SECONDS = 0.002
 
@@ -44,20 +45,28 @@ def measure(engines: Engines, report: Report) -> list[Result]:
     return [*map(_result, figures.items()), *_apart(apart)]
 
 
-def compared(chains: Sequence[ToolChain], report: Report) -> Mapping[str, float]:
-    """How far each is from the first. Raises ValueError where they do not even generate the same."""
+class Apart(NamedTuple):
+    """How far a tool chain is from the first: nats, and how many of its greedy answers are others."""
+
+    nats: float
+    answers: int
+
+
+def compared(chains: Sequence[ToolChain], report: Report) -> Mapping[str, Apart]:
+    """Each but the first. Raises EngineError where a likeliest token is another."""
     told, texts = {}, {}
     for chain in chains:
         with started(chain):
-            told[chain.name] = [chain.logarithms(prompt(number, 64)) for number in range(8)]
-            texts[chain.name] = [chain.call(prompt(number, 64), TOKENS).text for number in range(8)]
+            told[chain.name] = [chain.logarithms(prompt(number, PROMPT)) for number in range(PROMPTS)]
+            texts[chain.name] = [chain.call(prompt(number, PROMPT), TOKENS).text for number in range(PROMPTS)]
     first, *others = chains
     apart = {}
     for chain in others:
         pairs = zip(told[first.name], told[chain.name], strict=True)
-        apart[chain.name] = max(furthest(one, other) for one, other in pairs)
-        same = sum(one == other for one, other in zip(texts[first.name], texts[chain.name], strict=True))
-        report(f"{chain.name}: {apart[chain.name]:.4f} from {first.name} at most; {same} of 8 answers are the same")
+        nats = max(furthest(one, other) for one, other in pairs)
+        others_of = sum(one != other for one, other in zip(texts[first.name], texts[chain.name], strict=True))
+        apart[chain.name] = Apart(nats, others_of)
+        report(f"{chain.name}: {nats:.4f} nats from {first.name} at most, {others_of} of {PROMPTS} answers differ")
     return apart
 
 
@@ -127,6 +136,7 @@ def _result(named: tuple[str, Figures]) -> Result:
     return Result(f"{name}, answer on one thread", one.rate, "tokens/s", detail=detail)
 
 
-def _apart(apart: Mapping[str, float]) -> Iterator[Result]:
-    for name, furthest_apart in apart.items():
-        yield Result(f"{name} from Ollama, logarithm of a probability", furthest_apart, "", goal=TOLERANCE)
+def _apart(apart: Mapping[str, Apart]) -> Iterator[Result]:
+    for name, one in apart.items():
+        yield Result(f"{name} from Ollama, logarithm of a probability", one.nats, "nats", goal=TOLERANCE)
+        yield Result(f"{name}, greedy answers of {PROMPTS} that differ from Ollama's", one.answers, "", goal=0)

@@ -1,8 +1,9 @@
 """Leaves the memory of a server as it was found, however a command that loads and calls models there ends."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -31,9 +32,11 @@ async def as_found(ollama: Ollama, called: ModelName, *, sets_timers: bool) -> A
     try:
         yield before
     except BaseException:
-        with suppress(OllamaError, TimeoutError):
+        try:
             async with asyncio.timeout(CUT_OFF_SECONDS):
                 await _restore(ollama, before, called, sets_timers)
+        except (OllamaError, TimeoutError):
+            sys.stderr.write(f"{ollama.url} may not be as it was found: look at it with `ollama ps`\n")
         raise
     await _restore(ollama, before, called, sets_timers)
 

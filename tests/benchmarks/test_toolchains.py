@@ -29,9 +29,7 @@ def test_a_child_answers_with_the_same_after_a_cache_as_without(tmp_path: Path) 
         for length in range(8):
             told = chain.logarithms(prompt(1, 20) + answer.text[:length])
             assert text_of([max(told, key=lambda token: told[token])]) == answer.text[length]
-        before = chain.memory()
         chain.release()
-        assert chain.memory().server <= before.server
         with pytest.raises(EngineError, match=r"numpy: call: it ended(?s:.*)NoneType"):
             chain.call("x", 1)
 
@@ -75,5 +73,5 @@ def test_the_table_is_the_medians() -> None:
 def test_how_far_two_are_apart_counts_only_where_they_agree_on_the_likeliest() -> None:
     reference_of = dict(enumerate(log_softmax([1.0, 3.0, 2.0])))
     assert furthest({1: reference_of[1], 2: reference_of[2] - 0.5}, reference_of) == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="token 2 is the likeliest, expected 1"):
+    with pytest.raises(EngineError, match="token 2 is the likeliest, expected 1"):
         furthest({1: -2.0, 2: -1.0}, reference_of)

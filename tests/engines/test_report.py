@@ -61,6 +61,8 @@ def test_memory_that_is_held_is_marked_and_remedies_follow(
     assert "OLL507 orphan" in text
     assert "OLL501 missing-model" in text
     assert "OLL001 automatic-without-bound" in text
+    assert "## Does it fit" in text
+    assert "| tiny:latest | " in text
     assert "**Free what no name reaches.**" in text
     assert "**Bound keep\\_alive.**" in text
     assert pinned(ollama) == ["tiny:latest"]  # a report frees nothing
@@ -77,6 +79,21 @@ def test_a_probe_from_a_file_needs_no_server(ollama: OllamaServer, model: str, t
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     assert "was loaded before" in text
     assert pinned(ollama) == ["tiny:latest"]
+
+
+def test_what_bench_measured_is_shown_beside(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    rounds = ("--rounds", "4", "--calls", "2", "--tokens", "2")
+    code, text = policy("bench", "pinned", model, "--host", ollama.url, *rounds, "--format", "json", "-o", str(file))
+    assert code == 0, text
+    code, text = report("--host", ollama.url, "--bench", str(file), "--format", "markdown")
+    assert code == 0, text
+    assert "## Before and after" in text
+    assert "| latency p50 | " in text
+    file.write_text('{"version": 1}')
+    code, text = report("--host", ollama.url, "--bench", str(file))
+    assert (code, text.count("\n")) == (2, 1)
+    assert "bench.json: a comparison in which $ is wrong" in text
 
 
 def test_a_server_that_is_not_there_and_a_model_that_is_not_there(ollama: OllamaServer) -> None:

@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _BAR = 640.0, 112.0, 34.0
 def sentence(judged: Judged) -> str:
     fit = judged.fit
     there_is = (
-        "" if fit.settings.capacity is None else f" of {text_of(fit.settings.capacity)} ({judged.found.memory_from})"
+        "" if fit.settings.capacity is None else f", in {text_of(fit.settings.capacity)} ({judged.found.memory_from})"
     )
     return (
         f"What is declared {verdict_of(fit)}: {text_of(fit.pinned_bytes)} pinned, "

@@ -2,8 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+from ollama_policy.bench.figures import Figures, Gain
+from ollama_policy.bench.sides import Side
+from ollama_policy.bench.table import Comparison
 from ollama_policy.drift.judge import judge
 from ollama_policy.drift.snapshot import OnDisk, Seen
+from ollama_policy.fit.settings import Found
+from ollama_policy.fit.sums import Fit, Model, Settings
+from ollama_policy.fit.text import Judged
 from ollama_policy.probe.account import Account, account
 from ollama_policy.probe.leak import MIB
 from ollama_policy.probe.probing import Sample
@@ -64,4 +70,27 @@ def contents() -> Contents:
     long = "registry.example.com:5000/a-team/" + "long-name-" * 7
     server = seen(running("chat", is_pinned=True), running(long, "bb" * 32, is_pinned=True))
     drift = [Reported(one, one.rule.severity) for one in judge(server, (), (), is_complete=False)]
-    return Contents(NOW, "0.1.0", probed(60, growth=1), server, drift=drift)
+    return Contents(
+        NOW, "0.1.0", probed(60, growth=1), server, drift=drift, fit=fitted(64 * MIB), bench=compared(12.0, 30.0)
+    )
+
+
+def fitted(memory: int | None, name: str = "chat:latest", place: str = "models.tf:1:1") -> Judged:
+    """One that is pinned, one that does not fit beside it, and one that nobody knows."""
+    models = [
+        Model(name, place, "a", is_pinned=True, held_bytes=50 * MIB),
+        Model("code:latest", "models.tf:7:1", "b", held_bytes=30 * MIB, keep_alive=5),
+        Model("see:latest", "models.tf:12:1", problem="the memory of the architecture 'mllama' is not known"),
+    ]
+    found = Found(Settings(memory), 4096, "Ollama's default", 5, "the limit at compose.yaml:2:3", {}, [])
+    return Judged("http://127.0.0.1:11434", "0.17.4", Fit(models, found.settings), found)
+
+
+def compared(old_qps: float, new_qps: float, name: str = "cold: unloaded between calls") -> Comparison:
+    """Two sides whose gain is that of these."""
+    old, new = (
+        Side(one, "http://127.0.0.1:11434", ModelName.parse("chat")) for one in (name, "pinned: memory_management")
+    )
+    figures = [Figures(qps, 1 / qps, 1.5 / qps, 2 / qps, 0.5 / qps, 0, 64, 50 * MIB) for qps in (old_qps, new_qps)]
+    gain = new_qps / old_qps - 1
+    return Comparison(old, new, figures[0], figures[1], Gain(gain, gain - 0.1, gain + 0.1), 1, 8)

@@ -7,7 +7,7 @@ from ollama_policy.drift.snapshot import Unseen
 from ollama_policy.report import markdown, page
 from ollama_policy.report.contents import Contents
 from ollama_policy.result import Unreadable
-from tests.policies.report.examples import HOSTILE, NOW, contents, probed, running, seen
+from tests.policies.report.examples import HOSTILE, NOW, compared, contents, fitted, probed, running, seen
 
 _LOADS = ("src", "href", "data", "poster", "srcset", "action", "background")
 
@@ -36,11 +36,11 @@ def test_it_can_be_read_by_those_who_do_not_see_it() -> None:
         if one.tag == "a":
             assert (one.get("href") or "")[1:] in ids
     pictures = list(root.iter("{http://www.w3.org/2000/svg}svg"))
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     assert all(one.get("role") == "img" for one in pictures)
     for figure_parent in root.iter("section"):
         if figure_parent.find("figure") is not None:
-            assert figure_parent.find("details//table") is not None
+            assert figure_parent.find(".//table") is not None
     assert [one.tag for one in root.iter() if re.fullmatch(r"h[1-6]", one.tag)][:3] == ["h1", "h2", "h2"]
 
 
@@ -51,10 +51,20 @@ def test_hostile_words_stay_words() -> None:
         probed(model=HOSTILE, unseen=HOSTILE),
         Unseen(HOSTILE, True, HOSTILE),
         unreadable=[Unreadable(HOSTILE, HOSTILE)],
+        fit=fitted(None, HOSTILE, HOSTILE),
+        bench=compared(1, 2, HOSTILE),
     )
     root = parsed(page.render(every))
     plain = parsed(
-        page.render(every._replace(account=probed(unseen="x"), server=Unseen("u", True, "p"), unreadable=[]))
+        page.render(
+            every._replace(
+                account=probed(unseen="x"),
+                server=Unseen("u", True, "p"),
+                unreadable=[],
+                fit=fitted(None),
+                bench=compared(1, 2),
+            )
+        )
     )
     assert {one.tag for one in root.iter()} <= {one.tag for one in plain.iter()}
     assert "<script>alert(1)" in "".join(root.itertext())
@@ -78,3 +88,14 @@ def test_as_markdown() -> None:
     assert text.count("```mermaid\n") == text.count("```plantuml\n") == 2
     assert "HELD HERE: 100 MiB in 2 of 2" in text
     assert "1. **Free what no name reaches.**" in text
+    assert "## Does it fit\n\nWhat is declared does not fit: 50 MiB pinned, 80 MiB with what may be" in text
+    assert (
+        "| code:latest | models.tf:7:1 | 30 MiB | 30 MiB | automatic; does not fit, 16 MiB too much; evicts chat:latest"
+        in text
+    )
+    assert (
+        "| see:latest | models.tf:12:1 |  |  | not known: the memory of the architecture 'mllama' is not known |"
+        in text
+    )
+    assert "## Before and after\n\nchat:latest, 8 rounds a side, 1 at once: gain = \\(QPS\\_new - QPS\\_old\\)" in text
+    assert "| QPS | 12.00 | 30.00 |" in text
