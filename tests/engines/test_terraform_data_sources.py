@@ -76,6 +76,7 @@ def test_what_terraform_reads_is_what_the_server_says(
     assert found["model"]["metadata"] == shape | {
         "general.architecture": "llama",
         "general.parameter_count": shown["model_info"]["general.parameter_count"],
+        "tokenizer.ggml.model": "llama",
     }
     assert found["all"] == [
         {"name": name, "in_memory": name == "tiny:latest", "pinned": name == "tiny:latest"} | on_disk(tags[name])
