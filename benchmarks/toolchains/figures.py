@@ -8,8 +8,9 @@ from tests.engines.errors import EngineError
 
 MIB: Final = 2**20
 
-# Nats. Sums in f32 differ by their order alone, but Ollama keeps the KV cache in f16: 0.0134 was measured.
-TOLERANCE: Final = 0.02
+# Nats. PyTorch and TensorFlow differ by the order of their sums alone, by 0.00002 at most; Ollama keeps the KV cache in
+# f16, and is up to 0.0194 from both.
+TOLERANCE: Final = 0.03
 
 
 class Turn(NamedTuple):
