@@ -28,6 +28,7 @@ from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, NOTHING_TO_LOO
 from ollama_policy.settings import Kind, UnreadableError
 
 _SECONDS: Final = 30.0
+_REGISTRY_SECONDS: Final = 10.0
 _LARGEST_SNAPSHOT: Final = 256 * 2**20
 
 
@@ -113,7 +114,7 @@ def _of_registries(request: Request, declared: Sequence[Declared], server: Looke
     if not request.asks_registries or request.from_file is not None:
         return {}
     names = missing(declared, server)
-    return asyncio.run(ask(names, _SECONDS)) if names else {}
+    return asyncio.run(ask(names, _REGISTRY_SECONDS)) if names else {}
 
 
 def _exit_code(report: Report) -> int:

@@ -144,7 +144,7 @@ def _fit(request: Request, server: Seen) -> Judged | None:
     """Of what the sources declare for this server, as it is found."""
     if not request.sources:
         return None
-    asked = FitRequest(request.sources, (server.url,), request.ca_file)
+    asked = FitRequest(request.sources, (server.url,), request.ca_file, asks_registries=False)
     found = [one for one in judged(asked).judged if one.url == server.url and (one.fit.needs or one.fit.unknown)]
     return found[0] if found else None
 
