@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from ollama_provider.drift import second_name
 from ollama_provider.memory import Report
-from ollama_provider.model import ModelDeclaration, PullPolicy
+from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, missing_file
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, TransferProgress
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
@@ -45,8 +45,16 @@ class Presence:
 
 
 def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
-    """What a local file is now; reads all of it, unless size and time are those that were seen."""
-    stat = path.stat()
+    """What a local file is now; reads all of it, unless size and time are those that were seen.
+
+    One that was `seen` and is gone counts as it was: it is needed again only where the server has lost its content.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        if seen:
+            return seen
+        raise
     if seen and (stat.st_size, stat.st_mtime_ns) == (seen["size"], seen["mtime_ns"]):
         return seen
     digest = hashlib.sha256()
@@ -190,6 +198,8 @@ async def _make(server: Server, declared: ModelDeclaration, source: dict[str, An
 async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) -> None:
     if await server.client.has_blob(gguf["digest"]):
         return
+    if missing := missing_file({"gguf": str(file)}):
+        raise InvalidDeclarationError([missing])
     await server.client.upload_blob(gguf["digest"], file, _Reporter(f"{file.name}: uploading", report))
 
 

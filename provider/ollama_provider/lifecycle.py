@@ -1,9 +1,9 @@
 """The life of a declared model: check, diff, create, read, update, delete and import. Knows no engine.
 
-The check is `model.problems_of`. An adapter hands over plain values and gets plain values back: a state is a dict that
-JSON can hold, the declared inputs and beside them what was found (`OUTPUTS`). Nothing that moves by itself is in it.
-Every failure of a server is an OllamaError, every wrong input an InvalidDeclarationError; a cancelled call leaves what
-the next one goes on from.
+The check is `model.problems_of`, with `model.missing_file` where a model is to be made. An adapter hands over plain
+values and gets plain values back: a state is a dict that JSON can hold, the declared inputs and beside them what was
+found (`OUTPUTS`). Nothing that moves by itself is in it. Every failure of a server is an OllamaError, every wrong input
+an InvalidDeclarationError; a cancelled call leaves what the next one goes on from.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.drift import AS_DECLARED, drift_of, second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import (
+    InvalidDeclarationError,
     MemoryManagement,
     ModelDeclaration,
     OnDestroy,
@@ -25,6 +26,7 @@ from ollama_provider.model import (
     PullPolicy,
     Timeouts,
     declare,
+    missing_file,
 )
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
@@ -320,7 +322,9 @@ class Lifecycle:
     ) -> content.GgufFile | None:
         if declared.gguf is None:
             return None
-        seen = (state or {}).get("gguf_file")
+        seen = state.get("gguf_file") if state and state.get("gguf") == declared.gguf else None
+        if not seen and (missing := missing_file({"gguf": declared.gguf})):
+            raise InvalidDeclarationError([missing])
         return await asyncio.to_thread(content.look_at, Path(declared.gguf), seen)
 
     def _server(self, declared: ModelDeclaration) -> Server:

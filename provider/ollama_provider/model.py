@@ -296,7 +296,10 @@ def declare(values: Mapping[str, Any]) -> ModelDeclaration:
 
 
 def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Problem]:
-    """All that is wrong with values, of which some properties may not be known yet: those are taken as right."""
+    """All that is wrong with values, of which some properties may not be known yet: those are taken as right.
+
+    A local file that is missing is not among it (`missing_file`).
+    """
     known = {name: value for name, value in _given(values).items() if name not in unknown}
     problems = []
     try:
@@ -327,8 +330,32 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
                 yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
     if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
         yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
-    if "gguf" in values and (why := why_no_gguf(Path(values["gguf"]))):
-        yield Problem(("gguf",), _shown(values["gguf"]), f"a GGUF file; {why}")
+    if "gguf" in values and not _is_missing(Path(values["gguf"])):
+        yield from _wrong_file(values["gguf"])
+
+
+def missing_file(values: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Problem | None:
+    """Where the local file to make a model from is missing, known values. Apart from `problems_of`, for a model that
+    was made of it `before` (a state, or the inputs of an earlier apply) needs it no more: not to change, not to go."""
+    gguf = values.get("gguf")
+    if not gguf or (before and before.get("gguf") == gguf) or not _is_missing(Path(gguf)):
+        return None
+    return next(_wrong_file(gguf), None)
+
+
+def _wrong_file(gguf: str) -> Iterator[Problem]:
+    if why := why_no_gguf(Path(gguf)):
+        yield Problem(("gguf",), _shown(gguf), f"a GGUF file; {why}")
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False  # it is there, or no path at all, and why_no_gguf says what it is
+    return False
 
 
 def why_no_gguf(path: Path) -> str | None:

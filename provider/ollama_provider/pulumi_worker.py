@@ -14,7 +14,7 @@ from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference
-from ollama_provider.model import InvalidDeclarationError, Problem, problems_of
+from ollama_provider.model import InvalidDeclarationError, Problem, missing_file, problems_of
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
 
@@ -46,6 +46,8 @@ class Worker:
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         values, unknown = _given(news), _unknown(news)
         problems = problems_of(values, unknown)
+        if not problems and "gguf" not in unknown and (problem := missing_file(values, before=_olds)):
+            problems = [problem]
         if not problems and not unknown and (problem := _residents.problem_with(values)):
             problems = [problem]
         if not problems and not unknown and not _olds and (problem := self._misfit(values)):

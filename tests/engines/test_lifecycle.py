@@ -10,6 +10,7 @@ import pytest
 
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle, State, UnplacedError
+from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.server import Servers
 from tests.engines.observing import call, count, installed, pinned, resident, seconds_left
@@ -64,6 +65,26 @@ def test_a_model_that_only_embeds_is_pinned_bounded_and_released(
     assert 60 < seconds_left(ollama, "embedder:latest") <= 120
     run(lambda lifecycle: lifecycle.delete(state))
     assert (ollama.ps(), ollama.tags(), ollama.runners()) == ([], [], [])
+
+
+def test_a_local_file_is_needed_only_where_the_server_has_not_its_content(
+    run: Run, ollama: OllamaServer, ggufs: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "model.gguf"
+    values = {"name": "mine", "gguf": str(file)}
+    with pytest.raises(InvalidDeclarationError, match="No such file or directory"):
+        run(lambda lifecycle: lifecycle.create(values))
+    assert ollama.tags() == []
+    file.write_bytes(ggufs(1).read_bytes())
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    file.unlink()
+    for changed in ({"memory_management": "manual"}, {"parameters": {"num_ctx": 512}}, {"name": "yours"}):
+        state = run(lambda lifecycle, changed=changed, state=state: lifecycle.update(state, values | changed))
+    assert installed(ollama).keys() == {"yours:latest"}
+    ollama.call("DELETE", "/api/delete", {"model": "yours"}).raise_for_status()
+    with pytest.raises(InvalidDeclarationError, match="No such file or directory"):
+        run(lambda lifecycle: lifecycle.update(state, values | {"name": "yours", "system": "be brief"}))
+    run(lambda lifecycle: lifecycle.delete(state))
 
 
 def test_what_is_there_is_taken_over_by_create_and_by_import(run: Run, ollama: OllamaServer, tiny: Path) -> None:

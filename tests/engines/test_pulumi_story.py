@@ -333,3 +333,20 @@ def test_another_host_means_another_model_and_the_old_one_goes_when_the_new_one_
         ]
         assert pinned(second) == [model["name"]]
         assert (ollama.tags(), ollama.runners()) == ([], [])
+
+
+def test_a_local_file_that_is_gone_stops_no_change_and_no_destroy(
+    stack_of: StackMaker, ollama: OllamaServer, tiny: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(tiny.read_bytes())
+    local = {"name": "mine", "gguf": str(file)}
+    stack = stack_of(program(m=local))
+    stack.up()
+    file.unlink()
+    assert stack.up().changes == {"same": 2}
+    stack.set_program(program(m=local | {"memory_management": "manual"}))
+    assert steps(stack.up()) == {"m": "update"}
+    assert pinned(ollama) == ["mine:latest"]
+    stack.destroy()
+    assert (ollama.tags(), resident(ollama)) == ([], [])

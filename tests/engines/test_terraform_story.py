@@ -360,3 +360,22 @@ def test_another_host_means_another_model_and_the_old_one_goes(
         assert pinned(other) == ["tiny:latest"]
         assert (installed(ollama), resident(ollama)) == ({}, [])
         assert stack.state()[M]["id"] == f"tiny:latest@{other.url}"
+
+
+def test_a_local_file_that_is_gone_stops_no_change_and_no_destroy(
+    terraform_of: TerraformMaker, ollama: OllamaServer, tiny: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(tiny.read_bytes())
+    local = {"name": "mine", "gguf": str(file)}
+    stack = terraform_of(configuration(m=local))
+    stack.apply()
+    file.unlink()
+    assert stack.plan().planned == {}
+    stack.configure(configuration(m=local | MANUAL))
+    assert stack.apply().applied == {M: "update"}
+    assert pinned(ollama) == ["mine:latest"]
+    assert stack.destroy().applied == {M: "delete"}
+    assert (ollama.tags(), resident(ollama)) == ([], [])
+    outcome = stack.plan(check=False)
+    assert [(error.summary, error.snippet.split()[0]) for error in outcome.errors] == [("Wrong gguf", "gguf")]

@@ -136,6 +136,8 @@ def test_a_local_file_that_was_edited_is_a_change(tmp_path: Path) -> None:
     assert difference(seen, declared) == Difference(())  # touched, and read again: the same bytes
     file.write_bytes(b"GGUF two")
     assert difference(seen, declared) == Difference(("gguf",))
+    file.unlink()
+    assert difference(seen, declared) == Difference(())  # the server has what was made of it
 
 
 @pytest.mark.parametrize(

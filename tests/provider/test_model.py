@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.model import InvalidDeclarationError, MemoryManagement, ModelDeclaration, declare, problems_of
+from ollama_provider.model import (
+    InvalidDeclarationError,
+    MemoryManagement,
+    ModelDeclaration,
+    declare,
+    missing_file,
+    problems_of,
+)
 
 A_DIGEST = "ab" * 32
 EVERYTHING: dict[str, Any] = {
@@ -138,19 +145,27 @@ def test_base_and_gguf_exclude_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "No such file"),
         (b"", "the file is empty"),
         (b"PK\x03\x04", "does not begin with the letters GGUF"),
         (b"GGU", "does not begin with the letters GGUF"),
     ],
 )
-def test_a_gguf_must_be_one(tmp_path: Path, content: bytes | None, why: str) -> None:
+def test_a_gguf_must_be_one(tmp_path: Path, content: bytes, why: str) -> None:
     file = tmp_path / "model.gguf"
-    if content is not None:
-        file.write_bytes(content)
+    file.write_bytes(content)
     text = only_problem(named(gguf=str(file)))
     assert text.startswith(f'gguf: found "{file}", expected a GGUF file; ')
     assert why in text
+
+
+def test_a_missing_gguf_is_a_problem_only_where_no_model_was_made_of_it(tmp_path: Path) -> None:
+    values = named(gguf=str(tmp_path / "gone.gguf"))
+    assert problems_of(values) == []
+    problem = missing_file(values)
+    assert str(problem) == f'gguf: found "{tmp_path}/gone.gguf", expected a GGUF file; No such file or directory'
+    assert missing_file(values, before=named(gguf="another.gguf")) == problem
+    assert missing_file(values, before=values) is None
+    assert missing_file(named()) is None
 
 
 def test_a_gguf_may_not_be_a_folder_or_nonsense(tmp_path: Path) -> None:

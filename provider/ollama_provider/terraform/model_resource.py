@@ -16,7 +16,7 @@ from ollama_provider.lifecycle import (
     difference,
     identity,
 )
-from ollama_provider.model import ModelDeclaration, PullPolicy, problems_of
+from ollama_provider.model import ModelDeclaration, PullPolicy, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.terraform.declared import known_inputs, model_schema, plain_of, plain_state, with_defaults
 from ollama_provider.terraform.protocol.provider import (
@@ -52,6 +52,8 @@ class ModelResource(Resource):
 
     async def plan(self, prior: Values | None, config: Values, private: Private) -> Plan:
         values, unknown = known_inputs(config)
+        if "gguf" not in unknown and (problem := missing_file(values, before=prior)):
+            raise DiagnosticsError(diagnostic_of(problem))
         if not unknown and (problem := self._session().residents.problem_with(values)):
             raise DiagnosticsError(diagnostic_of(problem))
         planned = with_defaults(config)

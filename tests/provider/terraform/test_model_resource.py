@@ -69,7 +69,7 @@ def planned(host: Host, config: dict[str, Any], prior: dict[str, Any] | None = N
         ({"name": "a", "timeouts": {"pull": "5", "load": "5m"}}, [("timeouts", "pull")]),
         ({"name": "a", "base": "b", "parameters": dynamic({"num_ctxx": 1})}, [("parameters",)]),
         ({"name": "a", "base": "b", "parameters": dynamic({"num_ctx": 4096, "stop": ["x"]})}, []),
-        ({"name": "a", "gguf": "/nowhere.gguf"}, [("gguf",)]),
+        ({"name": "a", "gguf": "/dev/null"}, [("gguf",)]),
         ({"name": "a", "host": "http://u:p@h"}, [("host",)]),
     ],
 )
@@ -219,3 +219,18 @@ def test_a_file_that_is_no_gguf_is_told_at_its_place(host: Host, tmp_path: Path)
     assert paths(host, {"name": "a", "gguf": str(file)}) == [("gguf",)]
     file.write_bytes(b"GGUF")
     assert paths(host, {"name": "a", "gguf": str(file)}) == []
+
+
+def test_a_missing_file_is_told_where_it_is_to_be_made_from_and_not_where_it_was(host: Host, tmp_path: Path) -> None:
+    config = {"name": "llama3", "gguf": str(tmp_path / "gone.gguf")}
+    assert paths(host, config) == []
+    values = packed(config, SCHEMA)
+    response = host.call(
+        "PlanResourceChange", **MODEL, prior_state=packed(None, SCHEMA), proposed_new_state=values, config=values
+    )
+    [(path, summary, detail)] = problems(response)
+    assert (path, summary) == (("gguf",), "Wrong gguf")
+    assert "No such file or directory" in detail
+    uploaded = {"digest": "sha256:" + "cd" * 32, "size": 4, "mtime_ns": 1}
+    after, _ = planned(host, config, STATE | {"gguf": config["gguf"], "gguf_file": uploaded})
+    assert (after["digest"], after["gguf_file"]) == (STATE["digest"], uploaded)
