@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from ollama_provider.drift import second_name
 from ollama_provider.memory import Report
-from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, missing_file
+from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, is_missing, missing_file
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, TransferProgress
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
@@ -48,13 +48,12 @@ def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
     """What a local file is now; reads all of it, unless size and time are those that were seen.
 
     One that was `seen` and is gone counts as it was: it is needed again only where the server has lost its content.
+    Raises InvalidDeclarationError where one that was never seen is missing.
     """
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        if seen:
-            return seen
-        raise
+    if seen and is_missing(path):
+        return seen
+    _refuse_missing(path)
+    stat = path.stat()
     if seen and (stat.st_size, stat.st_mtime_ns) == (seen["size"], seen["mtime_ns"]):
         return seen
     digest = hashlib.sha256()
@@ -62,6 +61,11 @@ def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
         while chunk := file.read(_HASH_CHUNK):
             digest.update(chunk)
     return GgufFile(digest=f"sha256:{digest.hexdigest()}", size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+
+def _refuse_missing(file: Path) -> None:
+    if problem := missing_file({"gguf": str(file)}):
+        raise InvalidDeclarationError([problem])
 
 
 async def make_present(
@@ -198,8 +202,7 @@ async def _make(server: Server, declared: ModelDeclaration, source: dict[str, An
 async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) -> None:
     if await server.client.has_blob(gguf["digest"]):
         return
-    if missing := missing_file({"gguf": str(file)}):
-        raise InvalidDeclarationError([missing])
+    _refuse_missing(file)
     await server.client.upload_blob(gguf["digest"], file, _Reporter(f"{file.name}: uploading", report))
 
 

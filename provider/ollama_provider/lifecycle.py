@@ -18,7 +18,6 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.drift import AS_DECLARED, drift_of, second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import (
-    InvalidDeclarationError,
     MemoryManagement,
     ModelDeclaration,
     OnDestroy,
@@ -26,7 +25,6 @@ from ollama_provider.model import (
     PullPolicy,
     Timeouts,
     declare,
-    missing_file,
 )
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
@@ -323,8 +321,6 @@ class Lifecycle:
         if declared.gguf is None:
             return None
         seen = state.get("gguf_file") if state and state.get("gguf") == declared.gguf else None
-        if not seen and (missing := missing_file({"gguf": declared.gguf})):
-            raise InvalidDeclarationError([missing])
         return await asyncio.to_thread(content.look_at, Path(declared.gguf), seen)
 
     def _server(self, declared: ModelDeclaration) -> Server:

@@ -330,32 +330,35 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
                 yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
     if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
         yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
-    if "gguf" in values and not _is_missing(Path(values["gguf"])):
-        yield from _wrong_file(values["gguf"])
+    if "gguf" in values and not is_missing(Path(values["gguf"])) and (problem := _wrong_file(values["gguf"])):
+        yield problem
 
 
-def missing_file(values: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Problem | None:
-    """Where the local file to make a model from is missing, known values. Apart from `problems_of`, for a model that
-    was made of it `before` (a state, or the inputs of an earlier apply) needs it no more: not to change, not to go."""
-    gguf = values.get("gguf")
-    if not gguf or (before and before.get("gguf") == gguf) or not _is_missing(Path(gguf)):
+def missing_file(
+    values: Mapping[str, Any], unknown: Collection[str] = (), before: Mapping[str, Any] | None = None
+) -> Problem | None:
+    """Where the local file to make a model from is missing. Apart from `problems_of`, for a model that was made of it
+    `before` (a state, or the inputs of an earlier apply) needs it no more: not to change, not to go."""
+    gguf = None if "gguf" in unknown else values.get("gguf")
+    if not gguf or (before and before.get("gguf") == gguf) or not is_missing(Path(gguf)):
         return None
-    return next(_wrong_file(gguf), None)
+    return _wrong_file(gguf)
 
 
-def _wrong_file(gguf: str) -> Iterator[Problem]:
-    if why := why_no_gguf(Path(gguf)):
-        yield Problem(("gguf",), _shown(gguf), f"a GGUF file; {why}")
-
-
-def _is_missing(path: Path) -> bool:
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there. What is there and cannot be read is not missing: `why_no_gguf` says what it is."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):
-        return False  # it is there, or no path at all, and why_no_gguf says what it is
+        return False
     return False
+
+
+def _wrong_file(gguf: str) -> Problem | None:
+    why = why_no_gguf(Path(gguf))
+    return Problem(("gguf",), _shown(gguf), f"a GGUF file; {why}") if why else None
 
 
 def why_no_gguf(path: Path) -> str | None:

@@ -46,7 +46,7 @@ class Worker:
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         values, unknown = _given(news), _unknown(news)
         problems = problems_of(values, unknown)
-        if not problems and "gguf" not in unknown and (problem := missing_file(values, before=_olds)):
+        if not problems and (problem := missing_file(values, unknown, before=_olds)):
             problems = [problem]
         if not problems and not unknown and (problem := _residents.problem_with(values)):
             problems = [problem]

@@ -138,6 +138,9 @@ def test_a_local_file_that_was_edited_is_a_change(tmp_path: Path) -> None:
     assert difference(seen, declared) == Difference(("gguf",))
     file.unlink()
     assert difference(seen, declared) == Difference(())  # the server has what was made of it
+    below_a_file = str(tmp_path / "file" / "model.gguf")
+    (tmp_path / "file").touch()
+    assert difference(seen | {"gguf": below_a_file}, values(gguf=below_a_file)) == Difference(())
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class ModelResource(Resource):
 
     async def plan(self, prior: Values | None, config: Values, private: Private) -> Plan:
         values, unknown = known_inputs(config)
-        if "gguf" not in unknown and (problem := missing_file(values, before=prior)):
+        if problem := missing_file(values, unknown, before=prior):
             raise DiagnosticsError(diagnostic_of(problem))
         if not unknown and (problem := self._session().residents.problem_with(values)):
             raise DiagnosticsError(diagnostic_of(problem))
