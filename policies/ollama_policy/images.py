@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from ollama_provider.ollama.variables import Version, version_in
+from ollama_provider.ollama.versions import Version, version_in
 
 # Compiled when first asked for: every run imports this.
 _FILLED_IN: Final = r"\{\{.*?\}\}|\$\{[^${}]*\}|\$[A-Za-z_][A-Za-z0-9_]*"

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from ollama_policy.images import Image
 from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Setting, Subject, Unknown
-from ollama_provider.ollama.variables import VARIABLES, Version, env_uint, text_of, trimmed, version_in
+from ollama_provider.ollama.variables import VARIABLES, env_uint, text_of, trimmed
+from ollama_provider.ollama.versions import Version, is_within, version_in
 
 if TYPE_CHECKING:
     from ollama_policy.rules.rule import Target  # whose package imports the rules, and these this module
@@ -33,7 +34,7 @@ def has(name: str, version: Version | None) -> bool:
     variable = VARIABLES[name]
     if version is None:
         return variable.removed is None
-    return variable.since <= version and (variable.removed is None or version < variable.removed)
+    return is_within(version, variable.since, variable.removed)
 
 
 def text(setting: Setting | None) -> str:

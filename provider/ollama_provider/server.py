@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.errors import NotOllamaError
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.versions import OLDEST_SUPPORTED, dotted, is_supported, version_in
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
     from ollama_provider.room import Room
 
-OLDEST_VERSION = (0, 6, 4)  # the first whose /api/show tells a model's capabilities
 VIEW_SECONDS = 2.0
 REFRESH_SECONDS = 10.0  # a refresh of a thousand models takes several seconds, and is one look
 
@@ -79,14 +79,12 @@ class Server:
         if self._is_fit:
             return
         version = await self.version()
-        numbers = version.split("-")[0].split("+")[0].split(".")
-        if not all(number.isdecimal() for number in numbers):
+        parsed = version_in(version) or version_in(f"{version}.0")
+        if parsed is None:
             words = f"this is no version of Ollama: {self.client.connection.redact(version)!r}"
             raise NotOllamaError("the version", self.client.url, words)
-        # 0.0.0 is what a development build says of itself.
-        if (0, 0, 0) < tuple(map(int, numbers)) < OLDEST_VERSION:
-            oldest = ".".join(map(str, OLDEST_VERSION))
-            words = f"Ollama {version} is too old, {oldest} or newer is needed: update the server"
+        if not is_supported(parsed):
+            words = f"Ollama {version} is too old, {dotted(OLDEST_SUPPORTED)} or newer is needed: update the server"
             raise NotOllamaError("the version", self.client.url, words)
         self._is_fit = True
 

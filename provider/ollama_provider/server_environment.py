@@ -14,16 +14,14 @@ from ollama_provider.ollama.names import InvalidServerError, server_url
 from ollama_provider.ollama.variables import (
     KV_CACHE_TYPES,
     LLAMA_CPP_KV_CACHE_TYPES,
-    LLAMA_SERVER_SINCE,
     UNQUANTISED_KV_CACHE_TYPES,
     VARIABLES,
     Reading,
-    Version,
     env_keep_alive,
     meant_duration,
     text_of,
-    version_in,
 )
+from ollama_provider.ollama.versions import Behavior, Version, dotted, is_within, version_in
 
 # OLLAMA_API_KEY is none: it is a secret, and what engines compute lies open in their states.
 SETTINGS: Final = {
@@ -67,9 +65,9 @@ def environment_file(variables: Mapping[str, str]) -> str:
 
 def _too_new(name: str, version: Version | None) -> str | None:
     since = VARIABLES[SETTINGS[name]].since
-    if version is None or since <= version:
+    if version is None or is_within(version, since, None):
         return None
-    return f"nothing: {SETTINGS[name]} is read from Ollama {_dotted(since)} on, and the version is {_dotted(version)}"
+    return f"nothing: {SETTINGS[name]} is read from Ollama {dotted(since)} on, and the version is {dotted(version)}"
 
 
 def _expected(name: str, value: Any, version: Version | None) -> str | None:
@@ -87,7 +85,8 @@ def _expected(name: str, value: Any, version: Version | None) -> str | None:
                 hint = f" (did you mean {_shown(meant)}?)" if meant else ""
                 return f'a Go duration such as "5m" or "1h30m", or whole seconds; negative is for ever{hint}'
         case Reading.KV_CACHE_TYPE:
-            known = KV_CACHE_TYPES if version and version < LLAMA_SERVER_SINCE else LLAMA_CPP_KV_CACHE_TYPES
+            takes_all = Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
+            known = LLAMA_CPP_KV_CACHE_TYPES if takes_all else KV_CACHE_TYPES
             return None if str(value).lower() in known else f"one of {', '.join(known)}"
         case Reading.FOLDER if not re.match(r"/|[A-Za-z]:[\\/]", str(value)):
             return "the absolute path of the folder of all models"
@@ -108,15 +107,11 @@ def _contradictions(
     settings: Mapping[str, Any], unknown: Collection[str], version: Version | None
 ) -> Iterator[Problem]:
     kv_cache_type, has_flash = settings.get("kv_cache_type", ""), settings.get("flash_attention")
-    chooses_itself = has_flash is None and version is not None and version >= LLAMA_SERVER_SINCE
+    chooses_itself = has_flash is None and Behavior.AUTOMATIC_FLASH_ATTENTION.holds(version, if_unknown=False)
     is_quantised = str(kv_cache_type).lower() not in UNQUANTISED_KV_CACHE_TYPES
     if is_quantised and not has_flash and not chooses_itself and "flash_attention" not in unknown:
         expected = "flash_attention = true beside it: a quantised KV cache works with flash attention only; or f16"
         yield Problem(("kv_cache_type",), _shown(kv_cache_type), expected)
-
-
-def _dotted(version: Version) -> str:
-    return ".".join(map(str, version))
 
 
 def _shown(value: object) -> str:

@@ -29,7 +29,7 @@ from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.leaks import mended_in
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.variables import version_in
+from ollama_provider.ollama.versions import version_in
 
 _DIGITS = 12  # of a digest, as `ollama ls` shows them
 

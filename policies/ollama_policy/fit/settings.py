@@ -13,14 +13,12 @@ from ollama_provider.ollama.memory import KV_CACHE_TYPES
 from ollama_provider.ollama.sizes import bytes_of
 from ollama_provider.ollama.variables import (
     DEFAULT_KEEP_ALIVE,
-    LLAMA_SERVER_SINCE,
     PROMPT_CACHE_MIB,
-    Version,
     env_bool,
     env_keep_alive,
     env_uint,
-    version_in,
 )
+from ollama_provider.ollama.versions import Behavior, Version, version_in
 from ollama_provider.room import DEFAULT_NUM_CTX, memory_of_this_machine
 
 _T = TypeVar("_T")
@@ -144,14 +142,14 @@ class Sources:
         if given is not None:
             raise CannotLookError(f"--kv-cache-type {given}: expected one of {', '.join(KV_CACHE_TYPES)}")
         where = self._origins.pop("OLLAMA_KV_CACHE_TYPE")
-        if version is None or version < LLAMA_SERVER_SINCE:
+        if not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=False):
             self._assumed.append(f"{where}: Ollama ignores the KV cache type {found!r}, and takes f16")
         else:
             self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
         return "f16"
 
     def _prompt_cache(self, version: Version | None) -> int | None:
-        if version is None or version < LLAMA_SERVER_SINCE:
+        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=False):
             return 0
         mebibytes = self._one("LLAMA_ARG_CACHE_RAM", None, "", _whole, version)
         if mebibytes is None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ollama_provider.ollama.memory import Estimate, estimate, largest_num_ctx, largest_parallel
 from ollama_provider.ollama.model_shape import FLASH_ATTENTION
-from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, Version
+from ollama_provider.ollama.versions import Behavior, Version
 
 _MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ of llama.cpp
 _SPARED: Final = 5  # from 0.30 on, one fifth of what is free is left free
@@ -232,8 +232,7 @@ class Fit:
         if len(loaded) >= self.settings.max_loaded:
             return False
         free = capacity - sum(one.at_load for one in loaded)
-        version = self.settings.version
-        if version is not None and version >= LLAMA_SERVER_SINCE:
+        if Behavior.SPARES_A_FIFTH.holds(self.settings.version, if_unknown=False):
             free -= free // _SPARED
         return need.predicted <= free
 

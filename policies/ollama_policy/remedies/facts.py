@@ -7,7 +7,8 @@ from ollama_policy.drift.declared import Declared
 from ollama_policy.reclaiming.plan import Entry
 from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, PROMPT_CACHE_MIB, Version, version_in
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.versions import Behavior, Version, version_in
 
 ASSUMED_PARALLEL: Final = 1  # from 0.10 on
 
@@ -34,7 +35,7 @@ class Server(NamedTuple):
 
     @property
     def has_prompt_cache(self) -> bool:
-        return self.version is not None and self.version >= LLAMA_SERVER_SINCE
+        return Behavior.PROMPT_CACHE.holds(self.version, if_unknown=False)
 
 
 class Settings(NamedTuple):

@@ -14,7 +14,8 @@ from ollama_policy.servers import MIB, size
 from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
 from ollama_provider.ollama.leaks import mended_in
-from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.versions import Behavior
 
 MODEST_CONTEXT: Final = 4096  # what Ollama takes by itself with under 23 GiB of VRAM
 MODEST_CACHE_MIB: Final = 512  # as OLL202 has it
@@ -175,7 +176,7 @@ def _version(server: Server, declared: Declarations) -> Remedy:
     leaks = leaks_of(version, is_container) if version is not None else ""
     risk = "a newer version has defaults of its own"
     runners = len(server.reached)
-    if version is not None and version < LLAMA_SERVER_SINCE:
+    if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
         most = size(max(1, runners) * PROMPT_CACHE_MIB * MIB)
         risk += f": from 0.30 on a prompt cache, here of up to {most} in all, if LLAMA_ARG_CACHE_RAM does not bound it"
     if version is None:

@@ -13,7 +13,7 @@ from ollama_policy.report import words
 from ollama_policy.report.architecture import Runner
 from ollama_policy.servers import size
 from ollama_provider.ollama.leaks import leaks_in, mended_in
-from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, Version, version_in
+from ollama_provider.ollama.versions import Behavior, Version, version_in
 
 
 class Remedy(NamedTuple):
@@ -103,7 +103,7 @@ def _measured(account: Account, version: Version | None, reasons: dict[_Known, l
             reasons[_KEEP_ALIVE].append(f"{growth}, and the timer gave {words.held(back)} back")
         else:
             reasons[_RESTART].append(f"{growth}, and the timer gave {words.held(max(back, 0))} back")
-    has_prompt_cache = version is None or version >= LLAMA_SERVER_SINCE
+    has_prompt_cache = Behavior.PROMPT_CACHE.holds(version, if_unknown=True)
     if account.verdict.kind in (Kind.LEAK, Kind.BOUNDED) and has_prompt_cache and not reasons[_RESTART]:
         reasons[_CACHE].append(growth)
 

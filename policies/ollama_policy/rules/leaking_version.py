@@ -9,7 +9,7 @@ from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import version_of
 from ollama_policy.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
 from ollama_provider.ollama.leaks import leaks_in, mended_in
-from ollama_provider.ollama.variables import Version
+from ollama_provider.ollama.versions import Version
 
 
 class LeakingVersion(Rule):

@@ -8,7 +8,7 @@ from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided, number, said, version_of
 from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import VRAM_TIER_SINCE
+from ollama_provider.ollama.versions import Behavior
 
 _PARALLEL, _CONTEXT = "OLLAMA_NUM_PARALLEL", "OLLAMA_CONTEXT_LENGTH"
 _MODEST = "8192"
@@ -36,7 +36,7 @@ class ParallelWithoutContext(Rule):
         parallel = number(subject, _PARALLEL, target)
         if setting is None or parallel is None or parallel < 2 or not decided(subject, _CONTEXT):
             return
-        if number(subject, _CONTEXT, target) or (version is not None and version < VRAM_TIER_SINCE):
+        if number(subject, _CONTEXT, target) or not Behavior.CONTEXT_BY_VRAM.holds(version, if_unknown=True):
             return
         edit = put(subject, _CONTEXT, _MODEST)
         yield self.at(

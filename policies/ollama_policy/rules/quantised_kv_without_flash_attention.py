@@ -11,10 +11,10 @@ from ollama_policy.servers import decided, said, text, version_of
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama.variables import (
     LLAMA_CPP_KV_CACHE_TYPES,
-    LLAMA_SERVER_SINCE,
     UNQUANTISED_KV_CACHE_TYPES,
     env_bool,
 )
+from ollama_provider.ollama.versions import Behavior
 
 _TYPE, _FLASH = "OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION"
 _QUANTISED = frozenset(LLAMA_CPP_KV_CACHE_TYPES) - UNQUANTISED_KV_CACHE_TYPES
@@ -42,7 +42,7 @@ class QuantisedKvWithoutFlashAttention(Rule):
         if setting is None or text(setting).lower() not in _QUANTISED or not decided(subject, _FLASH):
             return
         version, flash = version_of(subject, target), env_bool(text(subject.known(_FLASH)))
-        is_old = version is not None and version < LLAMA_SERVER_SINCE
+        is_old = not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
         if flash or (flash is None and not is_old):
             return
         edit = put(subject, _FLASH, "1")

@@ -9,6 +9,7 @@ from ollama_policy.rules.rule import Finding, Rule, Severity, Target
 from ollama_policy.servers import version_of
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama.variables import VARIABLES
+from ollama_provider.ollama.versions import is_within
 
 _REMOVED = {name: variable for name, variable in VARIABLES.items() if variable.removed is not None}
 
@@ -34,7 +35,7 @@ class RemovedVariable(Rule):
         for name, variable in _REMOVED.items():
             setting = subject.settings.get(name)
             assert variable.removed is not None
-            if setting is not None and (version is None or version >= variable.removed):
+            if setting is not None and (version is None or is_within(version, variable.removed, None)):
                 yield self.at(
                     setting,
                     subject,

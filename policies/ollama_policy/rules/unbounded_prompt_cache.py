@@ -8,7 +8,8 @@ from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import MIB, decided, memory_limit, said, size, text, version_of
 from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
-from ollama_provider.ollama.variables import LLAMA_SERVER_SINCE, PROMPT_CACHE_MIB
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.versions import Behavior
 
 _NAME = "LLAMA_ARG_CACHE_RAM"
 _SHARE = 4  # the cache of one runner may be a quarter of what there is
@@ -35,7 +36,7 @@ class UnboundedPromptCache(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         version = version_of(subject, target)
-        if version is None or version < LLAMA_SERVER_SINCE or not decided(subject, _NAME):
+        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=False) or not decided(subject, _NAME):
             return
         setting = said(subject, _NAME, target)
         if setting is not None:

@@ -9,7 +9,8 @@ from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import said, text, version_of
 from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES, LLAMA_SERVER_SINCE
+from ollama_provider.ollama.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES
+from ollama_provider.ollama.versions import Behavior
 
 _NAME = "OLLAMA_KV_CACHE_TYPE"
 _SHORT = {"q8": "q8_0", "q4": "q4_0", "int8": "q8_0", "int4": "q4_0", "fp16": "f16", "float16": "f16"}
@@ -33,7 +34,7 @@ class UnknownKvCacheType(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = said(subject, _NAME, target), version_of(subject, target)
-        is_old = version is not None and version < LLAMA_SERVER_SINCE
+        is_old = not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
         known = KV_CACHE_TYPES if is_old else LLAMA_CPP_KV_CACHE_TYPES
         value = text(setting).lower()
         if setting is None or value in known:

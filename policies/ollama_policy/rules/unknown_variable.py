@@ -9,6 +9,7 @@ from ollama_policy.rules.rule import Finding, Rule, Severity, Target
 from ollama_policy.servers import version_of
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama.variables import NEVER_VARIABLES, VARIABLES, Reading
+from ollama_provider.ollama.versions import is_within
 
 _PREFIX = "OLLAMA_"
 _CLOSE = 0.85
@@ -44,7 +45,7 @@ class UnknownVariable(Rule):
         for name, setting in subject.settings.items():
             if name in _JUDGED:
                 since = VARIABLES[name].since
-                if version is not None and version < since:
+                if version is not None and not is_within(version, since, None):
                     yield self.at(
                         setting,
                         subject,

@@ -6,7 +6,7 @@ setting's, LLAMA_ARG_CACHE_RAM.
 
 from typing import NamedTuple
 
-from ollama_provider.ollama.variables import Version
+from ollama_provider.ollama.versions import Version, is_within
 
 
 class Leak(NamedTuple):
@@ -30,7 +30,7 @@ LEAKS = (
 
 def leaks_in(version: Version, is_container: bool) -> list[Leak]:
     """What a version is known to lose memory by."""
-    return [leak for leak in LEAKS if leak.first <= version < leak.fixed and not (leak.is_mlx and is_container)]
+    return [leak for leak in LEAKS if is_within(version, leak.first, leak.fixed) and not (leak.is_mlx and is_container)]
 
 
 def mended_in(version: Version, is_container: bool) -> Version:

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.durations import NANOSECONDS
-
-Version = tuple[int, int, int]
+from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Version
 
 FOR_EVER = durations.LONGEST  # nanoseconds: what Go's longest duration means to Ollama
 DEFAULT_KEEP_ALIVE = 5 * NANOSECONDS["m"]
@@ -24,9 +23,7 @@ FALSE_TEXTS = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 LLAMA_CPP_KV_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 UNQUANTISED_KV_CACHE_TYPES = frozenset(("", "f16", "f32", "bf16"))
-LLAMA_SERVER_SINCE: Version = (0, 30, 0)  # every GGUF runs in llama.cpp's own server, with its prompt cache
-PROMPT_CACHE_MIB = 8192  # of a runner, from LLAMA_SERVER_SINCE, where LLAMA_ARG_CACHE_RAM says nothing
-VRAM_TIER_SINCE: Version = (0, 15, 5)  # the default context length grows with the VRAM from here on
+PROMPT_CACHE_MIB = 8192  # of a runner that has one, where LLAMA_ARG_CACHE_RAM says nothing
 VRAM_TIERS = (4096, 32768, 262144)
 
 _GO_SPACES = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -121,12 +118,6 @@ NEVER_VARIABLES = {
     "OLLAMA_CACHE_RAM": "LLAMA_ARG_CACHE_RAM",
     "OLLAMA_PORT": "OLLAMA_HOST, which takes host:port",
 }
-
-
-def version_in(text: str) -> Version | None:
-    """The version that a text begins with: `0.5.4`, `v0.5.4-rocm`, `0.33.0-rc2`."""
-    match = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(?![0-9.])", text)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def text_of(value: object) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from ollama_provider.ollama.leaks import LEAKS, leaks_in, mended_in
-from ollama_provider.ollama.variables import Version, version_in
+from ollama_provider.ollama.versions import Version, version_in
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`ollama_server`: which Ollama it is, and what it holds."""
 
 from ollama_provider.ollama.leaks import leaks_in, mended_in
-from ollama_provider.ollama.variables import version_in
+from ollama_provider.ollama.versions import version_in
 from ollama_provider.terraform.data_sources.asking import HOST, AskingDataSource, computed
 from ollama_provider.terraform.protocol.provider import Values
 from ollama_provider.terraform.protocol.schema import Schema
