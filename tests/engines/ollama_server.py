@@ -200,10 +200,14 @@ def models(answer: httpx.Response) -> list[dict[str, Any]]:
 
 
 def is_runner(process: psutil.Process) -> bool:
+    """Whether it holds a model: llama.cpp's server from 0.30 on; `ollama runner` before, and for MLX today."""
     try:
-        return "runner" in process.cmdline()
-    except psutil.NoSuchProcess:
+        command = process.cmdline()
+    except psutil.Error:  # gone, or a zombie
         return False
+    if not command or "--model" not in command:
+        return False
+    return Path(command[0]).name in ("llama-server", "llama-server.exe") or command[1] == "runner"
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import psutil
 
@@ -36,11 +36,19 @@ def child_setup() -> Callable[[], None]:
 
 def stop_group(process: subprocess.Popen[bytes], grace: float = 0.5) -> None:
     """End a process that leads its own group and everything in that group: SIGINT, then SIGKILL after `grace` s."""
+    stop_groups([process], grace)
+
+
+def stop_groups(processes: Sequence[subprocess.Popen[bytes]], grace: float = 0.5) -> None:
+    """As above, all of them within one `grace`."""
     for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        give_up = time.monotonic() + grace
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(give_up - time.monotonic(), 0))
 
 
 def kill_all(processes: Iterable[psutil.Process], timeout: float = 5) -> None:

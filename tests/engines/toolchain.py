@@ -1,19 +1,18 @@
-"""The real Ollama and Pulumi: what PATH has in a fit version, else built from Go modules into the user's cache."""
+"""The real Ollama and Pulumi: what PATH has in a fit version, else built into the user's cache."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engines.build import build
+from tests.engines.build import job_of
+from tests.engines.building import Job, build_all
 from tests.engines.errors import ToolchainError
+from tests.engines.progress import ProgressLine
 from tests.engines.recipes import (
     OLLAMA,
     OLLAMA_MINIMUM,
@@ -23,8 +22,9 @@ from tests.engines.recipes import (
     PULUMI_MINIMUM,
     Engine,
 )
+from tests.engines.tools import Version, numbers, version_of
 
-Version = tuple[int, ...]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,28 +45,77 @@ class Engines:
         return {**base, "PATH": os.pathsep.join(first + rest)}
 
 
-def find_or_build(report: Callable[[str], None]) -> Engines:
-    """Both tools; `report` gets a line of progress at least every 5 s while something is built.
+@dataclass(frozen=True)
+class Ollama:
+    """An Ollama that can be started, and what it is: "0.34.3"."""
 
-    Raises ToolchainError, whose text is one clear line (a failed build adds the last lines of its log).
+    version: str
+    program: Path
+    is_on_path: bool
+
+    @property
+    def numbers(self) -> Version:
+        return numbers(self.version)
+
+
+def find_or_build(report: Report, ollama: Ollama | None = None) -> Engines:
+    """Pulumi, and Ollama: the one given, else the default as find_or_build_ollama() finds it.
+
+    `report` gets a line of progress at most every 15 s while something is built. Raises ToolchainError, whose text is
+    one clear line (a failed build adds the last lines of its log).
     """
-    ollama = find_ollama() or built(OLLAMA, report) / "ollama"
-    pulumi = find_pulumi() or built(PULUMI, report) / "pulumi"
-    entries = dict.fromkeys(tool.parent for tool in (pulumi, ollama))
-    return Engines(ollama, pulumi, tuple(entries))
+    program = ollama.program if ollama else proven_on_path(OLLAMA)
+    pulumi = find_pulumi()
+    missing = [recipe for found, recipe in ((program, OLLAMA), (pulumi, PULUMI)) if not found]
+    build_all([cached_job(recipe) for recipe in missing], line_of(report))
+    program = program or built_program(OLLAMA)
+    pulumi = pulumi or built_program(PULUMI)
+    return Engines(program, pulumi, tuple(dict.fromkeys(tool.parent for tool in (pulumi, program))))
 
 
-def find_or_build_opentofu(report: Callable[[str], None]) -> Path:
+def find_or_build_ollama(report: Report, recipe: Engine = OLLAMA) -> Ollama:
+    """The Ollama of a recipe: on PATH in exactly that version, else built. A test proves the version that it names."""
+    if found := proven_on_path(recipe):
+        return Ollama(recipe.version, found, is_on_path=True)
+    build_all([cached_job(recipe)], line_of(report))
+    return Ollama(recipe.version, built_program(recipe), is_on_path=False)
+
+
+def find_or_build_fit_params(report: Report) -> Path:
+    """llama-fit-params, llama.cpp's own dry run of a load: on PATH, else built with Ollama's default version."""
+    if found := shutil.which("llama-fit-params"):
+        return Path(found)
+    build_all([cached_job(OLLAMA)], line_of(report))
+    return cache() / OLLAMA.folder / OLLAMA.beside_libraries("llama-fit-params")
+
+
+def find_or_build_opentofu(report: Report) -> Path:
     """OpenTofu on PATH, else a built one. Of its own, since it takes minutes to build and few tests need it."""
+    return find_opentofu() or built(OPENTOFU, report) / "tofu"
+
+
+def find_opentofu() -> Path | None:
     found = shutil.which("tofu")
-    return Path(found) if found else built(OPENTOFU, report) / "tofu"
+    return Path(found) if found else None
 
 
-def find_ollama() -> Path | None:
+def find_ollama() -> Ollama | None:
     """Ollama on PATH, when at least 0.10."""
     found = shutil.which("ollama")
     version = version_of([found, "--version"]) if found else None
-    return Path(found) if found and version and version >= OLLAMA_MINIMUM else None
+    if not found or not version or version < OLLAMA_MINIMUM:
+        return None
+    return Ollama(".".join(map(str, version)), Path(found), is_on_path=True)
+
+
+def proven_on_path(recipe: Engine) -> Path | None:
+    """Ollama on PATH in the recipe's very version, complete with the llama-server that it needs."""
+    found = find_ollama()
+    if not found or found.version != recipe.version:
+        return None
+    home = found.program.resolve().parent.parent
+    is_complete = recipe.native is None or (home / recipe.beside_libraries("llama-server")).is_file()
+    return found.program if is_complete else None
 
 
 def find_pulumi() -> Path | None:
@@ -78,24 +127,23 @@ def find_pulumi() -> Path | None:
     return Path(found) if version and version >= PULUMI_MINIMUM else None
 
 
-def version_of(command: list[str]) -> Version | None:
-    """The last version number in what a tool prints about itself; None where it says none within 20 s."""
-    # Ollama is asked where no server answers: otherwise it tells the server's version.
-    environment = {**os.environ, "OLLAMA_HOST": "127.0.0.1:1", "PULUMI_SKIP_UPDATE_CHECK": "true"}
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
-        numbers = re.findall(r"\d+(?:\.\d+)+", ran.stdout + ran.stderr)
-        if numbers and ran.returncode == 0:
-            return tuple(map(int, numbers[-1].split(".")))
-    return None
-
-
-def built(engine: Engine, report: Callable[[str], None]) -> Path:
+def built(engine: Engine, report: Report) -> Path:
     """The folder with the engine's files, built when it is not there."""
     folder = cache() / engine.folder
-    if not folder.is_dir():
-        build(engine, folder, report)
+    build_all([job_of(engine, folder)], line_of(report))
     return folder
+
+
+def built_program(engine: Engine) -> Path:
+    return cache() / engine.folder / engine.program
+
+
+def cached_job(engine: Engine) -> Job:
+    return job_of(engine, cache() / engine.folder)
+
+
+def line_of(report: Report) -> ProgressLine:
+    return report if isinstance(report, ProgressLine) else ProgressLine(report)
 
 
 def cache() -> Path:
