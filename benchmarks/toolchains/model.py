@@ -19,7 +19,7 @@ _SPACE = "\u2581"  # as SentencePiece writes it; one stands before every text
 def write_model(path: Path, *, layers: int = 16, width: int = 512, heads: int = 8) -> Weights:
     """137 MiB at the defaults."""
     write_llama(
-        path, layers=layers, width=width, heads=heads, context_length=CONTEXT, dtype=np.float32, says_ascii=True
+        path, layers=layers, width=width, heads=heads, context_length=CONTEXT, dtype=np.float32, never_ends=True
     )
     return weights_of(path)
 

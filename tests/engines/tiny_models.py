@@ -9,7 +9,8 @@ import gguf
 import numpy as np
 
 # <unk>, <s>, </s>, then one token a byte.
-VOCABULARY = 3 + 256
+END, FIRST_BYTE = 2, 3
+VOCABULARY = FIRST_BYTE + 256
 
 
 def write_llama(
@@ -21,13 +22,14 @@ def write_llama(
     heads: int = 4,
     context_length: int = 2048,
     dtype: type[np.float16 | np.float32] = np.float16,
-    says_ascii: bool = False,
+    never_ends: bool = False,
 ) -> str:
     """Write a llama GGUF and return "sha256:..." of the file: 230 KB at the defaults.
 
     Each seed gives another file, the same seed the same. 16 layers of width 512 are 68 MB: slow to pull.
-    `width` must be a multiple of 2 * `heads`; there are two KV heads. With `says_ascii` the logits of all but the bytes
-    1 to 127 are 0: never the largest, so that its answers are text and do not end by themselves.
+    `width` must be a multiple of 2 * `heads`; there are two KV heads. The logits of all but the bytes 1 to 127 and the
+    end are 0: never the largest, nor among the 40 that Ollama samples from. So an answer is text: from 0.30 on, bytes
+    that are no UTF-8 make a stream end without its `done` line. With `never_ends` the end is among those.
     """
     random = np.random.default_rng(seed)
     kv_heads = 2
@@ -48,8 +50,11 @@ def write_llama(
 
     def matrix(name: str, rows: int, columns: int) -> None:
         weights = random.standard_normal((rows, columns), dtype=np.float32) * 0.05
-        if says_ascii and name == "output":
-            weights[: 3 + 1], weights[3 + 128 :] = 0, 0
+        if name == "output":
+            silent = np.ones(rows, dtype=bool)
+            silent[FIRST_BYTE + 1 : FIRST_BYTE + 128] = False
+            silent[END] = never_ends
+            weights[silent] = 0
         writer.add_tensor(f"{name}.weight", weights.astype(dtype))
 
     def norm(name: str) -> None:
