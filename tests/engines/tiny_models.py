@@ -20,6 +20,7 @@ def write_llama(
     layers: int = 2,
     width: int = 64,
     heads: int = 4,
+    kv_heads: int = 2,
     context_length: int = 2048,
     dtype: type[np.float16 | np.float32] = np.float16,
     never_ends: bool = False,
@@ -27,12 +28,13 @@ def write_llama(
     """Write a llama GGUF and return "sha256:..." of the file: 230 KB at the defaults.
 
     Each seed gives another file, the same seed the same. 16 layers of width 512 are 68 MB: slow to pull.
-    `width` must be a multiple of 2 * `heads`; there are two KV heads. The logits of all but the bytes 1 to 127 and the
-    end are 0: never the largest, nor among the 40 that Ollama samples from. So an answer is text: from 0.30 on, bytes
-    that are no UTF-8 make a stream end without its `done` line. With `never_ends` the end is among those.
+    `width` must be a multiple of 2 * `heads`. A token of context takes 4 * `layers` * `kv_heads` * `width` / `heads`
+    bytes of KV cache: 8 KiB with 16 layers, width 128, and 8 heads of both kinds.
+    The logits of all but the bytes 1 to 127 and the end are 0: never the largest, nor among the 40 that Ollama samples
+    from. So an answer is text: from 0.30 on, bytes that are no UTF-8 make a stream end without its `done` line. With
+    `never_ends` the end is among those.
     """
     random = np.random.default_rng(seed)
-    kv_heads = 2
     inner = 2 * width
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(f"tiny-{seed}")
