@@ -29,6 +29,7 @@ generated: .venv/installed
 	$(BIN)/python -m ollama_policy.declaration_table_generator
 	$(BIN)/python -m ollama_policy.rule_pages docs/rules
 	$(BIN)/python -m ollama_policy.schemas schemas
+	$(BIN)/python -m tests.support_matrix docs/support.md
 	$(BIN)/python -m grpc_tools.protoc -I$(PROTOCOL) --python_out=$(PROTOCOL) --pyi_out=$(PROTOCOL) tfplugin6.proto
 
 bench: engines

@@ -16,7 +16,10 @@ import psutil
 import pytest
 
 from tests.engines import demo
+from tests.engines.demo_steps import CACHE_MIB, Step, steps_of
+from tests.engines.demo_story import Screen, Story
 from tests.engines.processes import kill_all
+from tests.engines.recipes import OLLAMA
 from tests.engines.toolchain import Engines
 from tests.promptness import assert_took_less
 
@@ -59,15 +62,17 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
         text, _ = process.communicate(timeout=150)
     assert process.returncode == 0, text
     assert "\x1b" not in text
+    steps = steps_of(OLLAMA.version)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     told = [
-        *(f"{number}. {step.headline}" for number, step in enumerate(demo.STEPS[:2], 1)),
+        *(f"{number}. {step.headline}" for number, step in enumerate(steps[:4], 1)),
+        f"+ Environment=LLAMA_ARG_CACHE_RAM={CACHE_MIB}",
+        "0 errors, 0 warnings, 0 undecided, 0 suppressed, in 1 file",
         '- memory_management: "automatic"',
         '+ memory_management: "manual"',
         '~ memory_management: "automatic" => "manual"',
         "~ pinned: false => true",
         '+ drift: "pin lost: a client set its own keep_alive, or its options reloaded the model"',
-        "$MODEL: pinned in memory, 42 MiB by Ollama's count",
         "$MODEL: unloading",
         "$MODEL: out of memory",
         "$MODEL: deleted",
@@ -82,7 +87,7 @@ def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
     assert [until.replace("4m 59s", "5m 0s") for until in untils] == [
         *("in 5m 0s", "forever", "forever", "forever", "forever", "in 5m 0s", "forever"),
     ]
-    assert lines[-1].startswith("All 8 steps were as shown")
+    assert lines[-1].startswith(f"All {len(steps)} steps were as shown")
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []
 
@@ -111,14 +116,14 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
 
 @pytest.mark.engines
 def test_a_step_that_is_not_so_fails(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
-    def claim_too_much(story: demo.Story) -> None:
+    def claim_too_much(story: Story) -> None:
         story.pulumi("config", "get", "model")
         story.memory_is("forever")
 
-    monkeypatch.setattr(demo, "STEPS", (demo.Step("It is in memory", claim_too_much),))
+    monkeypatch.setattr(demo, "steps_of", lambda _version: (Step("It is in memory", claim_too_much),))
     monkeypatch.setattr(demo, "find_engines", lambda _screen: (engines, 0.0))
     monkeypatch.setattr(demo, "ignore_signals", lambda: None)
     shown = io.StringIO()
-    assert demo.tell(demo.Screen(shown, {})) == 1
+    assert demo.tell(Screen(shown, {})) == 1
     assert "FAILED in step 1 (It is in memory): expected in memory: forever, found: nothing" in shown.getvalue()
     assert "Pulumi's last output:\n127.0.0.1:" in shown.getvalue()

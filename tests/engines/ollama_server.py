@@ -44,7 +44,7 @@ class LoggedRequest:
 class OllamaServer:
     """`with OllamaServer(binary, folder) as ollama:` or start() and stop(); the port stays over restarts.
 
-    No OLLAMA_* variable of the caller reaches the server; `environment` adds what a test wants.
+    No OLLAMA_* or LLAMA_ARG_* variable of the caller reaches the server; `environment` adds what a test wants.
     """
 
     def __init__(self, binary: Path, folder: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -57,7 +57,7 @@ class OllamaServer:
         home = folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("OLLAMA_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("OLLAMA_", "LLAMA_ARG_"))},
             "HOME": str(home),
             "OLLAMA_MODELS": str(folder / "models"),
             "OLLAMA_HOST": f"127.0.0.1:{self.port}",

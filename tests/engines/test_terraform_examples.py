@@ -37,11 +37,11 @@ def second(engines: Engines, tmp_path: Path) -> Iterator[OllamaServer]:
         yield server
 
 
-@pytest.mark.parametrize("engine", ["terraform", "opentofu"])
+@pytest.mark.parametrize("core", ["terraform", "opentofu"])
 @pytest.mark.parametrize("example", sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
 def test_the_example_passes_its_own_test(
     example: str,
-    engine: str,
+    core: str,
     request: pytest.FixtureRequest,
     ollama: OllamaServer,
     registry: Registry,
@@ -64,8 +64,8 @@ def test_the_example_passes_its_own_test(
         variables["proxy"] = ollama.url
     environment = {"OLLAMA_HOST": ollama.url, **settings_of(home)}
     environment |= {f"TF_VAR_{name}": value for name, value in variables.items()}
-    binary: Path | None = request.getfixturevalue("opentofu") if engine == "opentofu" else None
-    with TerraformStack(tmp_path / engine, EXAMPLES / example, environment, binary=binary) as stack:
+    binary: Path | None = request.getfixturevalue("opentofu") if core == "opentofu" else None
+    with TerraformStack(tmp_path / core, EXAMPLES / example, environment, binary=binary) as stack:
         before = installed(ollama)
         assert "Success! " in stack.run("test", "-no-color").text
         assert ollama.ps() == [] or example in ("data-sources", "functions"), (

@@ -1,7 +1,7 @@
 """What Ollama does from which version on: the one table, and the only comparisons of versions.
 
-A row that was measured was seen on a real server of the versions on both sides of it, or on the newest one where it
-says so. Others are read in the source; `file:line` is of Ollama 0.34.3 unless the row names a version.
+"Measured" means that the behaviour was seen on a real server (0.34.3, and where it differs 0.17.4); in which release it
+changed is always read in the sources. `file:line` is of Ollama 0.34.3 unless the row names a version.
 """
 
 import re
@@ -60,7 +60,7 @@ class Behavior(Enum):
     AUTOMATIC_BATCH = _Row(
         "the batch is 512 tokens, 1024 for a context past 4,096 and 2048 past 32,768; before, always 512",
         "server/sched.go:864",
-        is_measured=True,
+        is_measured=False,
         since=LLAMA_SERVER_SINCE,
     )
     EVICTS_ON_CPU = _Row(
