@@ -61,7 +61,7 @@ def capped(story: Story) -> None:
     (story.folder / "ollama.service").write_text(UNIT + added + "\n", encoding="utf-8")
     said = check(story)
     story.claim("OLL202" not in said, "check still finds the prompt cache")
-    story.screen.line("$ systemctl restart ollama", "command")
+    story.note("The private Ollama starts anew with it.", "quiet")
     story.server.environment["LLAMA_ARG_CACHE_RAM"] = str(CACHE_MIB)
     story.server.restart()
     story.memory_is("nothing")
