@@ -30,7 +30,7 @@ from tests.engines.recipes import BRIDGE, OLLAMA, OLLAMA_BEFORE_0_30, PULUMI, PU
 from tests.engines.registry import Registry
 from tests.engines.steps import Step, Steps
 from tests.engines.tiny_models import write_embedding_only, write_llama
-from tests.engines.toolchain import Engines, find_or_build
+from tests.engines.toolchain import Engines, Ollama, find_or_build
 from tests.promptness import assert_took_less
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,7 @@ def test_finds_fit_tools_on_path(bin_folder: Path, tmp_path: Path) -> None:
     assert engines == Engines(ollama, pulumi, (bin_folder,))
     path = engines.environment({"PATH": "/usr/bin", "A": "b"})["PATH"].split(os.pathsep)
     assert path == [str(Path(sys.executable).parent), str(bin_folder), "/usr/bin"]
-    assert toolchain.find_or_build_ollama(pytest.fail) == toolchain.Ollama("0.34.3", ollama, is_on_path=True)
+    assert toolchain.find_or_build_ollama(pytest.fail) == Ollama("0.34.3", ollama, is_on_path=True)
 
 
 def test_another_version_is_good_for_the_demo_and_proves_nothing_in_tests(bin_folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_another_version_is_good_for_the_demo_and_proves_nothing_in_tests(bin_fo
     pulumi = a_pulumi(bin_folder)
     assert toolchain.proven_on_path(OLLAMA) is None
     found = toolchain.find_ollama()
-    assert found == toolchain.Ollama("0.30.1", ollama, is_on_path=True)
+    assert found == Ollama("0.30.1", ollama, is_on_path=True)
     assert found.numbers == (0, 30, 1)
     assert find_or_build(pytest.fail, found) == Engines(ollama, pulumi, (bin_folder,))
 
@@ -444,13 +444,8 @@ Nothing("nothing", value=%r)
 
 
 @pytest.fixture(scope="module")
-def real_engines() -> Engines:
-    return find_or_build(lambda line: print(line, file=sys.stderr))
-
-
-@pytest.fixture(scope="module")
-def real_ollama(real_engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
-    with OllamaServer(real_engines.ollama, tmp_path_factory.mktemp("ollama")) as server:
+def real_ollama(engine: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
+    with OllamaServer(engine.program, tmp_path_factory.mktemp("ollama")) as server:
         yield server
 
 
@@ -488,6 +483,7 @@ def test_real_ollama_goes_on_with_an_interrupted_pull(real_ollama: OllamaServer,
 
 
 @pytest.mark.engines
+@pytest.mark.both_engines
 def test_real_ollama_loads_and_is_killed_with_its_runner(real_ollama: OllamaServer, tmp_path: Path) -> None:
     write_llama(tmp_path / "tiny.gguf", seed=2)
     real_ollama.create_from_gguf("mine", tmp_path / "tiny.gguf", parameters={"num_predict": 3})
@@ -514,8 +510,8 @@ def test_an_embedding_model_embeds_and_does_not_generate(real_ollama: OllamaServ
 
 
 @pytest.mark.engines
-def test_a_program_applies_once(real_engines: Engines, tmp_path: Path) -> None:
-    with PulumiStack(real_engines, tmp_path, PROGRAM % 1, {}) as stack:
+def test_a_program_applies_once(engines: Engines, tmp_path: Path) -> None:
+    with PulumiStack(engines, tmp_path, PROGRAM % 1, {}) as stack:
         assert stack.up().changes == {"create": 2}
         again = stack.up()
         assert again.changes == {"same": 2}

@@ -27,7 +27,7 @@ from tests.engines.registry import Registry
 from tests.engines.terraform_stack import configuration
 from tests.engines.toolchain import Engines
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
 
 

@@ -18,7 +18,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_embedding_only
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
 Run = Callable[..., Any]
 
 

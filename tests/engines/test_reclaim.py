@@ -24,7 +24,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import sha256
 from tests.schemas import valid
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
 
 
