@@ -11,7 +11,7 @@ from benchmarks.toolchains.measure import started
 from benchmarks.toolchains.model import prompt, text_of, tokens_of, write_model
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 
 MIB = 2**20
 
@@ -35,9 +35,9 @@ def test_a_child_answers_with_the_same_after_a_cache_as_without(tmp_path: Path) 
 
 
 @pytest.mark.engines
-def test_the_reference_is_the_model_that_ollama_runs(engines: Engines, tmp_path: Path) -> None:
+def test_the_reference_is_the_model_that_ollama_runs(engine: Ollama, tmp_path: Path) -> None:
     numpy = reference(tmp_path)
-    server = OllamaServer(engines.ollama, tmp_path / "ollama")
+    server = OllamaServer(engine.program, tmp_path / "ollama")
     try:
         ollama = OllamaChain(server, tmp_path / "small.gguf")
         with started(ollama), started(numpy):

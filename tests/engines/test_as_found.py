@@ -14,7 +14,7 @@ import pytest
 from tests.engines.observing import call, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 from tests.promptness import assert_took_less
 
 pytestmark = pytest.mark.engines
@@ -102,8 +102,8 @@ def test_when_it_is_cut_off(ollama: OllamaServer, what: str, how: str) -> None:
     assert_took_less(2, began, ended)  # a second, and a load where the model was in memory
 
 
-def test_what_was_evicted_is_loaded_again(engines: Engines, ggufs: Callable[..., Path], tmp_path: Path) -> None:
-    with OllamaServer(engines.ollama, tmp_path, {"OLLAMA_MAX_LOADED_MODELS": "1"}) as server:
+def test_what_was_evicted_is_loaded_again(engine: Ollama, ggufs: Callable[..., Path], tmp_path: Path) -> None:
+    with OllamaServer(engine.program, tmp_path, {"OLLAMA_MAX_LOADED_MODELS": "1"}) as server:
         for seed, name in enumerate(("tiny", "other"), 41):
             server.create_from_gguf(name, ggufs(seed), parameters={"num_thread": 1})
         call(server, "other", keep_alive=-1)

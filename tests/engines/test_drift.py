@@ -25,7 +25,7 @@ from tests.engines.observing import call, installed, pinned, resident, wait_unti
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import configuration
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 
 pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
@@ -92,10 +92,10 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(engines: Engines, ollama: OllamaServer, tmp_path: Path) -> Checkout:
+def checkout(engine: Ollama, ollama: OllamaServer, tmp_path: Path) -> Checkout:
     folder = tmp_path / "checkout"
     folder.mkdir()
-    return Checkout(folder, engines.ollama, ollama.url)
+    return Checkout(folder, engine.program, ollama.url)
 
 
 MANUAL = {"memory_management": "manual"}

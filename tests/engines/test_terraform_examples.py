@@ -11,7 +11,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.terraform_home import command, settings_of
 from tests.engines.terraform_stack import TerraformStack
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]  # a build of OpenTofu included
 EXAMPLES = Path(__file__).parents[2] / "examples" / "terraform"
@@ -32,8 +32,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def second(engines: Engines, tmp_path: Path) -> Iterator[OllamaServer]:
-    with OllamaServer(engines.ollama, tmp_path / "second") as server:
+def second(engine: Ollama, tmp_path: Path) -> Iterator[OllamaServer]:
+    with OllamaServer(engine.program, tmp_path / "second") as server:
         yield server
 
 

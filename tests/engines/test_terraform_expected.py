@@ -13,7 +13,7 @@ from tests.engines.observing import count, installed, pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import TerraformStack, configuration
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines
 M = "ollama_model.m"
@@ -141,9 +141,9 @@ def test_two_applies_on_two_states_of_one_server(
 
 
 def test_a_fleet_by_for_each_and_by_aliases(
-    terraform_of: TerraformMaker, ollama: OllamaServer, engines: Engines, tiny: Path, tmp_path: Path
+    terraform_of: TerraformMaker, ollama: OllamaServer, engine: Ollama, tiny: Path, tmp_path: Path
 ) -> None:
-    with OllamaServer(engines.ollama, tmp_path / "other") as other:
+    with OllamaServer(engine.program, tmp_path / "other") as other:
         for server in (ollama, other):
             server.create_from_gguf("tiny", tiny)
             server.create_from_gguf("mini", tiny)

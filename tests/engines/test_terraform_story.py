@@ -13,7 +13,7 @@ from tests.engines.observing import call, count, installed, pinned, resident, se
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import TerraformStack, configuration
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines
 M = "ollama_model.m"
@@ -347,9 +347,9 @@ def test_a_new_content_that_was_cut_off_is_gone_on_with(
 
 
 def test_another_host_means_another_model_and_the_old_one_goes(
-    terraform_of: TerraformMaker, ollama: OllamaServer, engines: Engines, tiny: Path, tmp_path: Path
+    terraform_of: TerraformMaker, ollama: OllamaServer, engine: Ollama, tiny: Path, tmp_path: Path
 ) -> None:
-    with OllamaServer(engines.ollama, tmp_path / "other") as other:
+    with OllamaServer(engine.program, tmp_path / "other") as other:
         for server in (ollama, other):
             server.create_from_gguf("tiny", tiny)
         stack = terraform_of(configuration(m={"name": "tiny", "host": ollama.url} | MANUAL))
