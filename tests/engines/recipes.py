@@ -236,12 +236,14 @@ PULUMI = Engine(
             binary="pulumi-language-python",
             package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
             version="v3.74.0",
+            cpu_seconds=60,
         ),
         GoBuild(
             binary="pulumi",
             package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
             version="v3.259.0",
             ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0",
+            cpu_seconds=600,
         ),
     ),
     scripts=(

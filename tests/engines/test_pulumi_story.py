@@ -35,6 +35,7 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
+@pytest.mark.both_engines
 def test_a_second_up_changes_nothing_pulls_nothing_and_loads_nothing(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_second_up_changes_nothing_pulls_nothing_and_loads_nothing(
     assert count(ollama, since, "/api/pull") == count(ollama, since, "/api/generate") == 0
 
 
+@pytest.mark.both_engines
 def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -108,6 +110,7 @@ def test_destroying_one_of_two_names_on_one_blob_leaves_the_files_and_the_pin_of
     call(ollama, model["name"])
 
 
+@pytest.mark.both_engines
 def test_a_tag_that_moved_under_a_pinned_model_takes_its_place_without_an_orphan(
     stack_of: StackMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], ggufs: Callable[..., Path]
 ) -> None:
@@ -198,6 +201,7 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
     assert installed(ollama) == {model["name"]: other}
 
 
+@pytest.mark.both_engines
 def test_refresh_shows_exactly_what_drifted_and_up_mends_exactly_that(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -258,6 +262,7 @@ def test_a_model_deleted_behind_our_back_is_gone_after_a_refresh_and_back_after_
     assert len(ollama.runners()) == 1
 
 
+@pytest.mark.both_engines
 def test_destroy_gives_the_memory_back_before_it_deletes_and_gone_is_success(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:

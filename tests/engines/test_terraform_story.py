@@ -29,6 +29,7 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
+@pytest.mark.both_engines
 def test_a_second_apply_changes_nothing_pulls_nothing_and_loads_nothing(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -41,6 +42,7 @@ def test_a_second_apply_changes_nothing_pulls_nothing_and_loads_nothing(
     assert count(ollama, since, "/api/pull") == count(ollama, since, "/api/generate") == 0
 
 
+@pytest.mark.both_engines
 def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -122,6 +124,7 @@ def test_destroying_one_of_two_names_on_one_blob_leaves_the_files_and_the_pin_of
     call(ollama, model["name"])
 
 
+@pytest.mark.both_engines
 def test_a_tag_that_moved_under_a_pinned_model_takes_its_place_without_an_orphan(
     terraform_of: TerraformMaker,
     ollama: OllamaServer,
@@ -241,6 +244,7 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
     assert installed(ollama) == {model["name"]: other}
 
 
+@pytest.mark.both_engines
 def test_a_plan_shows_exactly_what_drifted_and_an_apply_mends_exactly_that(
     terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
 ) -> None:
@@ -295,6 +299,7 @@ def test_a_model_deleted_behind_our_back_is_gone_after_a_refresh_and_back_after_
     assert list(installed(ollama)) == [model["name"]]
 
 
+@pytest.mark.both_engines
 def test_destroy_gives_the_memory_back_before_it_deletes_and_gone_is_success(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
