@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.engines.errors import ToolchainError
-from tests.engines.processes import child_setup, stop_groups
+from tests.engines.processes import child_setup, interrupts_put_off, stop_groups
 from tests.engines.progress import ProgressLine, Remaining
 from tests.engines.steps import Step, Steps
 
@@ -184,21 +184,27 @@ class _Builds:
 
     def run(self, report: ProgressLine) -> None:
         try:
-            while going := [build for build in self.builds if not build.has_ended]:
-                if time.monotonic() - self.began > DEADLINE:
-                    logs = ", ".join(str(build.job.log) for build in going)
-                    raise ToolchainError(f"not built within {DEADLINE / 60:.0f} min, logs: {logs}")
-                for build in going:
-                    build.look()
-                self._start_steps([build for build in going if build.step and not build.running], len(going))
-                if report.is_due():
-                    report(self._line())
-                time.sleep(_LOOK_EVERY)
+            with interrupts_put_off() as take_effect:
+                while not all(build.has_ended for build in self.builds):
+                    self._look(report)
+                    take_effect()
+                    time.sleep(_LOOK_EVERY)
         finally:
             report.clear()
             stop_groups([build.running for build in self.builds if build.running])
             for build in self.builds:
                 build.close()
+
+    def _look(self, report: ProgressLine) -> None:
+        going = [build for build in self.builds if not build.has_ended]
+        if time.monotonic() - self.began > DEADLINE:
+            logs = ", ".join(str(build.job.log) for build in going)
+            raise ToolchainError(f"not built within {DEADLINE / 60:.0f} min, logs: {logs}")
+        for build in going:
+            build.look()
+        self._start_steps([build for build in going if build.step and not build.running], len(going))
+        if report.is_due():
+            report(self._line())
 
     def _start_steps(self, waiting: list[_Build], going: int) -> None:
         """What compiles has a fair share of the cores, and waits for a free one; what does not starts at once."""

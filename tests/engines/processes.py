@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import psutil
 
@@ -32,6 +32,31 @@ def child_setup() -> Callable[[], None]:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     return setup
+
+
+@contextlib.contextmanager
+def interrupts_put_off() -> Iterator[Callable[[], None]]:
+    """Ctrl-C, and what else has a handler, takes effect where the function is called: never in the start of a child.
+
+    Such a child would be known to nobody, and live on.
+    """
+    came: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, lambda number, _: came.append(number))
+
+    def take_effect() -> None:
+        if came:
+            handlers[signal.Signals(came[0])](came[0], None)
+
+    try:
+        yield take_effect
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def stop_group(process: subprocess.Popen[bytes], grace: float = 0.5) -> None:
