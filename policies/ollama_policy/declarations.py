@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
 
 AUTOMATIC, MANUAL = "automatic", "manual"
+SOURCE_TAGS = (":local", ":cloud", "-cloud")  # ends of names that Ollama may read as another's: model.py judges them
 _PLAIN = frozenset((str, bool, int, float, type(None)))
 
 
@@ -53,6 +54,19 @@ def shown_name(declaration: Subject) -> str:
     """The model in a sentence: its name in quotes, where it is known."""
     name = declaration.value("name")
     return f'"{name}"' if isinstance(name, str) else "the model"
+
+
+def is_cloud_name(text: object) -> bool:
+    """Whether it is certain that a name is one that Ollama sends to ollama.com."""
+    if not isinstance(text, str) or not text.lower().endswith(SOURCE_TAGS[1:]):
+        return False
+    name = model_name(text)
+    return name is not None and name.is_cloud_tag
+
+
+def runs_elsewhere(declaration: Subject) -> bool:
+    """Whether it is certain that a declared model is the cloud's, by its own name or its base's."""
+    return any(is_cloud_name(declaration.value(key)) for key in ("name", "base"))
 
 
 def last_part(name: str) -> str:
@@ -106,6 +120,8 @@ def certainly_valid(values: Mapping[str, Any], unknown: Collection[str] = ()) ->
     for name, value in values.items():
         if not _check(name)(value):
             return False
+    if any(str(values.get(name, "")).lower().endswith(SOURCE_TAGS) for name in ("name", "base")):
+        return False
     mode = values.get("memory_management", AUTOMATIC)
     if "memory_management" not in unknown and ("resident" if mode == AUTOMATIC else "keep_alive") in values:
         return False

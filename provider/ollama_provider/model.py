@@ -183,7 +183,10 @@ class ModelDeclaration(_Declared):
     """One declared model, valid in itself. Make it with `declare`."""
 
     name: Name = Field(
-        description=f"The model's name, `{NAME_SHAPE}`. `llama3` is `llama3:latest`.", examples=["llama3"]
+        description=f"The model's name, `{NAME_SHAPE}`. `llama3` is `llama3:latest`. The tag `local` is refused: "
+        "Ollama reaches `latest` by it. A tag `cloud`, or one that ends in `-cloud`, is a model of ollama.com: "
+        "`automatic` alone, and nothing of it is in this server's memory.",
+        examples=["llama3"],
     )
     memory_management: MemoryManagement = Field(
         MemoryManagement.AUTOMATIC,
@@ -330,8 +333,38 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
                 yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
     if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
         yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
+    yield from _names_of_others(values, unknown)
     if "gguf" in values and not is_missing(Path(values["gguf"])) and (problem := _wrong_file(values["gguf"])):
         yield problem
+
+
+def _names_of_others(values: Mapping[str, Any], unknown: frozenset[str]) -> Iterator[Problem]:
+    """Names by which Ollama reaches another model than the declared one, or one that no server of ours runs.
+
+    Which version the server has is not known here, so they are refused for every version.
+    """
+    names = {key: ModelName.parse(values[key]) for key in ("name", "base") if key in values}
+    for key, name in names.items():
+        if name.is_local_tag:
+            expected = (
+                f"another tag than local: from 0.18.0 on Ollama leaves it out in calls, in a pull and in a delete, "
+                f"and reaches {name.reached}"
+            )
+            yield Problem((key,), _shown(values[key]), expected)
+    clouds = [key for key, name in names.items() if name.is_cloud_tag]
+    sources = [key for key in ("base", "gguf") if key in values]
+    if "name" in clouds and sources:
+        expected = (
+            f"a tag that is not cloud and does not end in -cloud where {sources[0]} is given: from 0.18.0 on Ollama "
+            f"sends every call of this name to {names['name'].reached} on ollama.com"
+        )
+        yield Problem(("name",), _shown(values["name"]), expected)
+    elif clouds and "memory_management" not in unknown and values.get("memory_management") == MemoryManagement.MANUAL:
+        expected = (
+            f'"automatic" for a model that runs on ollama.com ({_shown(values[clouds[0]])}): this server holds '
+            "nothing of it in memory, so there is nothing to pin or to unload"
+        )
+        yield Problem(("memory_management",), _shown("manual"), expected)
 
 
 def missing_file(

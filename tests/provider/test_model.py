@@ -64,6 +64,16 @@ def only_problem(values: Mapping[str, Any]) -> str:
         ({"name": "a/b/c/d"}, "at most 3"),
         ({"name": 5}, "name: found 5, which is no text, expected a text"),
         (named(base="b c"), 'base: found "b c", expected a model name'),
+        ({"name": "chat:local"}, 'name: found "chat:local", expected another tag than local: from 0.18.0 on '),
+        ({"name": "chat:Local"}, "and reaches chat:latest"),
+        (named(base="llama3:local"), 'base: found "llama3:local", expected another tag than local'),
+        (named(name="a:prod-cloud", base="llama3"), "sends every call of this name to a:prod on ollama.com"),
+        (named(name="a:cloud", memory_management="manual", base="llama3"), 'name: found "a:cloud", expected a tag'),
+        (
+            {"name": "gpt-oss:120b-cloud", "memory_management": "manual"},
+            'memory_management: found "manual", expected "automatic" for a model that runs on ollama.com ("gpt-oss:',
+        ),
+        (named(base="gpt-oss:120b-cloud", memory_management="manual", resident=False), 'expected "automatic"'),
         (named(keep_alive="10 minutes"), 'keep_alive: found "10 minutes", expected a Go duration such as "5m"; '),
         (
             named(keep_alive="-1"),

@@ -2,6 +2,7 @@
 
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.boolean_reads_true import BooleanReadsTrue
+from ollama_policy.rules.cloud_model import CloudModel
 from ollama_policy.rules.conflicting_declarations import ConflictingDeclarations
 from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.invalid_duration import InvalidDuration
@@ -34,6 +35,7 @@ RULES: tuple[type[Rule], ...] = (
     PinWithoutServerDefault,
     LongKeepAlive,
     ConflictingDeclarations,
+    CloudModel,
     InvalidDuration,
     BooleanReadsTrue,
     InvalidNumber,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, MANUAL, mode_of, shown_name
+from ollama_policy.declarations import AUTOMATIC, MANUAL, mode_of, runs_elsewhere, shown_name
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided
@@ -47,7 +47,7 @@ class AutomaticWithoutBound(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         is_bound = subject.value("keep_alive") is not None or not decided(subject, "keep_alive")
-        if mode_of(subject) != AUTOMATIC or is_bound:
+        if mode_of(subject) != AUTOMATIC or is_bound or runs_elsewhere(subject):
             return
         message = f"nothing bounds how long {shown_name(subject)} stays in memory"
         label = "release is left to the server's default and to every client"

@@ -26,7 +26,8 @@ class InvalidDeclaration(Rule):
     summary = "a declaration that the resource refuses"
     why = (
         "An apply refuses it before it does anything: a property that does not exist, a value that is not accepted, or "
-        'two properties that exclude each other, such as `resident` beside `"automatic"`.'
+        'two properties that exclude each other, such as `resident` beside `"automatic"`; or a name by which Ollama '
+        "reaches another model: `chat:local` is `chat:latest` to a delete, from 0.18.0 on."
     )
     fix = "Write what is expected there; the schema in `schemas/` gives editors the same list."
     bad = (
@@ -38,6 +39,7 @@ class InvalidDeclaration(Rule):
             "models.yaml",
             "models:\n  - name: llama3\n    memory_management: manual\n    pull_policy: «sometimes»\n",
         ),
+        Example("tags.yaml", "models:\n  - name: «chat:local»\n    memory_management: manual\n"),
     )
     good = (
         Example(
@@ -48,6 +50,7 @@ class InvalidDeclaration(Rule):
             "models.yaml",
             "models:\n  - name: llama3\n    memory_management: manual\n    pull_policy: always\n",
         ),
+        Example("tags.yaml", "models:\n  - name: chat:here\n    memory_management: manual\n"),
     )
     source = "ollama_provider/model.py, the one source of a declaration's fields"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, mode_of, shown_name
+from ollama_policy.declarations import AUTOMATIC, mode_of, runs_elsewhere, shown_name
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama import durations
@@ -41,6 +41,8 @@ class LongKeepAlive(Rule):
         setting = subject.known("keep_alive")
         if setting is None or not isinstance(setting.value, str) or mode_of(subject) != AUTOMATIC:
             return
+        if runs_elsewhere(subject):
+            return  # OLL007
         try:
             nanoseconds = durations.parse(setting.value)
         except durations.InvalidDurationError:

@@ -17,6 +17,7 @@ _PART = {
 }
 _PREFIX_PATTERN = rf"({_PART['registry'].pattern}/)?{_PART['namespace'].pattern}/"
 NAME_PATTERN = rf"^({_PREFIX_PATTERN})?{_PART['model'].pattern}(:{_PART['tag'].pattern})?$"
+_LOCAL, _CLOUD = "local", "cloud"  # tags that say where a model is: internal/modelref/modelref.go
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -44,6 +45,9 @@ class ModelName:
         if rest.rfind(":") > rest.rfind("/"):
             rest, _, tag = rest.rpartition(":")
         *prefix, model = rest.split("/")
+        if ":" in model:
+            hint = f"; the cloud's model is written {rest}-cloud" if tag.lower() == _CLOUD else ""
+            raise InvalidNameError(f"its model {model!r} has a tag of its own, and a name has one{hint}")
         if len(prefix) > 2:
             raise InvalidNameError(f"it has {len(prefix) + 1} parts between slashes, and Ollama knows at most 3")
         namespace = prefix.pop() if prefix else DEFAULT_NAMESPACE
@@ -63,6 +67,26 @@ class ModelName:
         if self.namespace.lower() != DEFAULT_NAMESPACE:
             return f"{self.namespace}/{self.model}:{self.tag}"
         return f"{self.model}:{self.tag}"
+
+    @property
+    def is_local_tag(self) -> bool:
+        """Whether its tag is `local`, which from 0.18.0 on is no tag to most of Ollama (`versions.SOURCE_TAGS`)."""
+        return self.tag.lower() == _LOCAL
+
+    @property
+    def is_cloud_tag(self) -> bool:
+        """Whether calls with this name go to ollama.com, from 0.18.0 on: its tag is `cloud`, or ends in `-cloud`."""
+        return f"-{self.tag.lower()}".endswith(f"-{_CLOUD}")
+
+    @property
+    def reached(self) -> "ModelName":
+        """What a name with a tag of a source stands for: `chat:latest` for `chat:local`; else the name itself."""
+        tag = self.tag
+        if self.is_local_tag or tag.lower() == _CLOUD:
+            tag = DEFAULT_TAG
+        elif self.is_cloud_tag:
+            tag = tag[: -len(f"-{_CLOUD}")]
+        return ModelName(self.registry, self.namespace, self.model, tag)
 
     def _key(self) -> str:
         return f"{self.registry}/{self.namespace}/{self.model}/{self.tag}".lower()

@@ -1,4 +1,4 @@
-"""OLL001 to OLL006: what a declaration says, and two of them beside each other."""
+"""OLL001 to OLL007: what a declaration says, and two of them beside each other."""
 
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ollama_policy import declaration_table, declaration_table_generator
 from ollama_policy.declarations import certainly_valid
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
+from ollama_policy.rules.cloud_model import CloudModel
 from ollama_policy.rules.conflicting_declarations import ConflictingDeclarations
 from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.invalid_keep_alive import InvalidKeepAlive
@@ -365,3 +366,32 @@ def test_valid_declarations_are_judged_without_pydantic() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=root)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+CLOUD = {"name": "gpt-oss:120b-cloud", "memory_management": "automatic", "keep_alive": "24h"}
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        (CLOUD, '"gpt-oss:120b-cloud"'),
+        ({"name": "kimi-k3:cloud"}, '"kimi-k3:cloud"'),
+        ({"name": "mine", "base": "kimi-k3:Cloud", "keep_alive": "5m"}, '"kimi-k3:Cloud"'),
+    ],
+)
+def test_a_cloud_model_is_told_and_asked_for_no_bound(values: dict[str, Any], place: str) -> None:
+    assert places(CloudModel, model(values)) == [place]
+    for rule in (AutomaticWithoutBound, LongKeepAlive, InvalidDeclaration):
+        assert places(rule, model(values)) == []
+
+
+def test_a_cloud_model_that_is_to_be_held_is_refused() -> None:
+    values = CLOUD | {"memory_management": "manual", "keep_alive": None}
+    assert places(InvalidDeclaration, model(values)) == ['"manual"']
+    assert places(CloudModel, model(values)) == []
+    assert places(InvalidDeclaration, model(values | {"memory_management": UNKNOWN})) == []
+
+
+@pytest.mark.parametrize("key", ["name", "base"])
+def test_a_local_tag_is_refused_where_it_stands(key: str) -> None:
+    assert places(InvalidDeclaration, model(AUTOMATIC | {"keep_alive": "5m"} | {key: "chat:local"})) == ['"chat:local"']

@@ -195,3 +195,28 @@ def test_an_address_with_a_password_is_refused_and_never_repeated(host: str) -> 
         server_url(host)
     assert "hunter2" not in str(refused.value)
     assert "ter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_local", "is_cloud", "reached"),
+    [
+        ("chat", False, False, "chat:latest"),
+        ("chat:local", True, False, "chat:latest"),
+        ("host:5000/a/chat:LOCAL", True, False, "host:5000/a/chat:latest"),
+        ("kimi-k3:cloud", False, True, "kimi-k3:latest"),
+        ("gpt-oss:120b-Cloud", False, True, "gpt-oss:120b"),
+        ("my-cloud", False, False, "my-cloud:latest"),
+        ("chat:mycloud", False, False, "chat:mycloud"),
+        ("chat:localhost", False, False, "chat:localhost"),
+    ],
+)
+def test_tags_by_which_ollama_reaches_another_model(text: str, is_local: bool, is_cloud: bool, reached: str) -> None:
+    name = ModelName.parse(text)
+    assert (name.is_local_tag, name.is_cloud_tag, str(name.reached)) == (is_local, is_cloud, reached)
+
+
+def test_two_tags_are_told_with_the_name_that_was_meant() -> None:
+    with pytest.raises(InvalidNameError, match=r"a tag of its own.*is written gpt-oss:20b-cloud$"):
+        ModelName.parse("gpt-oss:20b:cloud")
+    with pytest.raises(InvalidNameError, match=r"has a tag of its own, and a name has one$"):
+        ModelName.parse("chat:8b:local")
