@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
 from ollama_provider.drift import second_name
-from ollama_provider.ollama import durations
-from ollama_provider.ollama.answers import Connection, Running, RunningModel
+from ollama_provider.ollama import durations, kinds
+from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.errors import NotFoundError, RefusedError
 from ollama_provider.ollama.names import DEFAULT_NAMESPACE, DEFAULT_TAG, InvalidNameError, ModelName
 
@@ -59,16 +59,19 @@ async def look(connection: Connection, *, only_resident: bool = False) -> Holdin
         in_memory: dict[ModelName, list[RunningModel]] = {}
         for model in running.models:
             in_memory.setdefault(model.name, []).append(model)
-        names = [name for name in installed if name not in second_names and (name in in_memory or not only_resident)]
+        wanted = [name for name in installed if name not in second_names and (name in in_memory or not only_resident)]
+        names = [name for name in wanted if not name.is_local_tag]
         names.sort(key=lambda name: str(name).lower())
         at_once = asyncio.Semaphore(_AT_ONCE)
-        origins = await asyncio.gather(*(_origin(client, name, at_once) for name in names))
+        origins = await asyncio.gather(*(_origin(client, installed[name], at_once) for name in names))
     models = []
     for name, origin in zip(names, origins, strict=True):
         runners = in_memory.get(name, [])
         memory = [_memory(model, running, model.digest == installed[name].digest) for model in runners]
         models.append(Held(name, any(map(running.is_pinned, runners)), (*origin, *memory)))
-    return Holding(connection.url, tuple(models), tuple(_not_declared(running, installed, second_names)))
+    left_out = sorted(str(name) for name in wanted if name.is_local_tag)
+    remarks = (*_not_declared(running, installed, second_names), *map(_unreached, left_out))
+    return Holding(connection.url, tuple(models), remarks)
 
 
 def render(holding: Holding, engine: Engine, host: str | None) -> str:
@@ -94,7 +97,14 @@ def python_text(text: str) -> str:
     return written if "'" in text or '"' in text else f'"{written[1:-1]}"'
 
 
-async def _origin(client: "Ollama", name: ModelName, at_once: asyncio.Semaphore) -> list[str]:
+async def _origin(client: "Ollama", model: InstalledModel, at_once: asyncio.Semaphore) -> list[str]:
+    if where := kinds.runs_elsewhere(model):
+        return [f"Runs on {where}: this server holds nothing of it in memory, and `manual` is refused."]
+    remarks = [f"Memory: {kinds.MLX_MEMORY}."] if kinds.is_mlx(model) else []
+    return remarks + await _parentage(client, model.name, at_once)
+
+
+async def _parentage(client: "Ollama", name: ModelName, at_once: asyncio.Semaphore) -> list[str]:
     async with at_once:
         try:
             parent = (await client.show(name)).parent
@@ -134,6 +144,10 @@ def _not_declared(running: Running, installed: Collection[ModelName], second_nam
             yield f"{model.name} is in memory and not on disk: `ollama-policy reclaim` frees it."
     for name in sorted(map(str, second_names.intersection(installed))):
         yield f"{name} is what an apply that was cut off has left: the next apply of that model removes it."
+
+
+def _unreached(name: str) -> str:
+    return f"{name} is left out: a declaration of the tag local is refused, since Ollama reaches another model by it."
 
 
 def _identifier(name: ModelName) -> str:

@@ -28,8 +28,10 @@ from ollama_provider.model import (
 )
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
-from ollama_provider.ollama.errors import NotFoundError, OllamaError
+from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
+from ollama_provider.ollama.kinds import can_be_reached, how_to_remove, runs_elsewhere
 from ollama_provider.ollama.names import ModelName, server_url
+from ollama_provider.ollama.versions import version_in
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
 
 State = dict[str, Any]
@@ -124,6 +126,7 @@ class Lifecycle:
         """Makes present, then places in memory. A model that is there already is taken over as it stands."""
         declared = declare(values)
         server = await self._fit_server(declared)
+        await memory.refuse_unheld(server, declared)
         await memory.refuse_second_resident(server, declared, {declared.model_name})
         async with _turn(server, declared.model_name):
             return await self._create(server, declared, values)
@@ -134,6 +137,7 @@ class Lifecycle:
         before = _declared_in(state)
         if declared.model_name == before.model_name:
             server = await self._fit_server(declared)
+            await memory.refuse_unheld(server, declared)
             await memory.refuse_second_resident(server, declared, {declared.model_name})
             async with _turn(server, declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
@@ -216,6 +220,8 @@ class Lifecycle:
     ) -> State:
         """The new one is there and verified before the old one is touched; then one load apart, old out and new in."""
         server = await self._fit_server(declared)
+        await _refuse_unreachable(server, before)
+        await memory.refuse_unheld(server, declared)
         await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
         gguf = await self._look_at_gguf(declared, state)
         was_pinned = _is_pinned((await server.view()).running, declared.model_name)
@@ -239,6 +245,7 @@ class Lifecycle:
         """Places what is present in memory, in the place of the runner of what the name held before."""
         name, previous = declared.model_name, presence.previous
         try:
+            await memory.refuse_unheld(server, declared, presence.model)
             if previous:
                 await memory.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
             await memory.place(server, declared, presence.model.digest, self._report)
@@ -279,6 +286,7 @@ class Lifecycle:
         if name in server.made:
             self._report(f"{name}: left, since another resource has it now")
             return
+        await _refuse_unreachable(server, declared)
         installed = await server.client.installed()
         if name in installed:
             await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
@@ -300,6 +308,8 @@ class Lifecycle:
         model = view.installed[declared.model_name]
         if known and _same_digest(known.get("digest"), model.digest) and "capabilities" in known:
             context_length, capabilities = known["context_length"], known["capabilities"]
+        elif runs_elsewhere(model):  # to ask for more would be a call to whoever runs it
+            context_length, capabilities = 0, list(model.capabilities)
         else:
             details = await server.client.show(model.name)
             context_length, capabilities = details.context_length, list(details.capabilities)
@@ -338,6 +348,22 @@ async def _turn(server: Server, *names: ModelName) -> AsyncIterator[None]:
         for name in sorted(set(names), key=str):  # in one order everywhere, so that nobody waits in a circle
             await turns.enter_async_context(server.turn(name))
         yield
+
+
+async def _refuse_unreachable(server: Server, declared: ModelDeclaration) -> None:
+    """Raises RefusedError where an unload or a delete by a model's name would reach another model.
+
+    Such a name cannot be declared any more. A state may have it, and the server may have been updated since.
+    """
+    name = declared.model_name
+    if not name.is_local_tag or can_be_reached(name, version_in(await server.version())):
+        return
+    if name in await server.client.installed():
+        words = (
+            f"this version of Ollama takes {name} for {name.reached}, and would delete that; it is left as it is. "
+            f"To be rid of it, {how_to_remove(name)}, and refresh"
+        )
+        raise RefusedError(f"the deletion of {name}", server.client.url, words)
 
 
 class Residents:

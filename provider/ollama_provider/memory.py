@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ollama_provider.drift import AS_DECLARED, CLOCK_SLACK, NOT_IN_MEMORY, OLD_CONTENT, drift_of
-from ollama_provider.model import ModelDeclaration
-from ollama_provider.ollama import durations
+from ollama_provider.model import MemoryManagement, ModelDeclaration
+from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import FOR_EVER, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.errors import NotFoundError, RefusedError, UnreachableError
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.versions import version_in
 from ollama_provider.server import Server
 
 Report = Callable[[str], None]
@@ -56,6 +57,27 @@ async def refuse_second_resident(server: Server, declared: ModelDeclaration, own
         _refuse_rivals(server, declared.model_name, await _sharing(server, sources[0], rivals))
 
 
+async def refuse_unheld(server: Server, declared: ModelDeclaration, present: InstalledModel | None = None) -> None:
+    """Raises RefusedError where memory is to be managed of a model that this server never holds: a cloud's, an image's.
+
+    Looks at what is `present`, else at what is there under the declared name, or its base's; and asks nothing more.
+    """
+    if declared.memory_management is not MemoryManagement.MANUAL:
+        return
+    if present is None and declared.gguf is None:
+        present = (await server.view()).installed.get(declared.base_name or declared.model_name)
+    if present is not None:
+        await _refuse_unheld(server, declared.model_name, present, present.capabilities)
+
+
+async def _refuse_unheld(
+    server: Server, name: ModelName, present: InstalledModel, capabilities: tuple[str, ...]
+) -> None:
+    version = version_in(await server.version())
+    if words := kinds.why_not_held(name, present, capabilities, version):
+        raise RefusedError(f"the load of {name}", server.client.url, words)
+
+
 async def unload(
     server: Server, model: InstalledModel, timeout: str, report: Report, *, shown_as: ModelName | None = None
 ) -> None:
@@ -92,6 +114,8 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
         await _unload(server, model.name, _named(model.name), declared.timeouts.unload, report)
     await _free_unreached(server, name, digest, declared.timeouts.unload, report)
     details = await server.client.show(name)
+    if kinds.IMAGE in details.capabilities:
+        await _refuse_unheld(server, name, (await server.view()).installed[name], details.capabilities)
     report(f"{name}: loading, to stay in memory")
     drift = NOT_IN_MEMORY
     async with _within(declared.timeouts.load, f"the load of {name}", server, lambda: drift):
@@ -124,7 +148,8 @@ async def _free_older_contents(server: Server, name: ModelName, digest: str, tim
     installed = await server.client.installed() if old_digests else {}
     unreached = False
     for old in old_digests:
-        through = next((model.name for model in installed.values() if model.digest == old), None)
+        same = (model.name for model in installed.values() if model.digest == old)
+        through = next((other for other in same if not other.is_local_tag), None)
         unreached |= through is None
         if through is not None:
             await _unload(server, through, _of_content(name, old), timeout, report)

@@ -34,6 +34,7 @@ from ollama_provider.ollama.names import (
     ModelName,
     server_url,
 )
+from ollama_provider.ollama.versions import OLDEST_SUPPORTED, Behavior, dotted
 
 GGUF_MAGIC = b"GGUF"
 # The parameters of a Modelfile that Ollama 0.17 knows (its api/types.go, Options and Runner).
@@ -344,10 +345,11 @@ def _names_of_others(values: Mapping[str, Any], unknown: frozenset[str]) -> Iter
     Which version the server has is not known here, so they are refused for every version.
     """
     names = {key: ModelName.parse(values[key]) for key in ("name", "base") if key in values}
+    since = dotted(Behavior.LOCAL_AND_CLOUD_TAGS.since or OLDEST_SUPPORTED)
     for key, name in names.items():
         if name.is_local_tag:
             expected = (
-                f"another tag than local: from 0.18.0 on Ollama leaves it out in calls, in a pull and in a delete, "
+                f"another tag than local: from {since} on Ollama leaves it out in calls, in a pull and in a delete, "
                 f"and reaches {name.reached}"
             )
             yield Problem((key,), _shown(values[key]), expected)
@@ -355,7 +357,7 @@ def _names_of_others(values: Mapping[str, Any], unknown: frozenset[str]) -> Iter
     sources = [key for key in ("base", "gguf") if key in values]
     if "name" in clouds and sources:
         expected = (
-            f"a tag that is not cloud and does not end in -cloud where {sources[0]} is given: from 0.18.0 on Ollama "
+            f"a tag that is not cloud and does not end in -cloud where {sources[0]} is given: from {since} on Ollama "
             f"sends every call of this name to {names['name'].reached} on ollama.com"
         )
         yield Problem(("name",), _shown(values["name"]), expected)

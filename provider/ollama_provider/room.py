@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 
 from ollama_provider.model import ModelDeclaration
+from ollama_provider.ollama import kinds
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.memory import estimate
 from ollama_provider.ollama.names import ModelName
@@ -79,7 +80,7 @@ async def _need(server: Server, declared: ModelDeclaration, view: View) -> int |
     present = view.installed.get(declared.model_name) or (
         view.installed.get(declared.base_name) if declared.base_name else None
     )
-    if present is None:
+    if present is None or kinds.runs_elsewhere(present) or kinds.is_mlx(present):
         return None
     details = await server.client.show(present.name)
     own = (declared.parameters or {}).get("num_ctx") or details.num_ctx or DEFAULT_NUM_CTX

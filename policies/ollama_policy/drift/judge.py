@@ -25,10 +25,11 @@ from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.servers import size
 from ollama_policy.settings import Address, Setting, Span, Subject
 from ollama_provider import drift
-from ollama_provider.ollama import durations
+from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.leaks import mended_in
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.reloading import reloading_fields
 from ollama_provider.ollama.versions import version_in
 
 _DIGITS = 12  # of a digest, as `ollama ls` shows them
@@ -117,6 +118,10 @@ class _Judge:
 
     def _not_resident(self, one: Declared) -> Finding:
         message = f"{_quoted(one.model_name)} is declared resident, and is not in memory on {self._url}"
+        if where := kinds.runs_elsewhere(self._seen.installed[one.model_name]):
+            message += f": it runs on {where}, and an apply refuses this"
+            advice = 'declare it memory_management = "automatic", or declare a model that runs on this server'
+            return self._at(NotResident, one, ("memory_management",), message, advice)
         held = self._seen.installed[one.model_name].digest
         other = next((model for model in self._seen.running.models if model.digest == held), None)
         if other is not None:
@@ -129,12 +134,18 @@ class _Judge:
             f"{_quoted(one.model_name)} is declared resident, and its pin is lost on {self._url}: released in "
             f"{self._left(model)} without a call"
         )
-        if one.context_length is None:
-            message += f", its context is {model.context_length}"
-        elif one.context_length != model.context_length:
-            message += f", reloaded with a context of {model.context_length} where {one.context_length} is declared"
+        if one.context_length not in (None, model.context_length):
+            message += (
+                f"; num_ctx in a client's options loaded it anew, with a context of {model.context_length} where "
+                f"{one.context_length} is declared"
+            )
         else:
-            message += ", its context is as declared: a client's own keep_alive, or a reload"
+            known = "as declared" if one.context_length else str(model.context_length)
+            fields = ", ".join(reloading_fields(version_in(self._seen.version)))
+            message += (
+                f"; its context is {known}: a client's own keep_alive, or a client's request that loaded it anew by "
+                f"one of {fields}"
+            )
         return self._at(PinLost, one, ("resident", "memory_management"), message, self._pin(one))
 
     def _is_in_memory(self, one: Declared) -> Finding:
@@ -188,7 +199,8 @@ class _Judge:
         there = self._seen.installed.get(runner.name)
         what = f"{_quoted(runner.name)} {runner.digest[:_DIGITS]} is in memory, {size(runner.size)}"
         why = "its name has other content now" if there is not None else "its name is gone"
-        through = [name for name, model in self._seen.installed.items() if model.digest == runner.digest]
+        same = [name for name, model in self._seen.installed.items() if model.digest == runner.digest]
+        through = [name for name in same if kinds.can_be_reached(name, version_in(self._seen.version))]
         advice = mending.stop(self._url, through[0]) if through else mending.reclaim(self._url)
         severity = None if self._seen.running.is_pinned(runner) else Severity.INFO
         owner = next((one for one in self._models if one.model_name == runner.name), None)
@@ -212,7 +224,11 @@ class _Judge:
             if installed not in self._names and installed not in needed:
                 name = str(installed)
                 message = f"{_quoted(installed)} is on disk, {size(model_on_disk.size)}, and is declared nowhere"
-                yield self._on(UndeclaredOnDisk, name, message, mending.remove(self._url, installed), name)
+                advice = mending.remove(self._url, installed)
+                if not kinds.can_be_reached(installed, version_in(self._seen.version)):
+                    message += f"; this version of Ollama reaches {_quoted(installed.reached)} by that name"
+                    advice = kinds.how_to_remove(installed)
+                yield self._on(UndeclaredOnDisk, name, message, advice, name)
 
     def _held(self, model: RunningModel) -> str:
         if self._seen.running.is_pinned(model):

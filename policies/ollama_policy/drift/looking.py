@@ -98,7 +98,7 @@ async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:
 async def _seen(client: Ollama, asked: Asked, version: str) -> Seen:
     installed = await client.installed()
     running = await client.running()
-    on_disk = {name: OnDisk(model.digest, model.size) for name, model in installed.items()}
+    on_disk = {name: OnDisk.of(model) for name, model in installed.items()}
     return Seen(client.url, asked.is_given, version, on_disk, running)
 
 

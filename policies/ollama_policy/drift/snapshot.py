@@ -14,17 +14,27 @@ from typing import Any, Final, NamedTuple
 from ollama_policy.json_schemas import INTEGER, TEXT, TIME, Schema, check, document, listed, record
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.answers import Running, RunningModel
+from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 VERSION: Final = 1
 
 
 class OnDisk(NamedTuple):
-    """A model that a server has. `digest` is its manifest's, in hex; `size` its bytes on disk."""
+    """A model that a server has. `digest` is its manifest's, in hex; `size` its bytes on disk.
+
+    A cloud model has a `remote_host` and a `remote_model`. Fits `ollama_provider.ollama.kinds.Listed`.
+    """
 
     digest: str
     size: int
+    format: str = ""
+    remote_host: str = ""
+    remote_model: str = ""
+
+    @classmethod
+    def of(cls, model: InstalledModel) -> "OnDisk":
+        return cls(model.digest, model.size, model.format, model.remote_host, model.remote_model)
 
 
 class Seen(NamedTuple):
@@ -61,7 +71,7 @@ def _written(server: Server) -> dict[str, Any]:
         "is_given": server.is_given,
         "version": server.version,
         "server_time": server.running.server_time.isoformat(),
-        "installed": [{"name": str(name), **model._asdict()} for name, model in server.installed.items()],
+        "installed": [{"name": str(name), **_on_disk(model)} for name, model in server.installed.items()],
         "running": [
             {
                 "name": str(model.name),
@@ -74,6 +84,11 @@ def _written(server: Server) -> dict[str, Any]:
             for model in server.running.models
         ],
     }
+
+
+def _on_disk(model: OnDisk) -> dict[str, Any]:
+    """Without what is empty, so that a file of plain models is as it always was."""
+    return {key: value for key, value in model._asdict().items() if value != ""}
 
 
 def from_json(data: bytes) -> list[Server]:
@@ -109,7 +124,10 @@ def _read(one: Mapping[str, Any]) -> Server:
         )
         for model in one["running"]
     )
-    installed = {ModelName.parse(model["name"]): OnDisk(model["digest"], model["size"]) for model in one["installed"]}
+    installed = {
+        ModelName.parse(model["name"]): OnDisk(**{key: value for key, value in model.items() if key != "name"})
+        for model in one["installed"]
+    }
     time: datetime = durations.parse_time(one["server_time"])
     return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time))
 
@@ -119,7 +137,7 @@ def schema() -> Schema:
     given = {"type": "boolean", "description": "Whether a person named the server, and not a declaration alone."}
     server = {"url": TEXT, "is_given": given}
     model = {"name": TEXT, "digest": TEXT}
-    installed = record(model | {"size": INTEGER})
+    installed = record(model | {"size": INTEGER}, {"format": TEXT, "remote_host": TEXT, "remote_model": TEXT})
     running = record(model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER})
     said = {"version": TEXT, "server_time": TIME, "installed": listed(installed), "running": listed(running)}
     servers = {"anyOf": [record(server | said), record(server | {"problem": TEXT})]}

@@ -17,6 +17,7 @@ from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama.answers import Connection, ModelDetails
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 _SERVERS_AT_ONCE: Final = 64
@@ -55,8 +56,9 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
     try:
         async with asyncio.timeout(seconds), Ollama(asked.connection) as client:
             version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
-            details = await details_of(client, [name for name in asked.names if name in installed])
-            on_disk = {name: OnDisk(model.digest, model.size) for name, model in installed.items()}
+            here = [name for name in asked.names if name in installed and not runs_elsewhere(installed[name])]
+            details = await details_of(client, here)
+            on_disk = {name: OnDisk.of(model) for name, model in installed.items()}
             seen = Seen(url, asked.is_given, version, on_disk, running)
             return Looked(seen, details, client.is_on_this_machine)
     except TimeoutError:

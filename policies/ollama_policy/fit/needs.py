@@ -11,7 +11,7 @@ from ollama_policy.fit.registries import OfRegistry
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Model
 from ollama_policy.formats.writing import place_of
-from ollama_provider.ollama import durations
+from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import RegistryModel
@@ -45,6 +45,8 @@ def missing(declared: Sequence[Declared], looked: Looked) -> dict[ModelName, boo
         if one.must_be_absent or not one.is_decided:
             continue
         chain = list(_chain(one, by_name))
+        if _elsewhere(chain, looked):
+            continue
         is_there = any(name in looked.seen.installed for name in _names(chain))
         if not is_there and "gguf" not in chain[-1].subject.settings:
             names[_root(chain)] = chain[-1].subject.value("insecure") is True
@@ -64,6 +66,8 @@ def _model(
     if not one.is_decided:
         return model._replace(problem="what is declared of its memory cannot be decided")
     chain = list(_chain(one, by_name))
+    if where := _elsewhere(chain, looked):
+        return model._replace(elsewhere=where)
     # What Ollama makes of it: its own parameter, else the one of the model that it is derived from, and so on.
     num_ctx, num_ctx_from = next(
         ((ctx, "its parameters") for link in chain if (ctx := link.context_length)), (found.num_ctx, found.num_ctx_from)
@@ -85,6 +89,8 @@ def _model(
     for name in names:
         if name in looked.seen.installed and name in looked.details:
             details, on_disk = looked.details[name], looked.seen.installed[name]
+            if kinds.is_mlx(on_disk):
+                return model._replace(problem=kinds.MLX_MEMORY)
             if num_ctx_from != "its parameters" and details.num_ctx is not None:
                 model = model._replace(num_ctx=details.num_ctx, num_ctx_from="the model's own")
             return model._replace(
@@ -103,6 +109,15 @@ def _model(
         )
     why = f", and its registry does not say what it is made of ({of_registry})" if of_registry else ""
     return model._replace(problem=problem or f"it is not on the server{why}: pull it there")
+
+
+def _elsewhere(chain: Sequence[Declared], looked: Looked) -> str:
+    """Where what is declared runs, if not on this server: as the server says, else as the name does."""
+    names = _names(chain)
+    there = [name for name in names if name in looked.seen.installed]
+    if there:
+        return kinds.runs_elsewhere(looked.seen.installed[there[0]])
+    return "ollama.com" if any(name.is_cloud_tag for name in names) else ""
 
 
 def _chain(one: Declared, by_name: Mapping[ModelName, Declared]) -> Iterator[Declared]:

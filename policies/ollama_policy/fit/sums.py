@@ -57,6 +57,7 @@ class Model(NamedTuple):
     num_ctx_from: str = ""
     held_bytes: int | None = None
     problem: str = ""
+    elsewhere: str = ""  # where a cloud model runs: nothing of it is in this server's memory
 
     def estimated(self, settings: Settings, num_parallel: int | None = None) -> Estimate:
         """Raises ValueError where it is not known."""
@@ -121,8 +122,12 @@ class Fit:
         self.needs: list[Need] = []
         self.unknown: list[tuple[Model, str]] = []
         self.shared: dict[str, str] = {}  # a model, and the one whose runner serves it
+        self.elsewhere: list[Model] = []
         self.rivals: list[tuple[str, str]] = []  # of one runner, where a pin of one cannot hold beside the other
         for model in models:
+            if model.elsewhere:
+                self.elsewhere.append(model)
+                continue
             try:
                 self.needs.append(_need(model, settings))
             except ValueError as error:

@@ -78,6 +78,7 @@ def schema() -> Schema:
         "shared": mapped(TEXT),
         "rivals": listed(listed(TEXT)),
         "unknown": listed(record({"name": TEXT, "place": TEXT, "problem": TEXT})),
+        "elsewhere": listed(record({"name": TEXT, "place": TEXT, "runs_on": TEXT})),
     }
     problems = listed(record({"place": TEXT, "problem": TEXT}))
     title = "Whether what is declared fits, as `ollama-policy fit --format json` says it"
@@ -114,6 +115,7 @@ def _server(judged: Judged) -> list[str]:
     for need in fit.needs:
         lines += _model(need, verdicts.get(id(need)), fit)
     lines += [f"  {one}: on the runner of {other}, which has the same weights" for one, other in fit.shared.items()]
+    lines += [f"  {one.name} ({one.place}): takes nothing here, it runs on {one.elsewhere}" for one in fit.elsewhere]
     lines += [f"  {model.name} ({model.place}): not known: {why}" for model, why in fit.unknown]
     if fit.largest_parallel is not None:
         lines.append(f"  OLLAMA_NUM_PARALLEL is {fit.settings.num_parallel}; up to {fit.largest_parallel} would fit")
@@ -226,6 +228,7 @@ def _as_object(judged: Judged) -> dict[str, Any]:
         "shared": fit.shared,
         "rivals": [list(pair) for pair in fit.rivals],
         "unknown": [{"name": model.name, "place": model.place, "problem": why} for model, why in fit.unknown],
+        "elsewhere": [{"name": one.name, "place": one.place, "runs_on": one.elsewhere} for one in fit.elsewhere],
     }
 
 

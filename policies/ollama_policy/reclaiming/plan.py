@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
+from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
 
 PURPOSE = "ollama-policy-reclaim"
@@ -117,6 +118,8 @@ def lookalikes(model: RunningModel, installed: Mapping[ModelName, InstalledModel
         name
         for name, other in installed.items()
         if (other.family, other.parameter_size, other.quantization_level) == form
+        and not name.is_local_tag
+        and not runs_elsewhere(other)
     ]
 
 
@@ -163,7 +166,8 @@ def _entry(model: RunningModel, why: Why, facts: Facts, wishes: Wishes) -> Entry
 
 
 def _ways(model: RunningModel, facts: Facts) -> Iterator[Way]:
-    same = [name for name, other in facts.installed.items() if other.digest == model.digest]
+    # By a name with the tag `local` a newer Ollama reaches another model.
+    same = [name for name, other in facts.installed.items() if other.digest == model.digest and not name.is_local_tag]
     if same:
         yield from (Way(name, facts.blobs.get(name, "")) for name in _best_first(same))
         return

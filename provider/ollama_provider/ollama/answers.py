@@ -41,7 +41,8 @@ class Connection:
 class InstalledModel:
     """A model on disk, from /api/tags. `digest` is its manifest's, in hex; `size` its bytes on disk.
 
-    `modified_at` is as the server writes it, in RFC 3339.
+    `modified_at` is as the server writes it, in RFC 3339. A cloud model has a `remote_model` and a `remote_host`; see
+    `kinds`. `capabilities` are empty where the server does not list them here, as older ones do not.
     """
 
     name: ModelName
@@ -51,6 +52,10 @@ class InstalledModel:
     parameter_size: str
     quantization_level: str
     modified_at: str = ""
+    format: str = ""
+    remote_model: str = ""
+    remote_host: str = ""
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

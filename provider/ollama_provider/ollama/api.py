@@ -116,6 +116,10 @@ class Ollama:
                 digest=str(entry.get("digest", "")).removeprefix("sha256:"),
                 size=self._number(entry, "size", "the list of models"),
                 modified_at=str(entry.get("modified_at") or ""),
+                format=str(details.get("format") or ""),
+                remote_model=str(entry.get("remote_model") or ""),
+                remote_host=self.connection.redact(str(entry.get("remote_host") or "")),
+                capabilities=_texts(entry.get("capabilities")),
                 **_form_of(details),
             )
         return models
@@ -160,14 +164,13 @@ class Ollama:
             # One a layer, as lfm2 has them: only the long answer, with every token, has lists.
             answer = await self._ask("POST", "/api/show", asked, {"model": str(name), "verbose": True})
             information = self._object(answer, "model_info", asked)
-        capabilities = answer.get("capabilities")
         modelfile = str(answer.get("modelfile") or "")
         blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
         projector = self._object(answer, "projector_info", asked)
         return ModelDetails(
             blob=blobs[0] if blobs else "",
             context_length=self._number(information, f"{architecture}.context_length", asked),
-            capabilities=tuple(map(str, capabilities)) if isinstance(capabilities, list) else (),
+            capabilities=_texts(answer.get("capabilities")),
             parent=str(self._object(answer, "details", asked).get("parent_model") or ""),
             num_ctx=_num_ctx(str(answer.get("parameters") or "")),
             metadata={
@@ -458,6 +461,10 @@ class Ollama:
 
 def _form_of(details: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(details.get(name) or "") for name in ("family", "parameter_size", "quantization_level")}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _num_ctx(parameters: str) -> int | None:

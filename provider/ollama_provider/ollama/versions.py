@@ -118,6 +118,12 @@ class Behavior(Enum):
         is_measured=True,
         since=(0, 18, 0),
     )
+    REFUSES_IMAGE_MODELS = _Row(
+        "a model that makes images is not loaded: HTTP 400; 0.18.0 loads it, the releases between were not read",
+        "server/routes.go:437, and of 0.32.15: server/routes.go:417",
+        is_measured=True,
+        since=(0, 32, 15),
+    )
     REWRITES_GGUF = _Row(
         "create rewrites an uploaded GGUF by `llama-quantize COPY`: the model has another blob than the upload",
         "server/quantization.go of 0.34.0",

@@ -6,6 +6,8 @@ from typing import Any
 
 from ollama_provider.lifecycle import OUTPUTS, identity
 from ollama_provider.model import declare
+from ollama_provider.ollama.answers import ModelDetails
+from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.server import Server, View
 from ollama_provider.terraform.data_sources.asking import HOST, ON_DISK, AskingDataSource, computed, on_disk
@@ -51,7 +53,12 @@ class ModelDataSource(AskingDataSource):
             model = view.installed.get(declared.model_name)
             if model is None:
                 raise DiagnosticsError(_not_found(declared.model_name, server, view))
-            details = await server.client.show(model.name)
+            # Of a model that runs elsewhere the server would ask that one.
+            details = (
+                ModelDetails("", 0, model.capabilities)
+                if runs_elsewhere(model)
+                else await server.client.show(model.name)
+            )
         return (
             config
             | on_disk(model, view)

@@ -1,0 +1,66 @@
+"""Models that a server lists and that cannot be held in its memory, or of whose memory little can be known. Pure."""
+
+from typing import Final, Protocol
+
+from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.versions import Behavior, Version
+
+SAFETENSORS: Final = "safetensors"
+IMAGE: Final = "image"  # the capability of a model that makes images
+MLX_MEMORY: Final = (
+    "it is a safetensors model: Ollama runs it by MLX, whose memory follows from no estimate here; a prompt cache of "
+    "up to 8 GiB comes on top, which no variable bounds"
+)
+
+
+class Listed(Protocol):
+    """What /api/tags says of a model: `answers.InstalledModel` is one."""
+
+    @property
+    def remote_model(self) -> str: ...
+
+    @property
+    def remote_host(self) -> str: ...
+
+    @property
+    def format(self) -> str: ...
+
+
+def runs_elsewhere(model: Listed) -> str:
+    """Where a model runs that this server only passes calls on to; empty where it runs here."""
+    if not model.remote_host and not model.remote_model:
+        return ""
+    name = f" as {model.remote_model}" if model.remote_model else ""
+    return f"{model.remote_host or 'another server'}{name}"
+
+
+def is_mlx(model: Listed) -> bool:
+    return model.format == SAFETENSORS
+
+
+def why_not_held(name: ModelName, model: Listed, capabilities: tuple[str, ...], version: Version | None) -> str:
+    """Why a server cannot hold a model in its memory, whatever is asked of it; empty where nothing says so."""
+    if where := runs_elsewhere(model):
+        return (
+            f"{name} runs on {where}: this server holds nothing of it in memory, so there is nothing to pin or to "
+            'unload. Declare it memory_management = "automatic", or declare a model that runs here'
+        )
+    if IMAGE in capabilities and Behavior.REFUSES_IMAGE_MODELS.holds(version, if_unknown=False):
+        return (
+            f"{name} makes images, and this version of Ollama loads no such model. Declare it "
+            'memory_management = "automatic", or declare another model'
+        )
+    return ""
+
+
+def can_be_reached(name: ModelName, version: Version | None) -> bool:
+    """Whether a call or a delete with a name means the model that /api/tags lists under it."""
+    return not name.is_local_tag or not Behavior.LOCAL_AND_CLOUD_TAGS.holds(version, if_unknown=True)
+
+
+def how_to_remove(name: ModelName) -> str:
+    """What removes a model whose name reaches another: its manifest's file, in words."""
+    return (
+        f"remove the file manifests/{name.registry}/{name.namespace}/{name.model}/{name.tag} from the server's "
+        "folder of models"
+    )

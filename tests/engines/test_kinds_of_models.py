@@ -1,0 +1,187 @@
+"""Models that cannot be held, or whose name reaches another, on a real Ollama: refused at once, without any harm."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ollama_policy.cli import cli
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.errors import RefusedError
+from ollama_provider.server import Servers
+from tests.conftest import TerraformMaker
+from tests.engines.kinds import REMOTE_HOST, copy, make_image, make_remote
+from tests.engines.observing import call, count, installed, pinned, resident
+from tests.engines.ollama_server import OllamaServer
+
+pytestmark = pytest.mark.engines
+Run = Callable[[Callable[[Lifecycle], Awaitable[Any]]], Any]
+LOADS = ("/api/generate", "/api/embed", "/api/chat", "/api/show")
+MANUAL = {"memory_management": "manual"}
+
+
+@pytest.fixture
+def run(ollama: OllamaServer) -> Run:
+    """Runs one operation of a lifecycle to its end."""
+
+    def run(work: Callable[[Lifecycle], Awaitable[Any]]) -> Any:
+        async def all_of_it() -> Any:
+            servers = Servers()
+            try:
+                return await work(Lifecycle(ProviderSettings(host=ollama.url), servers, lambda line: None))
+            finally:
+                await servers.close()
+
+        return asyncio.run(all_of_it())
+
+    return run
+
+
+def asked(server: OllamaServer, since: int) -> int:
+    return sum(count(server, since, path) for path in LOADS)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "far"} | MANUAL,
+        {"name": "far", "resident": False} | MANUAL,
+        {"name": "mine", "base": "far", "system": "be brief"} | MANUAL,
+    ],
+    ids=["resident", "absent", "derived from it"],
+)
+def test_a_cloud_model_is_not_held_and_nothing_is_asked_of_it(
+    run: Run, ollama: OllamaServer, values: dict[str, Any]
+) -> None:
+    make_remote(ollama, "far")
+    before, since = installed(ollama), ollama.mark()
+    with pytest.raises(RefusedError, match=rf"runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing"):
+        run(lambda lifecycle: lifecycle.create(values))
+    assert (installed(ollama), asked(ollama, since)) == (before, 0)
+
+
+@pytest.mark.parametrize("name", ["far", "gpt-oss:120b-cloud"])
+def test_a_cloud_model_whose_release_is_left_to_ollama_is_managed_on_disk_alone(
+    run: Run, ollama: OllamaServer, name: str
+) -> None:
+    make_remote(ollama, name)
+    since = ollama.mark()
+    state: State = run(lambda lifecycle: lifecycle.create({"name": name, "keep_alive": "5m"}))
+    assert (state["pinned"], state["drift"], state["capabilities"]) == (False, "", [])
+    assert run(lambda lifecycle: lifecycle.read(state)) == state
+    assert "memory_management" not in run(lambda lifecycle: lifecycle.adopt(name)), "automatic, as where none is given"
+    if name == "far":
+        with pytest.raises(RefusedError, match="there is nothing to pin or to unload"):
+            run(lambda lifecycle: lifecycle.update(state, {"name": name} | MANUAL))
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert (installed(ollama), asked(ollama, since)) == ({}, 0)
+
+
+def test_a_model_that_makes_images_is_refused_before_its_load(run: Run, ollama: OllamaServer, tiny: Path) -> None:
+    make_image(ollama, "painter", tiny)
+    refused = ollama.call("POST", "/api/generate", {"model": "painter"})
+    assert (refused.status_code, "image generation" in refused.text) == (400, True), "as the table of versions says"
+    since = ollama.mark()
+    with pytest.raises(RefusedError, match="painter:latest makes images, and this version of Ollama loads no such"):
+        run(lambda lifecycle: lifecycle.create({"name": "painter"} | MANUAL))
+    assert asked(ollama, since) == 0
+    state: State = run(lambda lifecycle: lifecycle.create({"name": "painter", "keep_alive": "5m"}))
+    assert "image" in state["capabilities"]
+    assert resident(ollama) == []
+
+
+def test_a_model_that_chats_is_never_loaded_by_a_call_for_embeddings(
+    run: Run, ollama: OllamaServer, tiny: Path
+) -> None:
+    ollama.create_from_gguf("chat", tiny)
+    since = ollama.mark()
+    run(lambda lifecycle: lifecycle.create({"name": "chat"} | MANUAL))
+    assert (count(ollama, since, "/api/embed"), pinned(ollama)) == (0, ["chat:latest"])
+
+
+def of_before(run: Run, name: str) -> State:
+    """A state as it was left when a tag `local` was a tag like any other."""
+    state: State = run(lambda lifecycle: lifecycle.adopt("chat"))
+    return state | {"name": name, "id": name}
+
+
+def test_a_destroy_of_a_local_tag_deletes_nothing_else(run: Run, ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("chat", tiny)
+    copy(ollama, "chat", "chat:local")
+    call(ollama, "chat", keep_alive=-1)
+    state, before = of_before(run, "chat:local"), installed(ollama)
+    with pytest.raises(InvalidDeclarationError, match="reaches chat:latest"):
+        run(lambda lifecycle: lifecycle.create({"name": "chat:local"}))
+    assert run(lambda lifecycle: lifecycle.read(state))["digest"] == state["digest"]
+    with pytest.raises(RefusedError, match=r"would delete that; .* manifests/registry.ollama.ai/library/chat/local "):
+        run(lambda lifecycle: lifecycle.delete(state))
+    with pytest.raises(RefusedError, match="takes chat:local for chat:latest"):
+        run(lambda lifecycle: lifecycle.update(state, {"name": "other"}))
+    assert (installed(ollama), pinned(ollama)) == (before, ["chat:latest"])
+    manifest = ollama.folder / "models/manifests/registry.ollama.ai/library/chat/local"
+    manifest.unlink()  # as the message says
+    assert run(lambda lifecycle: lifecycle.read(state)) is None
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert (list(installed(ollama)), pinned(ollama)) == (["chat:latest"], ["chat:latest"])
+
+
+def policy(ollama: OllamaServer, *arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, list(map(str, arguments)), env={"OLLAMA_HOST": ollama.url})
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture
+def all_kinds(ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("chat", tiny)
+    copy(ollama, "chat", "chat:local")
+    make_remote(ollama, "far")
+    make_remote(ollama, "gpt-oss:120b-cloud")
+    make_image(ollama, "painter", tiny)
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_adopt_writes_nothing_that_an_apply_refuses(ollama: OllamaServer, terraform_of: TerraformMaker) -> None:
+    since = ollama.mark()
+    _, written = policy(ollama, "adopt")
+    assert "# chat:local is left out: a declaration of the tag local is refused" in written
+    assert f"# Runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory" in written
+    stack = terraform_of(written)
+    stack.apply()
+    assert stack.plan("-detailed-exitcode").planned == {}
+    assert count(ollama, since, "/api/generate") == 0
+    assert sorted(one["name"] for one in stack.state().values()) == [
+        "chat:latest",
+        "far:latest",
+        "gpt-oss:120b-cloud",
+        "painter:latest",
+    ]
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaServer, tmp_path: Path) -> None:
+    models = [{"name": "far"} | MANUAL, {"name": "gpt-oss:120b-cloud", "keep_alive": "5m"}]
+    declared = tmp_path / "models.yaml"
+    declared.write_text(json.dumps({"models": models}))
+    since = ollama.mark()
+    _, said = policy(ollama, "drift", "--format", "json", declared)
+    found = {one["address"]: one for one in json.loads(said)["findings"] if one["rule"] != "OLL510"}
+    [one] = found.values()
+    assert (one["rule"], f"it runs on {REMOTE_HOST} as gpt-oss:120b" in one["message"]) == ("OLL503", True)
+    assert one["advice"].startswith('declare it memory_management = "automatic"')
+    undeclared = {one["message"]: one["advice"] for one in json.loads(said)["findings"] if one["rule"] == "OLL510"}
+    [advice] = [advice for message, advice in undeclared.items() if message.startswith('"chat:local"')]
+    assert "ollama rm" not in advice
+    code, said = policy(ollama, "fit", "--memory", "16GiB", "--format", "json", declared)
+    [server] = json.loads(said)["servers"]
+    assert (code, server["unknown"], server["models"]) == (0, [], [])
+    assert [one["name"] for one in server["elsewhere"]] == ["far:latest", "gpt-oss:120b-cloud"]
+    _, said = policy(ollama, "fit", "--memory", "16GiB", declared)
+    assert f"far:latest ({declared}:1:" in said
+    assert "takes nothing here, it runs on" in said
+    assert asked(ollama, since) == 0
