@@ -88,7 +88,8 @@ def _written(server: Server) -> dict[str, Any]:
 
 def _on_disk(model: OnDisk) -> dict[str, Any]:
     """Without what is empty, so that a file of plain models is as it always was."""
-    return {key: value for key, value in model._asdict().items() if value != ""}
+    kept = {"digest": model.digest, "size": model.size}
+    return kept | {key: value for key, value in model._asdict().items() if value != ""}
 
 
 def from_json(data: bytes) -> list[Server]:
