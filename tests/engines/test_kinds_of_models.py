@@ -1,8 +1,8 @@
 """Models that cannot be held, or whose name reaches another, on a real Ollama: refused at once, without any harm."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +10,24 @@ import pytest
 from click.testing import CliRunner
 
 from ollama_policy.cli import cli
-from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.lifecycle import State
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import RefusedError
-from ollama_provider.server import Servers
 from tests.conftest import TerraformMaker
 from tests.engines.kinds import REMOTE_HOST, copy, make_image, make_remote
 from tests.engines.observing import call, count, installed, pinned, resident
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.one_lifecycle import Work, run_on
 
 pytestmark = pytest.mark.engines
-Run = Callable[[Callable[[Lifecycle], Awaitable[Any]]], Any]
+Run = Callable[[Work], Any]
 LOADS = ("/api/generate", "/api/embed", "/api/chat", "/api/show")
 MANUAL = {"memory_management": "manual"}
 
 
 @pytest.fixture
 def run(ollama: OllamaServer) -> Run:
-    """Runs one operation of a lifecycle to its end."""
-
-    def run(work: Callable[[Lifecycle], Awaitable[Any]]) -> Any:
-        async def all_of_it() -> Any:
-            servers = Servers()
-            try:
-                return await work(Lifecycle(ProviderSettings(host=ollama.url), servers, lambda line: None))
-            finally:
-                await servers.close()
-
-        return asyncio.run(all_of_it())
-
-    return run
+    return partial(run_on, ollama.url)
 
 
 def asked(server: OllamaServer, since: int) -> int:
