@@ -6,6 +6,7 @@ from typing import Any
 from ollama_policy.drift import mending
 from ollama_policy.drift.declared import Declared
 from ollama_policy.drift.kinds import (
+    AbandonedProcess,
     Drift,
     HeldTooLong,
     InMemory,
@@ -19,7 +20,7 @@ from ollama_policy.drift.kinds import (
     UndeclaredInMemory,
     UndeclaredOnDisk,
 )
-from ollama_policy.drift.snapshot import Seen
+from ollama_policy.drift.snapshot import AbandonedRunner, Seen
 from ollama_policy.rules.leaking_version import leaks_of
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.servers import size
@@ -72,6 +73,8 @@ class _Judge:
             yield from self._of(one)
         for runner in self._orphans:
             yield self._orphan(runner)
+        for process in self._seen.abandoned:
+            yield self._abandoned(process)
         if self._is_complete:
             yield from self._undeclared()
 
@@ -211,6 +214,13 @@ class _Judge:
             return found._replace(value=f"{value} at {self._url}", severity=severity)
         message = f"{what}, and {why}: {self._held(runner)}"
         return self._on(Orphan, str(runner.name), message, advice, value)._replace(severity=severity)
+
+    def _abandoned(self, process: AbandonedRunner) -> Finding:
+        message = (
+            f"process {process.pid} of {process.user} is a runner whose server was killed: it holds "
+            f"{size(process.resident)}, and no /api/ps shows it; its weights are {process.blob[: _DIGITS + 7]}"
+        )
+        return self._on(AbandonedProcess, "", message, mending.reclaim(self._url), f"{process.pid}")
 
     def _undeclared(self) -> Iterator[Finding]:
         for model in self._running.models:

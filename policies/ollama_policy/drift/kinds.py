@@ -31,13 +31,13 @@ def _memory(name: str, expires: str, digest: str = _NOW, context: int = 4096) ->
     )
 
 
-def _server(disk: str = _disk("chat"), memory: str = "", version: str = "0.17.4") -> Example:
+def _server(disk: str = _disk("chat"), memory: str = "", version: str = "0.17.4", more: str = "") -> Example:
     return Example(
         "snapshot.json",
         f'{{"version": 1, "servers": [{{"url": "{_URL}", "is_given": true,\n'
         f'  "version": "{version}", "server_time": "{_TIME}",\n'
         f'  "installed": [{disk}],\n'
-        f'  "running": [{memory}]}}]}}\n',
+        f'  "running": [{memory}]{more}}}]}}\n',
     )
 
 
@@ -211,6 +211,28 @@ class OtherContext(Drift):
     source = "server/sched.go: needsReload; the context_length of /api/ps"
 
 
+class AbandonedProcess(Drift):
+    id = "OLL512"
+    name = "abandoned-runner"
+    moves = False
+    summary = "a runner process whose server was killed"
+    why = (
+        "A server that is killed, by SIGKILL or by the kernel for want of memory, leaves its runners: each becomes a "
+        "child of init and keeps all of its memory. No server knows it, so /api/ps does not show it, nothing unloads "
+        "it, and a server that is started anew loads the model a second time beside it. Seen only on the machine of "
+        "the server, where psutil is installed (`pip install 'ollama-iac[report]'`)."
+    )
+    fix = "End it: `ollama-policy reclaim` does, once it is told to; or end the process yourself."
+    bad = (
+        _model(),
+        _server(
+            more=f',\n  "abandoned": [{{"pid": 331, "blob": "sha256:{_NOW}", "resident": 20447232, "user": "ollama"}}]'
+        ),
+    )
+    good = (_model(), _server())
+    source = "measured on 0.34.3 and 0.17.4: the server killed by SIGKILL, its runner is there minutes later"
+
+
 KINDS: Final[tuple[type[Drift], ...]] = (
     MissingModel,
     OtherContent,
@@ -223,4 +245,5 @@ KINDS: Final[tuple[type[Drift], ...]] = (
     LeakingServer,
     UndeclaredOnDisk,
     OtherContext,
+    AbandonedProcess,
 )

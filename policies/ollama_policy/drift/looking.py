@@ -1,4 +1,5 @@
 """Looking at many servers at once, by GET /api/version, /api/tags and /api/ps alone: nothing here changes a server.
+Beside a server of this machine its processes are looked at, for runners that an earlier one has left.
 
 Each server has a deadline of its own, and its failure is its own: whatever goes wrong becomes one line.
 """
@@ -10,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Final
 
-from ollama_policy.drift.snapshot import OnDisk, Seen, Server, Unseen
+from ollama_policy.drift.snapshot import AbandonedRunner, OnDisk, Seen, Server, Unseen
+from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, of_server
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.api import Ollama, is_loopback
 from ollama_provider.ollama.errors import NotOllamaError, OllamaError, UnreachableError
 
 AT_ONCE: Final = 256  # so many never wait for each other
@@ -58,12 +60,31 @@ def look(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Serv
 
 async def _look_at_all(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Server]:
     turns = asyncio.Semaphore(AT_ONCE)
+    machine = _ThisMachine()
 
     async def one(server: Asked) -> Server:
         async with turns:
-            return await _look(server, seconds, drift_of)
+            seen = await _look(server, seconds, drift_of)
+        return seen if isinstance(seen, Unseen) else seen._replace(abandoned=await machine.abandoned(seen.url))
 
     return await asyncio.gather(*map(one, asked))
+
+
+class _ThisMachine:
+    """What its processes show, beside what servers say: looked at once for all of them, and only where one is here."""
+
+    def __init__(self) -> None:
+        self._looking = asyncio.Lock()
+        self._every: list[Abandoned] | None = None
+
+    async def abandoned(self, url: str) -> tuple[AbandonedRunner, ...]:
+        if not is_loopback(url):
+            return ()
+        async with self._looking:
+            if self._every is None:
+                self._every = await asyncio.to_thread(abandoned_runners)
+        here = await asyncio.to_thread(of_server, url, self._every) if self._every else []
+        return tuple(AbandonedRunner(one.pid, one.blob, one.resident, one.user) for one in here)
 
 
 async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:

@@ -37,14 +37,27 @@ class OnDisk(NamedTuple):
         return cls(model.digest, model.size, model.format, model.remote_host, model.remote_model)
 
 
+class AbandonedRunner(NamedTuple):
+    """A runner process whose server was killed: the digest of its weights, and its resident bytes."""
+
+    pid: int
+    blob: str
+    resident: int
+    user: str
+
+
 class Seen(NamedTuple):
-    """What one server said. `is_given`: a person named it, so declarations without a host of their own are for it."""
+    """What one server said. `is_given`: a person named it, so declarations without a host of their own are for it.
+
+    `abandoned` is what this machine shows of an earlier server there; nothing where the server is on another one.
+    """
 
     url: str
     is_given: bool
     version: str
     installed: Mapping[ModelName, OnDisk]
     running: Running
+    abandoned: tuple[AbandonedRunner, ...] = ()
 
 
 class Unseen(NamedTuple):
@@ -66,7 +79,8 @@ def to_json(servers: list[Server]) -> str:
 def _written(server: Server) -> dict[str, Any]:
     if isinstance(server, Unseen):
         return server._asdict()
-    return {
+    abandoned = {"abandoned": [one._asdict() for one in server.abandoned]} if server.abandoned else {}
+    return abandoned | {
         "url": server.url,
         "is_given": server.is_given,
         "version": server.version,
@@ -130,7 +144,8 @@ def _read(one: Mapping[str, Any]) -> Server:
         for model in one["installed"]
     }
     time: datetime = durations.parse_time(one["server_time"])
-    return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time))
+    abandoned = tuple(AbandonedRunner(**runner) for runner in one.get("abandoned", ()))
+    return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time), abandoned)
 
 
 def schema() -> Schema:
@@ -141,6 +156,7 @@ def schema() -> Schema:
     installed = record(model | {"size": INTEGER}, {"format": TEXT, "remote_host": TEXT, "remote_model": TEXT})
     running = record(model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER})
     said = {"version": TEXT, "server_time": TIME, "installed": listed(installed), "running": listed(running)}
-    servers = {"anyOf": [record(server | said), record(server | {"problem": TEXT})]}
+    abandoned = {"abandoned": listed(record({"pid": INTEGER, "blob": TEXT, "resident": INTEGER, "user": TEXT}))}
+    servers = {"anyOf": [record(server | said, abandoned), record(server | {"problem": TEXT})]}
     title = "What servers said, as `ollama-policy drift --record` writes it and `--from` reads it"
     return document(title, VERSION, {"servers": listed(servers)})

@@ -2,6 +2,7 @@
 
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -55,6 +56,16 @@ class Processes:
             return self._server.children(recursive=True)
         except self._psutil.Error:
             return []
+
+    def models_folder(self) -> Path:
+        """Where the server keeps its models, by its own environment. Raises UnseenError where that is not shown."""
+        try:
+            environment = self._server.environ()
+        except self._psutil.Error:
+            raise UnseenError("the server's environment is not this user's to see") from None
+        given = environment.get("OLLAMA_MODELS", "").strip().strip("\"'")
+        home = environment.get("HOME") or environment.get("USERPROFILE") or ""
+        return Path(given) if given else Path(home) / ".ollama" / "models"
 
     def _listening(self, port: int) -> int | None:
         for process in self._psutil.process_iter():

@@ -11,6 +11,7 @@ from ollama_policy.checking import CannotLookError, deliver, progress
 from ollama_policy.discover import Workspace
 from ollama_policy.drift.declared import Declared, declarations
 from ollama_policy.formats.escaping import shown, shown_path
+from ollama_policy.probe.abandoned import Abandoned, end
 from ollama_policy.reaching import answered
 from ollama_policy.reclaiming import report
 from ollama_policy.reclaiming.freeing import free
@@ -57,7 +58,7 @@ def run(request: Request, confirm: Confirm | None) -> int:
             deliver(report.done(found, done), None)
     if not is_text:
         deliver(report.as_json(url, found, facts.running, done), None)
-    is_free = not found.entries or (done is not None and done.has_freed_all(found))
+    is_free = found.is_empty or (done is not None and done.has_freed_all(found))
     return CLEAN if is_free else FINDINGS
 
 
@@ -71,13 +72,20 @@ async def _do(connection: Connection, sight: Sight, found: Plan, before: list[Ru
         freed = await free(client, found, _say)
         in_memory = {key(model) for model in (await client.running()).models}
     freed = [one._replace(left=one.left or _IN_AGAIN) if key(one.entry.model) in in_memory else one for one in freed]
+    ended = [await asyncio.to_thread(_end, one) for one in found.abandoned]
     left = len(before) - sum(not one.left for one in freed)
     after = sight.runners()
     give_up = time.monotonic() + _ENDS_WITHIN
     while len(after) > left and time.monotonic() < give_up:
         await asyncio.sleep(0.1)
         after = sight.runners()
-    return report.Done(freed, report.Processes(sight.unseen, before, after))
+    return report.Done(freed, report.Processes(sight.unseen, before, after), ended)
+
+
+def _end(one: Abandoned) -> report.Ended:
+    if one.is_own:
+        _say(f"process {one.pid}: ending it")
+    return report.Ended(one, end(one))
 
 
 def _say(line: str) -> None:
@@ -85,6 +93,8 @@ def _say(line: str) -> None:
 
 
 def _is_something_to_do(found: Plan) -> bool:
+    if any(one.is_own for one in found.abandoned):
+        return True
     return bool(found.leftovers) or any(entry.can_be_freed for entry in found.entries)
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, of_server
 from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.plan import Facts, is_current, lookalikes, orphans
@@ -29,6 +30,7 @@ class Sight:
     """The runner processes of a server on this machine; `unseen` says why there are none to be seen."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self.unseen = ""
         try:
             self._processes: Processes | None = Processes(url)
@@ -52,6 +54,10 @@ class Sight:
                 continue
         return found
 
+    def abandoned(self) -> tuple[Abandoned, ...]:
+        """What an earlier server at this address has left; nothing of another machine."""
+        return tuple(of_server(self._url, abandoned_runners())) if self._processes is not None else ()
+
     def blobs(self, runners: Collection[Runner], in_memory: int) -> frozenset[str] | None:
         """The weights of all runners, or None where not every runner is seen."""
         if self._processes is None or len(runners) < in_memory or not all(runner.blob for runner in runners):
@@ -65,14 +71,15 @@ async def facts_of(client: "Ollama", sight: Sight) -> tuple[Facts, list[Runner]]
     Which weights a name has costs a call each; it is asked only where there is an orphan to be freed through it.
     """
     runners = await asyncio.to_thread(sight.runners)
+    abandoned = await asyncio.to_thread(sight.abandoned)
     installed, running = await asyncio.gather(client.installed(), client.running())
     lost = orphans(installed, running)
     if not lost:
-        return Facts(installed, running), runners
+        return Facts(installed, running, abandoned=abandoned), runners
     blobs = await blobs_near(client, lost, installed, running)
     runner_blobs = sight.blobs(runners, len(running.models))
     on_disk = [one for one in sorted(runner_blobs or ()) if await client.has_blob(one)]
-    return Facts(installed, running, blobs, runner_blobs, frozenset(on_disk)), runners
+    return Facts(installed, running, blobs, runner_blobs, frozenset(on_disk), abandoned), runners
 
 
 async def blobs_near(

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from ollama_policy.probe.abandoned import Abandoned
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
@@ -67,7 +68,7 @@ class Facts(NamedTuple):
 
     `blobs` are the weights of the names that matter: of all that run under their own name, and of those that an orphan
     may share weights with. `runner_blobs` are those of the runner processes, None where they cannot be seen; `on_disk`
-    are those of them that the server still has as files.
+    are those of them that the server still has as files. `abandoned` are runners of an earlier server at this address.
     """
 
     installed: Mapping[ModelName, InstalledModel]
@@ -75,6 +76,7 @@ class Facts(NamedTuple):
     blobs: Mapping[ModelName, str] = {}
     runner_blobs: frozenset[str] | None = None
     on_disk: frozenset[str] = frozenset()
+    abandoned: tuple[Abandoned, ...] = ()
 
 
 class Wishes(NamedTuple):
@@ -88,13 +90,19 @@ class Wishes(NamedTuple):
 class Plan(NamedTuple):
     """What is to be freed, what else is in memory, and temporary names that a killed run left on disk.
 
-    `sees_weights`: the processes show which weights are in memory, so what no way leads to is lost.
+    `sees_weights`: the processes show which weights are in memory, so what no way leads to is lost. `abandoned` are
+    runner processes whose server was killed; those of other users are told, and left.
     """
 
     entries: tuple[Entry, ...]
     others: tuple[RunningModel, ...]
     leftovers: tuple[ModelName, ...]
     sees_weights: bool = True
+    abandoned: tuple[Abandoned, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.entries and not self.abandoned
 
     @property
     def lost(self) -> tuple[Entry, ...]:
@@ -130,7 +138,7 @@ def plan(facts: Facts, wishes: Wishes) -> Plan:
     in_memory = {model.name for model in facts.running.models}
     leftovers = tuple(name for name in facts.installed if is_leftover(name) and name not in in_memory)
     others = tuple(model for model, why in every if why is None)
-    return Plan(entries, others, leftovers, facts.runner_blobs is not None)
+    return Plan(entries, others, leftovers, facts.runner_blobs is not None, facts.abandoned)
 
 
 def is_leftover(name: ModelName) -> bool:

@@ -8,6 +8,7 @@ from ollama_policy.drift import mending
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
 from ollama_policy.json_schemas import BYTES, COUNT, FLAG, TEXT, TIME, Schema, document, listed, or_null, record
+from ollama_policy.probe.abandoned import Abandoned
 from ollama_policy.reclaiming.freeing import Freed
 from ollama_policy.reclaiming.looking import Runner
 from ollama_policy.reclaiming.plan import Entry, Plan, Why
@@ -30,21 +31,31 @@ class Processes(NamedTuple):
         return [runner for runner in self.before if runner.pid not in left]
 
 
+class Ended(NamedTuple):
+    """What became of an abandoned runner: empty `left` is success, else why it is still there."""
+
+    abandoned: Abandoned
+    left: str
+
+
 class Done(NamedTuple):
-    """What was done: an outcome for each entry that could be freed."""
+    """What was done: an outcome for each entry that could be freed, and for each abandoned runner."""
 
     freed: Sequence[Freed]
     processes: Processes
+    ended: Sequence[Ended] = ()
 
     def has_freed_all(self, plan: Plan) -> bool:
-        return len(self.freed) == len(plan.entries) and not any(one.left for one in self.freed)
+        is_left = any(one.left for one in self.freed) or any(one.left for one in self.ended)
+        return len(self.freed) == len(plan.entries) and not is_left
 
 
 def planned(url: str, plan: Plan, running: Running) -> str:
     """The plan, as text."""
     if not plan.entries:
-        lines = [f"{url}: nothing to free, {many(len(plan.others), 'model')} in memory"]
-        return "\n".join(map(shown, lines + _leftovers(plan))) + "\n"
+        nothing = "nothing" if plan.is_empty else "no model of its own"
+        lines = [f"{url}: {nothing} to free, {many(len(plan.others), 'model')} in memory"]
+        return "\n".join(map(shown, lines + _abandoned(plan) + _leftovers(plan))) + "\n"
     total = size(sum(entry.model.size for entry in plan.entries))
     lines = [f"{url}: {len(plan.entries)} of {many(len(running.models), 'model')} in memory to free, {total}", ""]
     for entry in plan.entries:
@@ -52,7 +63,7 @@ def planned(url: str, plan: Plan, running: Running) -> str:
         lines.append(f"  {model.name}  {model.digest[:12]}  {size(model.size)}  {_until(entry, running)}")
         lines.append(f"    {entry.why}")
         lines.extend(f"    {line}" for line in _how(entry, url, plan.sees_weights))
-    lines += _restart(plan, running) + _leftovers(plan)
+    lines += _abandoned(plan) + _restart(plan, running) + _leftovers(plan)
     return "\n".join(map(shown, [*lines, ""])) + "\n"
 
 
@@ -61,8 +72,11 @@ def done(plan: Plan, after: Done) -> str:
     there = [one for one in after.freed if not one.left]
     lines = [f"{one.entry.model.name}: {one.left}" for one in after.freed if one.left]
     freed = size(sum(one.entry.model.size for one in there))
+    lines += _ended(after.ended)
     if not plan.entries:
-        return f"{many(len(plan.leftovers), 'temporary name')} removed\n"
+        if plan.leftovers:
+            lines.append(f"{many(len(plan.leftovers), 'temporary name')} removed")
+        return "".join(f"{shown(line)}\n" for line in lines)
     lines.append(f"freed {len(there)} of {len(plan.entries)}, {freed} by Ollama's count: /api/ps shows them no more")
     lines.append(_proof(after.processes, bool(there)))
     return "\n".join(map(shown, filter(None, lines))) + "\n"
@@ -78,6 +92,7 @@ def as_json(url: str, plan: Plan, running: Running, after: Done | None) -> str:
         "bytes": sum(entry.model.size for entry in plan.entries),
         "leftovers": [str(name) for name in plan.leftovers],
         "restart": _restart_cost(plan, running) if plan.lost else None,
+        "abandoned": [_abandoned_object(one, after) for one in plan.abandoned],
         "processes": None,
     }
     if after is not None:
@@ -92,11 +107,14 @@ def as_json(url: str, plan: Plan, running: Running, after: Done | None) -> str:
 
 def schema() -> Schema:
     """The JSON Schema of `reclaim --format json`."""
+    freed = or_null(FLAG, "Null where nothing was done.")
     way = record({"name": TEXT, "blob": TEXT, "is_temporary": FLAG, "is_certain": FLAG})
     entry = {"name": TEXT, "digest": TEXT, "bytes": BYTES, "vram_bytes": BYTES, "context_length": COUNT, "pinned": FLAG}
     entry |= {"expires_at": TIME, "why": {"enum": [_word(why) for why in Why]}, "ways": listed(way)}
-    entry |= {"kept_for": or_null(TEXT), "freed": or_null(FLAG, "Null where nothing was done."), "left": or_null(TEXT)}
+    entry |= {"kept_for": or_null(TEXT), "freed": freed, "left": or_null(TEXT)}
     lost = record({"name": TEXT, "bytes": BYTES, "pinned": FLAG})
+    abandoned = {"pid": COUNT, "blob": TEXT, "path": TEXT, "resident": BYTES, "user": TEXT, "is_own": FLAG}
+    abandoned |= {"freed": freed, "left": or_null(TEXT)}
     runners = listed(record({"pid": COUNT, "blob": TEXT, "resident": BYTES}))
     processes = record({"unseen": or_null(TEXT), "ended": runners, "left": runners})
     return document(
@@ -108,9 +126,16 @@ def schema() -> Schema:
             "bytes": BYTES,
             "leftovers": listed(TEXT),
             "restart": or_null(record({"models": listed(lost), "bytes": BYTES}), "What a restart would cost."),
+            "abandoned": listed(record(abandoned)),
             "processes": or_null(processes, "Null where nothing was done."),
         },
     )
+
+
+def _abandoned_object(one: Abandoned, after: Done | None) -> dict[str, Any]:
+    left = {ended.abandoned.pid: ended.left for ended in after.ended} if after is not None else {}
+    known = {key: value for key, value in one._asdict().items() if key != "created"}
+    return known | {"freed": left[one.pid] == "" if one.pid in left else None, "left": left.get(one.pid) or None}
 
 
 def _word(why: Why) -> str:
@@ -189,6 +214,25 @@ def _restart(plan: Plan, running: Running) -> list[str]:
 
 def _leftovers(plan: Plan) -> list[str]:
     return [f"  {name}: a temporary name that a killed run has left, to be removed" for name in plan.leftovers]
+
+
+def _abandoned(plan: Plan) -> list[str]:
+    lines = []
+    for one in plan.abandoned:
+        lines.append(f"  process {one.pid}  {one.blob[:19]}  {size(one.resident)} resident")
+        lines.append("    abandoned: its server was killed, it lives on, and /api/ps of no server shows it")
+        by_whom = "by an end of the process" if one.is_own else f"left: it is of {one.user}, who alone may end it"
+        lines.append(f"    {by_whom}")
+    return ["", *lines] if lines else []
+
+
+def _ended(ended: Sequence[Ended]) -> list[str]:
+    lines = [f"process {one.abandoned.pid}: {one.left}" for one in ended if one.left]
+    gone = [one.abandoned for one in ended if not one.left]
+    if gone:
+        pids, resident = ", ".join(str(one.pid) for one in gone), size(sum(one.resident for one in gone))
+        lines.append(f"{many(len(gone), 'abandoned runner')} ended ({pids}): {resident} resident")
+    return lines
 
 
 def _proof(processes: Processes, is_freed: bool) -> str:

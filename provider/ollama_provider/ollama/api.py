@@ -73,7 +73,7 @@ class Ollama:
     ) -> None:
         self.connection = connection
         self.url = connection.url
-        self.is_on_this_machine = _is_loopback(connection.url)
+        self.is_on_this_machine = is_loopback(connection.url)
         self._stall_seconds = stall_seconds
         self._largest_answer = largest_answer or LARGEST_ANSWER
         headers = dict(connection.headers)
@@ -479,7 +479,8 @@ def _server_time(response: httpx.Response) -> datetime:
         return datetime.now(UTC)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this machine for certain."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
