@@ -1,4 +1,4 @@
-"""A runner whose server was killed lives on: `drift` and `reclaim` tell it, and `reclaim` ends it on a person's word."""
+"""A runner whose server was killed lives on: `drift` and `reclaim` tell it, `reclaim` ends it on a person's word."""
 
 import json
 import signal

@@ -11,6 +11,7 @@ from ollama_policy.cli import cli
 from ollama_provider.drift import PIN_LOST
 from ollama_provider.lifecycle import State
 from ollama_provider.ollama.reloading import reloading_fields
+from ollama_provider.ollama.versions import version_in
 from tests.engines.observing import call, pinned
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.one_lifecycle import run_on
@@ -44,7 +45,7 @@ def test_drift_tells_the_lost_pin_and_the_next_apply_pins_again(
     state: State = run_on(ollama.url, lambda lifecycle: lifecycle.create(VALUES))
     runners = [runner.pid for runner in ollama.runners()]
     call(ollama, "chat", **REQUESTS[field])
-    reloading = reloading_fields(engine.numbers)
+    reloading = reloading_fields(version_in(engine.version))
     # Where `use_mmap: false` reloads, it is named without its value, and `true` does, too.
     reloads = field in reloading or (field == "use_mmap: true" and "use_mmap" in reloading)
     assert ([runner.pid for runner in ollama.runners()] != runners) is reloads

@@ -105,12 +105,13 @@ class PinLost(Drift):
     why = (
         "A client's own keep_alive overwrites the pin. Options of a client that differ from those it was loaded with, "
         "such as num_ctx, reload it, and the new runner takes the server's default. Without a word, either way: the "
-        "model leaves memory when the timer has run down."
+        "model leaves memory when the timer has run down. /api/ps shows the context alone, so which option it was can "
+        "be told only where num_ctx is declared; else the finding names all that this version reloads by."
     )
-    fix = "Apply the declaration, and mend the client: options belong into the model's `parameters`."
+    fix = "Apply the declaration, and correct the client: options belong into the model's `parameters`."
     bad = (_model('memory_management = «"manual"»'), _server(memory=_memory("chat", _SOON, context=8192)))
     good = (_model(_MANUAL), _PINNED)
-    source = "server/sched.go: needsReload and useLoadedRunner; measured on 0.17.4"
+    source = "server/sched.go: needsReload and useLoadedRunner; each option measured on 0.34.3 and 0.17.4"
 
 
 class InMemory(Drift):
