@@ -277,7 +277,8 @@ def reclaim(
 ) -> NoReturn:
     """Free memory that a server holds for nobody, without a restart of it.
 
-    That are orphans, whose model was deleted or replaced while in memory, and what SOURCES declare not to be in memory.
+    That are orphans, whose model was deleted or replaced while in memory; what SOURCES declare not to be in memory; and
+    on the server's own machine runner processes whose server was killed, those of your own user.
     Exit codes: 0 nothing to free or all freed, 1 something is left, 2 it could not be looked at.
     """
     import sys

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ollama_policy.probe.abandoned import Abandoned
 from ollama_policy.reclaiming.plan import Facts, Plan, Way, Why, Wishes, plan
 from ollama_policy.reclaiming.report import planned
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
@@ -149,3 +150,24 @@ def test_the_plan_as_text() -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_no_way_leads_through_a_name_by_which_ollama_reaches_another_model_or_a_cloud_s() -> None:
+    seen = facts({"chat:local": "1", "twin": "1"}, {"gone": "1"})
+    [entry] = plan(seen, Wishes()).entries
+    assert [str(way.name) for way in entry.ways] == ["twin:latest"]
+    far = InstalledModel(name("far"), "2", 1, "llama", "8B", "F16", remote_host="https://ollama.com:443")
+    seen = facts({"child": "2"}, {"gone": "1"}, {"child": "a", "far": "b", "near:local": "b"})
+    seen = seen._replace(installed={**seen.installed, far.name: far})
+    [entry] = plan(seen, Wishes()).entries
+    assert [str(way.name) for way in entry.ways] == ["child:latest"]
+
+
+def test_an_abandoned_runner_is_planned_beside_the_rest_and_another_user_s_is_left() -> None:
+    own = Abandoned(331, 1.0, BLOB["a"], "/models/blobs/a", 20 * 2**20, "me", is_own=True)
+    found = plan(facts({}, {})._replace(abandoned=(own, own._replace(pid=332, user="ollama", is_own=False))), Wishes())
+    text = planned("http://one", found, Running((), NOW))
+    assert "http://one: no model of its own to free, 0 models in memory\n" in text
+    assert "  process 331  sha256:aaaaaaaaaaaa  20.0 MiB resident\n" in text
+    assert "    by an end of the process\n" in text
+    assert "    left: it is of ollama, who alone may end it\n" in text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ollama_policy.drift.judge import judge
-from ollama_policy.drift.snapshot import Seen
+from ollama_policy.drift.snapshot import AbandonedRunner, Seen
 from ollama_policy.rules.rule import Finding, Severity
 from tests.policies.drift.servers import NOW, OLD, URL, declared_in, running, seen
 
@@ -167,3 +167,58 @@ def test_a_model_of_many_servers_is_told_of_each_by_a_value_of_its_own(tree: Pat
     models = declared_in(models__tf='resource "ollama_model" "m" {\n  name = "chat"\n}\n').models
     values = {judge(seen({}, url=url), models, (), True)[0].value for url in ("http://a:1", "http://b:1")}
     assert values == {"chat:latest at http://a:1", "chat:latest at http://b:1"}
+
+
+def remote(name: str, host: str = "https://ollama.com:443") -> Seen:
+    server = seen({name: NOW})
+    [(key, model)] = server.installed.items()
+    return server._replace(installed={key: model._replace(remote_host=host, remote_model="gpt-oss:120b")})
+
+
+def test_a_cloud_model_that_is_declared_resident_is_told_and_no_apply_is_shown(tree: Path) -> None:
+    [found] = judged(MANUAL, remote("chat"))
+    assert found.rule.id == "OLL503"
+    assert "it runs on https://ollama.com:443 as gpt-oss:120b, and an apply refuses this" in found.message
+    assert found.advice.startswith('declare it memory_management = "automatic"')
+    assert judged(FIVE, remote("chat")) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        ("0.17.4", f"OLLAMA_HOST={URL} ollama rm chat:local"),
+        (
+            "0.34.3",
+            "remove the file manifests/registry.ollama.ai/library/chat/local from the server's folder of models",
+        ),
+        ("no version", "remove the file manifests/registry.ollama.ai/library/chat/local from the server's folder"),
+    ],
+)
+def test_no_command_is_shown_by_which_ollama_reaches_another_model(tree: Path, version: str, command: str) -> None:
+    [found] = judged("", seen(DISK | {"chat:local": NOW}, version=version))
+    assert (found.rule.id, found.advice.startswith(command)) == ("OLL510", True), found.advice
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("0.17.4", "by one of num_ctx, num_batch, num_gpu, num_thread, use_mmap"),
+        ("0.34.3", "use_mmap: true, main_gpu, draft_num_predict, shift: false"),
+    ],
+)
+def test_a_lost_pin_names_what_that_version_reloads_by(tree: Path, version: str, said: str) -> None:
+    [found] = judged(MANUAL, seen(DISK, [running("chat", MINUTES)], version=version))
+    assert found.message.endswith(said), found.message
+
+
+def test_a_context_that_is_declared_tells_what_lost_the_pin(tree: Path) -> None:
+    declared = f'base = "base"\n  parameters = {{ num_ctx = 4096 }}\n  {MANUAL}'
+    found, *_ = judged(declared, seen(DISK | {"base": OLD}, [running("chat", MINUTES)]))
+    assert "num_ctx in a client's options loaded it anew, with a context of 2048 where 4096" in found.message
+
+
+def test_an_abandoned_runner_is_a_fact_about_the_server(tree: Path) -> None:
+    runner = AbandonedRunner(331, f"sha256:{NOW}", 20 * 2**20, "ollama")
+    [found] = judged("", seen(DISK)._replace(abandoned=(runner,)))
+    assert (found.rule.id, found.file.path) == ("OLL512", URL)
+    assert "process 331 of ollama is a runner whose server was killed: it holds 20 MiB" in found.message
