@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import StackMaker
 from tests.engines.faulty_ollama import FakeOllamaWithFaults, error_line, stall
-from tests.engines.observing import installed, pinned, resident, wait_until
+from tests.engines.kinds import REMOTE_HOST, make_remote
+from tests.engines.observing import count, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.programs import program, steps
 from tests.engines.pulumi_stack import PulumiStack, Running
@@ -178,6 +179,11 @@ BAD_INPUT = [
     ({"name": "a", "memory_management": "manual", "keep_alive": "5m"}, "its companion there is resident"),
     ({"name": "a", "host": "http://me:hunter2@gpu"}, "give the secret as a token or a header instead"),
     ({"name": "a", "gguf": "/nowhere.gguf"}, "No such file or directory"),
+    ({"name": "chat:local"}, "expected another tag than local: from 0.18.0 on Ollama leaves it out"),
+    (
+        {"name": "a:prod-cloud", "memory_management": "manual"},
+        'expected "automatic" for a model that runs on ollama.com',
+    ),
 ]
 
 
@@ -242,3 +248,19 @@ def test_a_model_that_fits_nowhere_is_not_pulled_twice(
     stack.set_program(program(m=model | {"memory_management": "automatic"}))
     stack.up()
     assert (list(installed(ollama)), resident(ollama)) == ([model["name"]], [])
+
+
+def test_a_cloud_model_that_is_to_be_held_is_refused_without_a_wait_and_without_a_call(
+    stack_of: StackMaker, ollama: OllamaServer
+) -> None:
+    make_remote(ollama, "far")
+    since = ollama.mark()
+    stack = stack_of(program(m={"name": "far", "memory_management": "manual"}))
+    for _ in range(2):
+        failed = stack.up(check=False)
+        assert failed.returncode != 0
+        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory"
+        assert f"error: the load of far:latest at {ollama.url}: {words}" in failed.text
+    stack.set_program(program(m={"name": "far", "keep_alive": "5m", "on_destroy": "keep"}))
+    stack.up()
+    assert [count(ollama, since, path) for path in ("/api/generate", "/api/embed", "/api/show")] == [0, 0, 0]

@@ -25,7 +25,8 @@ from tests.engines.faulty_ollama import (
     stall,
     status,
 )
-from tests.engines.observing import installed, pinned, resident, wait_until
+from tests.engines.kinds import REMOTE_HOST, copy, make_remote
+from tests.engines.observing import count, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import Running, TerraformStack, configuration, resource
@@ -360,6 +361,10 @@ BAD_INPUT: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "a", "parameters": {"num_ctx": 1}}, "Wrong parameters", "a base or a gguf that it belongs to"),
     ({"name": "a", "base": "b", "parameters": {"num_ctxx": 1}}, "Wrong parameters", "did you mean 'num_ctx'?"),
     ({"name": "a", "base": "b", "gguf": "/dev/null"}, "Wrong gguf", "either base or gguf"),
+    ({"name": "chat:local"}, "Wrong name", "expected another tag than local: from 0.18.0 on Ollama leaves it out"),
+    ({"name": "a", "base": "b:local"}, "Wrong base", "and reaches b:latest"),
+    ({"name": "a:b-cloud", "base": "b"}, "Wrong name", "sends every call of this name to a:b on ollama.com"),
+    ({"name": "a:cloud", "memory_management": "manual"}, "Wrong memory_management", 'found "manual", expected "auto'),
     ({"name": "a", "gguf": "/dev/null"}, "Wrong gguf", "expected a GGUF file"),
     ({"name": "a", "gguf": __file__}, "Wrong gguf", "expected a GGUF file"),
     ({"name": "a", "host": "http://me:hunter2@gpu"}, "Wrong host", "give the secret as a token or a header instead"),
@@ -440,3 +445,37 @@ provider "ollama" {
     assert (stack.project / "terraform-log").stat().st_size > 10_000
     for file in filter(Path.is_file, stack.folder.rglob("*")):
         assert not any(secret.encode() in file.read_bytes() for secret in (token, header)), file
+
+
+def test_a_cloud_model_that_is_to_be_held_is_refused_without_a_wait_and_without_a_call(
+    terraform_of: TerraformMaker, ollama: OllamaServer
+) -> None:
+    make_remote(ollama, "far")
+    since = ollama.mark()
+    stack = terraform_of(configuration(m={"name": "far", "memory_management": "manual"}))
+    for _ in range(2):
+        [error] = stack.apply(check=False).errors
+        assert error.summary == "The load of far:latest failed"
+        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory"
+        assert error.detail.startswith(f"{ollama.url}: {words}")
+        assert stack.state() == {}, "nothing is tainted, and so nothing destroyed by the next apply"
+    stack.configure(configuration(m={"name": "far", "keep_alive": "5m", "on_destroy": "keep"}))
+    stack.apply()
+    assert stack.plan("-detailed-exitcode").planned == {}
+    assert [count(ollama, since, path) for path in ("/api/generate", "/api/embed", "/api/show")] == [0, 0, 0]
+
+
+def test_a_destroy_of_a_local_tag_that_an_older_state_has_deletes_no_other_model(
+    terraform_of: TerraformMaker, ollama: OllamaServer, tiny: Path
+) -> None:
+    ollama.create_from_gguf("chat", tiny)
+    copy(ollama, "chat", "chat:local")
+    stack = terraform_of(configuration(m={"name": "chat"}))
+    stack.apply()
+    file = stack.project / "terraform.tfstate"
+    file.write_text(file.read_text().replace('"name": "chat"', '"name": "chat:local"'))
+    stack.configure(configuration())
+    [error] = stack.apply(check=False).errors
+    assert error.summary == "The deletion of chat:local failed"
+    assert "takes chat:local for chat:latest, and would delete that" in error.detail
+    assert sorted(installed(ollama)) == ["chat:latest", "chat:local"]
