@@ -1,11 +1,13 @@
 """A model as a log shows it, and a load of it with Ollama's own figures."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ollama_policy.logs.event import Place, size
+from ollama_policy.logs.event import Place, human, size
 
 _DIGEST: Final = re.compile(r"sha256[-:]([0-9a-f]{64})")
+_KINDS: Final = {"KV": "KV cache", "RS": "recurrent state"}
 _DEFAULTS: Final = ("registry.ollama.ai/", "library/")
 
 
@@ -20,24 +22,99 @@ class Model:
         self.is_resident = False
         self.is_pinned = False
         self.context = 0
+        self.parallel = 1
         self.size = ""
         self.loads = 0
+        self.leaving = ""  # why it is on its way out
+        self.is_mlx = False
+        self.cache: Cache | None = None  # of the prompts before, since its last load
 
     @staticmethod
     def key(path: str) -> str:
         found = _DIGEST.search(path)
         return f"sha256:{found[1]}" if found else path[:200]
 
-    def name(self, full: str) -> None:
-        """Adds a name; `registry.ollama.ai/library/one:latest` is `one:latest`."""
+    @staticmethod
+    def short(full: str) -> str:
+        """`registry.ollama.ai/library/one:latest` and `one` are `one:latest`."""
         for default in _DEFAULTS:
             full = full.removeprefix(default)
+        full = full[:200]
+        return full if ":" in full.rpartition("/")[2] else f"{full}:latest"
+
+    def name(self, full: str) -> None:
+        """Adds a name, as `short` gives it."""
         if len(self.names) < 8:
-            self.names[full[:200]] = None
+            self.names[self.short(full)] = None
 
     @property
     def shown(self) -> str:
         return ", ".join(self.names) or self.digest[:19]
+
+
+@dataclass
+class Cache:
+    """What a runner keeps of prompts beside its context. Sizes are bytes; a limit of None is not known, or is none."""
+
+    limit: int | None = None
+    limit_tokens: int = 0
+    prompts: int = 0
+    held: int = 0
+    peak: int = 0
+    peak_prompts: int = 0
+    peak_at: Place | None = None
+    updates: int = 0
+    dropped: int = 0  # prompts that had to go for others
+    told: int = 0  # the peak when it was last said
+    is_full: bool = False  # that its bound is reached was said
+
+    def facts(self) -> dict[str, Any]:
+        """The figures for programs."""
+        return {
+            "prompts": self.prompts,
+            "bytes": self.held,
+            "peak_bytes": self.peak,
+            "limit_bytes": self.limit,
+            "limit_tokens": self.limit_tokens or None,
+            "updates": self.updates,
+            "dropped": self.dropped,
+        }
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory that llama.cpp took: the part of it that says so, the device, what for; `text` as it writes the size."""
+
+    component: str
+    device: str
+    kind: str
+    role: str = field(default="", compare=True)  # which of several of one kind
+    text: str = field(default="", compare=False)
+
+    @property
+    def what(self) -> str:
+        """Such as `KV cache (CPU)`."""
+        return f"{_KINDS.get(self.kind, self.kind)}{self.role} ({self.device})"
+
+    @property
+    def bytes(self) -> int:
+        return size(self.text) or 0
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is the CPU's, as Ollama tells it."""
+        return self.device in ("CPU", "BLAS") or self.device.startswith("CPU_") or self.device.endswith("_Host")
+
+
+@dataclass
+class Ahead:
+    """What lines say of a load before the line that begins it."""
+
+    path: str = ""  # of the weights
+    free: str = ""
+    of: str = ""
+    gpus: dict[str, str] = field(default_factory=dict)
+    limits: list[tuple[Place, str, str, dict[str, Any]]] = field(default_factory=list)  # place, text, cause, facts
 
 
 class Load:
@@ -54,7 +131,10 @@ class Load:
         self.context, self.parallel = 0, 1
         self.gpus: dict[str, str] = {}
         self.parts: dict[str, dict[str, str]] = {}  # by what it is and by device
-        self.buffers: dict[str, str] = {}  # what llama.cpp took
+        self.buffers: dict[Buffer, None] = {}  # what llama.cpp took, in order
+        self.is_offloaded = False  # every layer to GPUs
+        self.has_given_up: Place | None = None  # the line that says that its client went away
+        self.end: tuple[Place, str, str] | None = None  # the line that says that a runner ended, how, and a word for it
 
     def add(self, part: str, device: str, text: str) -> None:
         _put(self.parts.setdefault(part, {}), device, text)
@@ -62,8 +142,32 @@ class Load:
     def add_gpu(self, device: str, free: str) -> None:
         _put(self.gpus, device, free)
 
-    def add_buffer(self, what: str, text: str) -> None:
-        _put(self.buffers, what, text)
+    def add_buffer(self, taken: Buffer) -> None:
+        """A repeated one replaces the one before, as Ollama counts: a layout is tried before it is taken."""
+        if taken in self.buffers or len(self.buffers) < 64:
+            self.buffers.pop(taken, None)
+            self.buffers[taken] = None
+
+    def sum_buffers(self) -> None:
+        """Takes as the total what llama.cpp took, where no line gives one."""
+        if not self.total and self.buffers:
+            self.total = human(sum(taken.bytes for taken in self.buffers))
+
+    def in_ps(self) -> str:
+        """The size in /api/ps, "" where no line has all of it.
+
+        From 0.30 on it is counted from llama.cpp's lines, of a sliding window's two caches the later one, and without
+        the CPU's where every layer is on a GPU (llm/llama_server.go, MemorySize). Of weights that are mapped and partly
+        on a GPU it takes off what exceeds their file, whose size is in no line.
+        """
+        if self.parts or not self.buffers:
+            return self.total
+        counted = {(taken.component, taken.device, taken.kind): taken for taken in self.buffers}.values()
+        on_gpu = [taken for taken in counted if not taken.is_host]
+        if self.is_offloaded:
+            return human(sum(taken.bytes for taken in on_gpu))
+        is_split = bool(on_gpu) and any(taken.device.endswith("_Mapped") for taken in counted)
+        return "" if is_split else human(sum(taken.bytes for taken in counted))
 
     def text(self) -> str:
         parts = []
@@ -71,7 +175,9 @@ class Load:
             parts.append(" + ".join(f"{what} {' and '.join(sizes.values())}" for what, sizes in self.parts.items()))
             parts[0] += f" = {self.total}" if self.total else ""
         if self.buffers:
-            parts.append("llama.cpp took " + " + ".join(f"{what} {text}" for what, text in self.buffers.items()))
+            taken = [one for one in self.buffers if one.bytes] or list(self.buffers)
+            parts.append("llama.cpp took " + " + ".join(f"{one.what} {one.text}" for one in taken))
+            parts[-1] += f" = {self.total}" if self.total and not self.parts else ""
         if self.context:
             slots = f", {self.parallel} at once" if self.parallel > 1 else ""
             parts.append(f"context {self.context}{slots}")
@@ -90,7 +196,7 @@ class Load:
                 what: {device: size(text) for device, text in sizes.items()} for what, sizes in self.parts.items()
             },
             "total_bytes": size(self.total),
-            "llama_cpp": {what: size(text) for what, text in self.buffers.items()},
+            "llama_cpp": {taken.what: taken.bytes for taken in self.buffers},
             "context": self.context or None,
             "parallel": self.parallel,
             "system_total_bytes": size(self.of),

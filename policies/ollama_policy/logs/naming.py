@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ollama_policy.checking import CannotLookError
+from ollama_policy.logs.event import human
 from ollama_policy.logs.model import Model
 from ollama_policy.reaching import answered, connection
 from ollama_provider.ollama.answers import Running
@@ -13,7 +14,6 @@ from ollama_provider.ollama.api import Ollama
 
 _WEIGHTS: Final = "application/vnd.ollama.image.model"
 _LARGEST: Final = 2**20  # bytes of a manifest; they have a few thousand
-_UNITS: Final = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def name_by_manifests(models: Iterable[Model], folder: str) -> None:
@@ -61,11 +61,3 @@ def name_by_host(models: Iterable[Model], host: str) -> None:
 async def _running(host: str) -> Running:
     async with Ollama(connection(host)) as ollama:
         return await ollama.running()
-
-
-def human(count: int) -> str:
-    """Bytes as Ollama writes them: format.HumanBytes2."""
-    for unit, name in _UNITS:
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} B"

@@ -1,4 +1,4 @@
-"""Lines that are not of Ollama's own log: the document's alarm, llama.cpp, the Go runtime, the kernel, systemd."""
+"""Lines that are not of Ollama's own log: the document's alarm, the Go runtime, the kernel, systemd."""
 
 import re
 from typing import Final, NamedTuple
@@ -8,20 +8,9 @@ from ollama_policy.logs.event import Place
 _ALARM: Final = re.compile(rb"memory usage exceeds threshold", re.IGNORECASE)
 _FIGURE: Final = re.compile(rb"current memory usage: *(\d{1,3}(?:\.\d{1,6})?) ?%", re.IGNORECASE)
 _GO: Final = re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:[\w.]+:\d+: )?", re.ASCII)
-_BUFFER: Final = re.compile(rb"(\S{1,64}) +(model|KV|compute|RS) buffer size = *(\d{1,12}\.\d\d [KMG]iB)")
-_NAME: Final = re.compile(rb"llama_model_loader: - kv +\d+: +general\.name str += (.*)")
 _KERNEL: Final = re.compile(rb"[Oo]ut of memory: Killed process (\d{1,10}) \(((?:ollama|llama)[^)]{0,32})\)")
 _SYSTEMD: Final = re.compile(rb"ollama\S{0,64}\.service: .{0,200}killed by the OOM killer")
 _CRASH: Final = re.compile(rb"(?:SIG(?:SEGV|BUS|ABRT|ILL|FPE)|panic|fatal error): .*|.*GGML_ASSERT\(.*")
-LLAMA_CPP: Final = (
-    b"llama_",
-    b"load_tensors:",
-    b"print_info:",
-    b"load: ",
-    b"[GIN-debug]",
-    b"ggml_",
-    b"create_tensor:",
-)
 
 
 class Alarm:
@@ -72,18 +61,3 @@ def death(text: bytes) -> Death | None:
     if (text[:1] in (b"S", b"p", b"f") or b"GGML_ASSERT(" in text) and _CRASH.match(text):
         return Death(f"it crashed: {text[:200].decode('utf-8', 'replace')}", "crash", is_ollama=True)
     return None
-
-
-def buffer(text: bytes) -> tuple[str, str] | None:
-    """What llama.cpp took, and how much: `KV cache (CPU)`, `0.50 MiB`."""
-    found = _BUFFER.search(text) if b" buffer size = " in text else None
-    if found is None:
-        return None
-    what = found[2].decode().replace("KV", "KV cache")
-    return f"{what} ({found[1].decode('utf-8', 'replace')})", found[3].decode()
-
-
-def general_name(text: bytes) -> str:
-    """What the weights call themselves; "" where the line is about something else."""
-    found = _NAME.match(text) if b" general.name " in text else None
-    return found[1][:200].decode("utf-8", "replace") if found else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ollama_policy.logs.export import START, Export, when
-from ollama_policy.logs.others import LLAMA_CPP
+from ollama_policy.logs.llama_cpp import LLAMA_CPP
 
 LONGEST: Final = 64 * 1024  # bytes that are kept of a line; nothing that Ollama says of memory is longer
 

@@ -13,6 +13,7 @@ _CALLS: Final = re.compile(
 _LINE: Final = re.compile(
     rb'\[GIN\] (\d{4})/(\d\d)/(\d\d) - (\d\d:\d\d:\d\d) \|[^0-9|]*(\d{3})[^0-9|]*\| *([^| ]+) *\|[^|]*\|.*? "([^"]*)"'
 )
+_OF_OLLAMA: Final = re.compile(rb'"(?:/|/api/[a-z].*|/v1/[a-z].*)"')
 _LATENCY: Final = re.compile("(\\d{1,12}(?:\\.\\d{1,12})?)(h|ms|m|\u00b5s|ns|s)")
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "\u00b5s": 1e-6, "ns": 1e-9}
 
@@ -37,3 +38,8 @@ def request(line: bytes) -> Request | None:
     year, month, day, time = (part.decode() for part in found.groups()[:4])
     path = found[7].partition(b"?")[0].decode("ascii", "replace")
     return Request(f"{year}-{month}-{day}T{time}", int(found[5]), seconds, path)
+
+
+def is_ollamas(line: bytes) -> bool:
+    """Whether a line of GIN's can be Ollama's: other programs use GIN too."""
+    return _OF_OLLAMA.search(line, 40, 4096) is not None

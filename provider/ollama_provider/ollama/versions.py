@@ -144,6 +144,13 @@ class Behavior(Enum):
         since=(0, 34, 1),
     )
 
+    TRUNCATES_FOR_ANSWER = _Row(
+        "a prompt longer than the context is cut to what a first shift leaves, about half; before, to the context",
+        "llm/llama_server.go:311; absent in 0.30.10, there in 0.30.11",
+        is_measured=True,
+        since=(0, 30, 11),
+    )
+
     @property
     def what(self) -> str:
         return self.value.what

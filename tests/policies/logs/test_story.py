@@ -3,7 +3,7 @@
 import pytest
 
 from ollama_policy.logs.event import Event, Kind
-from ollama_policy.logs.story import FOR_EVER, MOST_MODELS
+from ollama_policy.logs.state import FOR_EVER, MOST_MODELS
 from ollama_policy.rules.rule import Severity
 from tests.policies.logs.told import told
 
