@@ -1,8 +1,8 @@
 """What runners keep of earlier prompts, which grows while /api/ps stays as it is: said as it doubles, and at its bound.
 
 llama-server keeps the state of earlier prompts beside the context, from 0.30 on: up to 8 GiB a runner unless
-LLAMA_ARG_CACHE_RAM says otherwise, or up to the context's tokens where that is negative. MLX's runner has a cache of its
-own, of at most 8 GiB, that no variable bounds (mlxrunner/prefix_cache.go).
+LLAMA_ARG_CACHE_RAM says otherwise, or up to the context's tokens where that is negative. MLX's runner has a cache of
+its own, of at most 8 GiB, that no variable bounds (mlxrunner/prefix_cache.go).
 """
 
 from typing import Final
@@ -103,7 +103,9 @@ class Caches:
         cache.dropped += len(dropped)
         if dropped and not cache.is_full and cache.peak >= _LEAST:
             cache.is_full, cache.told = True, cache.peak
-            words = f"its prompt cache has reached its bound: {human(cache.peak)} in {cache.peak_prompts} prompts, of at "
+            words = (
+                f"its prompt cache has reached its bound: {human(cache.peak)} in {cache.peak_prompts} prompts, of at "
+            )
             words += f"most {_bound(cache)}; the oldest prompts are dropped from here on{self._of_one(model)}"
             self._state.say(Kind.CACHE, dropped[0], words, model, _cause(cache, "full"), **cache.facts())
         elif cache.peak >= max(_LEAST, 2 * cache.told):
@@ -116,7 +118,9 @@ class Caches:
             return
         cache.told = cache.peak
         if not cache.peak_prompts:
-            words = f"MLX holds {human(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
+            words = (
+                f"MLX holds {human(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
+            )
             words += f"{human(DEFAULT_LIMIT)}, which no variable bounds{self._of_one(model)}"
             self._state.say(Kind.CACHE, place, words, model, "mlx", held_bytes=cache.peak)
             return

@@ -1,7 +1,7 @@
 """What calls show: prompts that were cut, answers that were slow or broke off, and settings that are not taken."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from ollama_policy.logs.caches import Caches
 from ollama_policy.logs.event import Kind, Place

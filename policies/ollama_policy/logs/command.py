@@ -171,8 +171,10 @@ class _Run:
             self._reading.cut,
             self._story.known,
             self._story.has_debug,
+            self._story.notes,
         )
         if request.follows:
+            sys.stderr.write("".join(f"note: {note}\n" for note in account.notes))
             sys.stderr.write(summary(result, Look()) + "\n")
         else:
             deliver(render(request.form, account, _look_of(request)), request.output)

@@ -14,6 +14,7 @@ from ollama_policy.settings import Position, SourceFile, Span
 
 MOST: Final = 2000  # that are kept apart; what comes then is only counted
 
+# None: said with another finding, or no fault.
 _RULES: Final[Mapping[Kind, type[Rule]]] = {
     Kind.IGNORED: rules.IgnoredSetting,
     Kind.EVICTED: rules.Evicted,
@@ -26,8 +27,12 @@ _RULES: Final[Mapping[Kind, type[Rule]]] = {
     Kind.PINNED: rules.NeverReleased,
     Kind.KEPT: rules.MemoryKept,
     Kind.ALARM: rules.MemoryAlarm,
+    Kind.CACHE: rules.PromptCacheGrows,
+    Kind.LIMITED: rules.LoadedWithLess,
+    Kind.OOM: rules.OutOfMemoryInAnswer,
 }
-_BY_CAUSE: Final[Mapping[tuple[Kind, str], type[Rule]]] = {
+_BY_CAUSE: Final[Mapping[tuple[Kind, str], type[Rule] | None]] = {
+    (Kind.EVICTED, "answer"): None,  # said with the event that put them all out
     (Kind.FAILED, "memory"): rules.OutOfMemory,
     (Kind.FAILED, "killed"): rules.RunnerDied,
     (Kind.CALL, "slow"): rules.SlowCall,
@@ -37,7 +42,15 @@ _SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
     (Kind.RETRY, ""): Severity.WARNING,
     (Kind.PINNED, "client"): Severity.INFO,
     (Kind.FAILED, "client"): Severity.INFO,
+    (Kind.RETRY, "context"): Severity.WARNING,
+    (Kind.RETRY, "alone"): Severity.WARNING,
+    (Kind.RETRY, "projector"): Severity.WARNING,
+    (Kind.CACHE, "capped"): Severity.INFO,
+    (Kind.CACHE, "skipped"): Severity.INFO,
+    (Kind.CACHE, "mlx"): Severity.INFO,
+    (Kind.LIMITED, "model"): Severity.INFO,
 }
+_LATEST: Final = frozenset((Kind.CACHE,))  # of which the last event says all that the earlier ones did
 _MESSAGE: Final = re.compile(rb'(?<= msg=)\\?"?[^"\\]+')
 
 
@@ -73,18 +86,23 @@ class Findings:
 
     def take(self, event: Event) -> Found | None:
         """What this event begins; None where it is none, or one more of the same."""
-        rule = _BY_CAUSE.get((event.kind, event.cause)) or _RULES.get(event.kind)
+        by_cause = event.kind, event.cause
+        rule = _BY_CAUSE[by_cause] if by_cause in _BY_CAUSE else _RULES.get(event.kind)
         if rule is None or (rule is rules.LeakingRelease and not _leaks(event)):
             return None
-        key = rule.id, event.model, event.cause + str(event.facts.get("value", ""))[:200]
+        is_latest = event.kind in _LATEST
+        key = rule.id, event.model, "" if is_latest else event.cause + str(event.facts.get("value", ""))[:200]
         self._last[key] = event.place.number
+        if key in self._found and is_latest:
+            self._found[key] = Found(rule, event, _SEVERITIES.get(by_cause, rule.severity))
+            return None
         if key in self._found:
             self._counts[key] += 1
             return None
         if len(self._found) >= MOST:
             del self._last[key]
             return None
-        found = Found(rule, event, _SEVERITIES.get((event.kind, event.cause), rule.severity))
+        found = Found(rule, event, _SEVERITIES.get(by_cause, rule.severity))
         self._found[key], self._counts[key] = found, 1
         return found
 

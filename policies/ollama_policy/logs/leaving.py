@@ -18,6 +18,7 @@ class Leaving:
         self._short: Place | None = None  # a line by which some model has to go, before the one that says which
         self._wanted: Model | None = None  # the one that all others have to go for
         self._dead: set[str] = set()  # those whose death was said; "" for one that is not known
+        self._missing = 0, ""  # how many of which models left, as it was said last
         self._death: tuple[Place, str, str] | None = None  # one that is not known yet whose it is
 
     # Put out.
@@ -61,9 +62,7 @@ class Leaving:
             self._gone(model)
         for_whom = f" for {wanted.shown}" if wanted else ""
         self._cause = ""
-        self._state.say(
-            Kind.EVICTED, place, f"put out to make room{for_whom}: {WHY['memory']}", model, "memory"
-        )
+        self._state.say(Kind.EVICTED, place, f"put out to make room{for_whom}: {WHY['memory']}", model, "memory")
 
     def makes_room_for(self, model: Model | None) -> None:
         """A load that failed for lack of memory is tried once more, for which others may have to go."""
@@ -134,7 +133,7 @@ class Leaving:
         """MLX's runner is ended, for whatever cause: at the usual level, and without a name."""
         state = self._state
         of_mlx = [model for model in state.resident if model.is_mlx]
-        if state.load and state.load.model.is_mlx or not of_mlx:
+        if (state.load and state.load.model.is_mlx) or not of_mlx:
             return  # of a load that failed, which has lines of its own; or one that left before
         model = of_mlx[0] if len(of_mlx) == 1 else None
         cause = model.leaving if model else ""
@@ -156,7 +155,9 @@ class Leaving:
 
     def still_loaded(self, place: Place, line: Fields) -> None:
         model = self._state.model(line.get("new_runner.model", ""))
-        self._state.say(Kind.KEPT, place, "a second runner of the same model was started beside the first", model, "twice")
+        self._state.say(
+            Kind.KEPT, place, "a second runner of the same model was started beside the first", model, "twice"
+        )
 
     def missing(self, load: Load) -> None:
         """Who has left without a word, by the number of runners that Ollama counts."""
@@ -171,6 +172,9 @@ class Leaving:
         words += f", and OLLAMA_MAX_LOADED_MODELS is {limit}" if limit == str(load.count) else ""
         if gone < len(others):
             names = ", ".join(sorted(model.shown for model in others))
+            if (gone, names) == self._missing:
+                return
+            self._missing = gone, names
             state.say(Kind.GONE, load.counted, f"{words}: {gone} of {names} left memory before", cause="count")
             return
         for model in others:
@@ -233,7 +237,7 @@ class Leaving:
         self.settle()
         for model in self._state.models.values():
             model.is_resident, model.leaving = False, ""
-        self._short, self._wanted, self._cause = None, None, ""
+        self._short, self._wanted, self._cause, self._missing = None, None, "", (0, "")
         self._dead.clear()
 
     def _gone(self, model: Model, leaving: str = "") -> None:

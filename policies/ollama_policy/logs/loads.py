@@ -9,7 +9,7 @@ from ollama_policy.logs.event import Kind, Place
 from ollama_policy.logs.leaving import Leaving
 from ollama_policy.logs.llama_cpp import are_all_offloaded, buffer, general_name, role_of_cache
 from ollama_policy.logs.model import Ahead, Load, Model
-from ollama_policy.logs.state import Fields, State
+from ollama_policy.logs.state import MOST_MODELS, Fields, State
 
 _STARTED: Final = re.compile(r"in (\d{1,9}\.\d\d) seconds")
 _COUNT: Final = re.compile("[0-9]{1,6}")
@@ -21,7 +21,10 @@ _MEMORY: Final = re.compile(
     r"|model requires .{1,20} but only",
     re.IGNORECASE,
 )
-_SETTING: Final = re.compile(r'environment variable "?(LLAMA_ARG_[A-Z_]{1,64})')
+_REFUSED: Final = re.compile(
+    r'error while handling (?:argument|environment variable) "(--?[a-z-]{1,64}|LLAMA_ARG_[A-Z_]{1,64})": ?(.{0,200})'
+)
+_VARIABLES: Final = {"--cache-type-k": "OLLAMA_KV_CACHE_TYPE", "--cache-type-v": "OLLAMA_KV_CACHE_TYPE"}
 _CLIENT: Final = ("context canceled", "context deadline exceeded")
 
 
@@ -43,7 +46,8 @@ class Loads:
         self._leaving = leaving
         self._caches = caches
         self._failure: _Failure | None = None
-        self._refused = ""  # a variable that the runner being loaded cannot read, by the runner's own line
+        self._refused = ""  # what the runner that is loaded says of a variable that it cannot read
+        self._told: set[tuple[str, str]] = set()  # what models were loaded with less than was asked
         self._role = ""  # which of the model's KV caches the next buffers are of
 
     # Before a load, and its begin.
@@ -57,7 +61,8 @@ class Loads:
         self._limited(place, text, "model", {"asked": _number(asked), "given": _number(most)})
 
     def parallel_refused(self, place: Place, line: Fields) -> None:
-        text = f"OLLAMA_NUM_PARALLEL is not taken for its architecture, {line.get('architecture', '?')}: one call at once"
+        architecture = line.get("architecture", "?")
+        text = f"OLLAMA_NUM_PARALLEL is not taken for its architecture, {architecture}: one call at once"
         self._limited(place, text, "parallel", {"given": 1})
 
     def _limited(self, place: Place, text: str, cause: str, facts: dict[str, Any]) -> None:
@@ -79,7 +84,9 @@ class Loads:
         load.gpus.update(ahead.gpus)
         self._refused = self._role = ""
         for at, text, cause, facts in ahead.limits:
-            state.say(Kind.LIMITED, at, text, model, cause, **facts)
+            if (model.digest, text) not in self._told and len(self._told) < MOST_MODELS:  # each load says it again
+                self._told.add((model.digest, text))
+                state.say(Kind.LIMITED, at, text, model, cause, **facts)
         return load
 
     def system_memory(self, place: Place, line: Fields) -> None:
@@ -110,13 +117,12 @@ class Loads:
         load.is_offloaded = load.is_offloaded or are_all_offloaded(text)
         load.model.label = general_name(text) or load.model.label
 
-    def variable_refused(self, text: bytes) -> bool:
-        """Whether this is llama-server's line about a variable that it cannot read, at which it ends."""
-        found = _SETTING.search(text.decode("utf-8", "replace")) if b"environment variable" in text else None
-        if found is None or self._state.load is None:
-            return False
-        self._refused = found[1]
-        return True
+    def take_refusal(self, text: bytes) -> None:
+        """Notes llama-server's line about a variable or an argument that it cannot read, at which it ends."""
+        found = _REFUSED.match(text.decode("utf-8", "replace")) if text[:20] == b"error while handling" else None
+        if found is not None and self._state.load:
+            setting = _VARIABLES.get(found[1], found[1])
+            self._refused = f"llama-server does not take {setting}: {found[2]}"
 
     # Its end.
 
@@ -225,14 +231,17 @@ class Loads:
         told = f"{error} {end}"
         words = f"; the runner ended: {end}" if end and end not in error else ""
         if self._refused:
-            words += f"; llama-server cannot read {self._refused}"
+            words += f"; {self._refused}"
+        elif "cache type" in error:
+            words += "; OLLAMA_KV_CACHE_TYPE has a type that the model cannot use"
         if _MEMORY.search(told):
             cause = "memory"
-        elif self._refused:
+        elif self._refused or "cache type" in error:
             cause = "setting"
         else:
             cause = "killed" if "killed" in told else "other"
-        return f"the load failed: {error}{shortage}{words}"[:500], cause
+        error = error.strip().replace("\n", "; ")[:400]
+        return f"the load failed: {error}{shortage}{words}"[:600], cause
 
     def retry(self, place: Place, line: Fields) -> None:
         """A layout of Ollama's own engine."""

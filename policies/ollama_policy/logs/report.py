@@ -1,7 +1,7 @@
 """What a log comes to: for people as text or Markdown, for programs as JSON."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.formats import json_report, markdown
@@ -28,6 +28,7 @@ class Account(NamedTuple):
     cut: int
     known: int
     has_debug: bool
+    notes: Sequence[str] = ()  # of how it was read
 
 
 def render(form: str, account: Account, look: Look) -> str:
@@ -95,6 +96,7 @@ def _title(model: Model) -> str:
 
 
 def _notes(account: Account) -> Iterator[str]:
+    yield from account.notes
     if account.timeline.models() and not account.has_debug:
         yield (
             "without OLLAMA_DEBUG=1 Ollama does not write when and why a model leaves memory; "
@@ -159,6 +161,7 @@ def _json(account: Account) -> str:
         "server": [_event(entry) for entry in account.timeline.of("")],
         "models": [_model(account, digest) for digest in account.timeline.models()],
         "events_dropped": account.timeline.dropped,
+        "notes": list(account.notes),
         "findings": findings["findings"],
         "summary": {key: findings["summary"][key] for key in ("errors", "warnings", "infos")},
     }
@@ -174,6 +177,7 @@ def _model(account: Account, digest: str) -> dict[str, Any]:
         "general_name": model.label,
         "in_memory": model.is_resident,
         "loads": model.loads,
+        "prompt_cache": None if model.cache is None else model.cache.facts(),
         "events": [_event(entry) for entry in account.timeline.of(digest)],
     }
 
@@ -196,6 +200,8 @@ def schema() -> Schema:
     """The JSON Schema of `logs --format json`, and of the lines that --follow writes."""
     event = {"line": COUNT, "at": or_null(TEXT), "kind": {"enum": [kind.value for kind in Kind]}, "cause": TEXT}
     event |= {"text": TEXT, "count": COUNT, "facts": {"type": "object"}, "raw": TEXT}
+    cache = dict.fromkeys(("prompts", "bytes", "peak_bytes", "updates", "dropped"), COUNT)
+    cache |= dict.fromkeys(("limit_bytes", "limit_tokens"), or_null(COUNT))
     model = {
         "digest": TEXT,
         "path": TEXT,
@@ -203,6 +209,7 @@ def schema() -> Schema:
         "general_name": TEXT,
         "in_memory": FLAG,
         "loads": COUNT,
+        "prompt_cache": or_null(record(cache)),
     }
     return (
         document(
@@ -215,6 +222,7 @@ def schema() -> Schema:
                 "server": listed(record(event)),
                 "models": listed(record(model | {"events": listed(record(event))})),
                 "events_dropped": COUNT,
+                "notes": listed(TEXT),
                 "findings": listed(record(json_report.finding_schema())),
                 "summary": record(dict.fromkeys(("errors", "warnings", "infos"), COUNT)),
             },

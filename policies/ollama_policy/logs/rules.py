@@ -1,6 +1,6 @@
 """What a log can show of a server's memory: rules whose findings no file of settings gives, each at its line.
 
-Their examples are logs. Lines are as Ollama 0.17.4 writes them, paths and times made shorter.
+Their examples are logs. Lines are as Ollama 0.17.4 and 0.34.3 write them, paths and times made shorter.
 """
 
 from typing import ClassVar, Final
@@ -29,6 +29,23 @@ def _loaded(blob: str, second: int = 0, context: int = 4096) -> tuple[str, ...]:
     )
 
 
+def _served(blob: str, second: int = 0, context: int = 131072) -> tuple[str, ...]:
+    """A load as 0.30 and later write it."""
+    return (
+        _line("INFO", "using llama-server for model", f"model={blob}", second),
+        _line("INFO", "starting llama-server", f'cmd="llama-server --model {blob} -c {context} -np 1"', second),
+        _line("INFO", "system memory", 'total="23.5 GiB" free="21.7 GiB" free_swap="0 B"', second),
+        _line("INFO", "llama-server started in 0.28 seconds", "", second),
+        _line("INFO", "loaded runners", "count=1", second),
+    )
+
+
+_CACHE: Final = (
+    "srv        update:  - cache state: {} prompts, {:.3f} MiB (limits: 8192.000 MiB, 131072 tokens, 240123 est)"
+)
+_RAN_OUT: Final = "runtime OOM detected; expiring loaded models to clear memory before next request"
+_ONE_AT_ONCE: Final = "model architecture does not currently support parallel requests"
+_CUDA: Final = 'error="CUDA error: out of memory"'
 _RUNNER: Final = f'runner.name=registry.ollama.ai/library/chat:latest runner.size="5.4 GiB" runner.model={_A}'
 _CALL: Final = '[GIN] 2026/01/01 - 12:00:29 | {} | {:>12} |       10.0.0.7 | POST     "/api/chat"'
 _TOO_LARGE: Final = 'error="model requires more system memory (40.1 GiB) than is available (21.7 GiB)"'
@@ -47,7 +64,7 @@ class LogRule(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    source = "the log of Ollama 0.17.4: server/sched.go and llm/server.go"
+    source = "the log of Ollama 0.17.4 and 0.34.3: server/sched.go, llm/server.go, llm/llama_server.go"
 
 
 class IgnoredSetting(LogRule):
@@ -106,9 +123,14 @@ class FailedLoad(LogRule):
     severity = Severity.ERROR
     summary = "a load that failed for another reason than memory"
     why = (
-        "The weights cannot be read, this version does not know them, or the runner did not start. Calls get HTTP 500."
+        "The weights cannot be read, this version does not know them, or the runner did not start. From 0.30 on every "
+        "load fails, too, where llama-server does not take a LLAMA_ARG_* variable or the KV cache type. Calls get HTTP "
+        "500."
     )
-    fix = "Pull the model again; where its architecture is new, update Ollama."
+    fix = (
+        "Where a variable is named, correct it or leave it out; where the client gave up, let it wait longer; else "
+        "pull the model again, and where its architecture is new, update Ollama."
+    )
     bad = _log(f"«{_line('INFO', 'NewLlamaServer failed', f'model={_A} {_UNKNOWN}')}»")
     good = _log(*_loaded(_A))
 
@@ -176,12 +198,12 @@ class FailedCalls(LogRule):
     summary = "calls of a model that the server answered with an error"
     why = (
         "HTTP 500 of a call is a load that failed or a runner that ended while it answered: of the latter Ollama "
-        "0.17.4 writes nothing else to its log. 503 is a full queue."
+        "writes nothing else to its log until the model's next call. 503 is a full queue."
     )
     fix = "Look at what the log says just before; with OLLAMA_DEBUG=1 it says more."
     bad = _log(f"«{_CALL.format(500, '502.7ms')}»")
     good = _FINE
-    source = "GIN's log; measured on 0.17.4: a runner that is killed during an answer"
+    source = "GIN's log; measured on 0.17.4 and 0.34.3: a runner that is killed during an answer"
 
 
 class NeverReleased(LogRule):
@@ -237,6 +259,55 @@ class LeakingRelease(LogRule):
     source = "issues 10040, 10434, 10688 and 10433"
 
 
+class PromptCacheGrows(LogRule):
+    id = "OLL614"
+    name = "prompt-cache-grows"
+    summary = "a runner's cache of earlier prompts that has grown, by llama-server's own lines"
+    why = (
+        "From 0.30 on each runner keeps the state of earlier prompts beside its context: up to 8 GiB unless it is "
+        "bounded, while /api/ps stays as it was. It is what looks like memory that grows with every call and is not "
+        "released; only an unload gives it back. Three models in memory may take three times as much. Where somebody "
+        "has set a lower bound, or where the bound is the context's tokens, it is an info. MLX's runner has a cache of "
+        "its own, of at most 8 GiB, that no variable bounds: an info as well."
+    )
+    fix = (
+        "Set LLAMA_ARG_CACHE_RAM in the server's environment, to a number of MiB for each runner; 0 turns the cache "
+        "off. A reload of the model gives back what it holds now."
+    )
+    bad = _log(*_served(_A), f"«{_CACHE.format(27, 7377.676)}»")
+    good = _log(*_served(_A), _CACHE.format(0, 0))
+    source = "llama.cpp tools/server/server-task.cpp, server_prompt_cache; measured on 0.34.3"
+
+
+class LoadedWithLess(LogRule):
+    id = "OLL615"
+    name = "loaded-with-less"
+    summary = "a model that was loaded with less context, or for fewer calls at once, than was asked"
+    why = (
+        "Some architectures are served one call at once whatever OLLAMA_NUM_PARALLEL says: the others wait. A context "
+        "beyond what the model is made for is cut to that (an info). No client is told."
+    )
+    fix = "Ask for what the model can do, or take another model."
+    bad = _log(f"«{_line('WARN', _ONE_AT_ONCE, 'architecture=qwen3next')}»", *_served(_A))
+    good = _log(*_served(_A))
+    source = "server/sched.go and llm/server.go of 0.34.3"
+
+
+class OutOfMemoryInAnswer(LogRule):
+    id = "OLL616"
+    name = "out-of-memory-in-answer"
+    severity = Severity.ERROR
+    summary = "a runner that ran out of memory during an answer, for which Ollama put out every model"
+    why = (
+        "From 0.30 on Ollama then unloads all that is loaded, pinned models too, before the next call: each of them "
+        "has to be loaded again, and what was kept for ever is not any more."
+    )
+    fix = "Give the models less context or fewer parallel slots, bound the prompt cache, or load fewer models."
+    bad = _log(*_served(_A), f"«{_line('WARN', _RAN_OUT, f'model={_A} {_CUDA}', 9)}»")
+    good = _log(*_served(_A))
+    source = "server/sched.go of 0.34.3, expireRunnersForRuntimeOOM; not measured: it needs a GPU"
+
+
 LOG_RULES: Final[tuple[type[LogRule], ...]] = (
     IgnoredSetting,
     Evicted,
@@ -251,4 +322,7 @@ LOG_RULES: Final[tuple[type[LogRule], ...]] = (
     MemoryKept,
     MemoryAlarm,
     LeakingRelease,
+    PromptCacheGrows,
+    LoadedWithLess,
+    OutOfMemoryInAnswer,
 )

@@ -165,7 +165,7 @@ class Story:
             self._own += found.is_ollama
             self._leaving.dies(Place.of(number, raw, at), found.death, found.cause)
         else:
-            self._loads.variable_refused(text)
+            self._loads.take_refusal(text)
 
 
 def _shown(duration: str) -> str:

@@ -1,5 +1,6 @@
-"""What Ollama writes of llama.cpp's llama-server, the engine of GGUF models from 0.30 on: llm/llama_server.go,
-llm/server.go and server/sched.go of 0.30.0 and of 0.34.3.
+"""What Ollama writes of llama.cpp's llama-server, the engine of GGUF models from 0.30 on.
+
+Facts: llm/llama_server.go, llm/server.go and server/sched.go of 0.30.0 and of 0.34.3, and real logs of 0.34.3.
 
 What llama-server itself writes goes into the same log, without a word of which runner it is: see `llama_cpp`.
 """

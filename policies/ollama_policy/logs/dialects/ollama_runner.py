@@ -1,4 +1,7 @@
-"""What Ollama's own runners write, the engines of GGUF models before 0.30: llm/server.go, ml/device.go and runner/ of 0.17.4."""
+"""What Ollama's own runners write, the engines of GGUF models before 0.30.
+
+Facts: llm/server.go, ml/device.go and runner/ of 0.17.4.
+"""
 
 import re
 from typing import Final

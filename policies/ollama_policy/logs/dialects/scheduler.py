@@ -1,7 +1,7 @@
 """What Ollama's scheduler writes, whichever engine runs a model: server/sched.go of 0.17.4 and of 0.34.3.
 
-At the usual level these are loads and failures; that a model leaves memory, and why, is there with OLLAMA_DEBUG=1 alone,
-but for one that must go because memory is short.
+At the usual level these are loads and failures; that a model leaves memory, and why, is there with OLLAMA_DEBUG=1
+alone, but for one that must go because memory is short.
 """
 
 from ollama_policy.logs.calls import Calls
