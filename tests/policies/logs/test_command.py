@@ -53,8 +53,54 @@ def test_json_has_every_event_with_its_line(command: Command) -> None:
     assert [model["names"] for model in document["models"]] == [["one:latest"], ["two:latest"]]
     evicted = next(event for event in document["models"][0]["events"] if event["kind"] == "evicted")
     assert evicted["raw"] == DEBUG.read_text(encoding="utf-8").splitlines()[evicted["line"] - 1]
-    assert document["summary"] == {"errors": 2, "warnings": 2, "infos": 0}
-    assert {finding["rule"] for finding in document["findings"]} == {"OLL601", "OLL602", "OLL606"}
+    assert document["summary"] == {"errors": 2, "warnings": 2, "infos": 2}
+    assert {finding["rule"] for finding in document["findings"]} == {"OLL601", "OLL602", "OLL606", "OLL615"}
+
+
+def test_json_has_what_a_runner_keeps_of_prompts(command: Command) -> None:
+    document = valid("logs", command("logs", REAL / "prompt-cache.log", "--format", "json").stdout)
+    (model,) = document["models"]
+    assert model["names"] == ["one:latest"]
+    assert model["prompt_cache"] == {
+        "prompts": 13,
+        "bytes": 34051457,
+        "peak_bytes": 34051457,
+        "limit_bytes": 2**33,
+        "limit_tokens": 2048,
+        "updates": 14,
+        "dropped": 0,
+    }
+
+
+def test_a_newer_engine_is_read_as_the_newest_known_and_that_is_said(tree: Path, command: Command) -> None:
+    newer = (REAL / "prompt-cache.log").read_text(encoding="utf-8").replace("version 0.34.3", "version 9.8.7")
+    (tree / "a.log").write_text(newer)
+    said = "Ollama 9.8.7 is newer than "
+    assert f"note: {said}" in command("logs", "a.log").stdout
+    assert said in command("logs", "a.log", "--format", "markdown").stdout
+    document = valid("logs", command("logs", "a.log", "--format", "json").stdout)
+    assert [said in note for note in document["notes"]] == [True]
+    assert document["models"][0]["loads"] == 1
+
+
+OTHERS = {
+    "nginx": '10.0.0.7 - - [01/Jan/2026:12:00:00 +0000] "GET /api/chat HTTP/1.1" 200 12 "-" "curl/8"\n',
+    "dockerd": 'time="2026-01-01T12:00:00.000000000Z" level=info msg="Loading containers: start."\n',
+    "another slog": 'time=2026-01-01T12:00:00.000Z level=INFO msg="loaded plugins" count=3\n',
+    "another GIN": '[GIN] 2026/01/01 - 12:00:29 | 200 | 2m5s | 10.0.0.7 | POST "/login"\n',
+    "llama-server alone": "llama_kv_cache:        CPU KV buffer size =     0.50 MiB\nsrv  update_slots: all slots are idle\n",
+    "etcd": '{"level":"info","ts":"2026-01-01T12:00:00Z","msg":"starting"}\n',
+}
+
+
+@pytest.mark.parametrize("written", OTHERS.values(), ids=OTHERS)
+def test_a_log_of_another_program_is_one_clear_line(tree: Path, command: Command, written: str) -> None:
+    (tree / "a.log").write_text(written * 3)
+    result = command("logs", "a.log")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("a.log: no line of ")
+    assert result.stdout.endswith(" is one of Ollama's log\n")
+    assert result.stdout.count("\n") == 1
 
 
 def test_markdown_has_a_table_a_model(command: Command) -> None:

@@ -21,7 +21,9 @@ def test_at_the_usual_level_what_left_is_told_from_the_count() -> None:
         ("start", "", ""),
         ("start", "", "version"),
         ("ignored", "", "OLLAMA_KV_CACHE_TYPE"),
+        ("limited", one, "model"),
         ("load", one, ""),
+        ("limited", two, "model"),
         ("gone", one, "count"),
         ("load", two, ""),
         ("gone", two, "count"),
@@ -37,16 +39,18 @@ def test_at_the_usual_level_what_left_is_told_from_the_count() -> None:
     assert not result.story.has_debug
     assert not result.story.models[ONE].names
     assert result.story.models[ONE].label == "tiny-1"
-    assert result.ids() == ["OLL601", "OLL601", "OLL606", "OLL607", "OLL608", "OLL605"]
+    assert result.ids() == ["OLL601", "OLL615", "OLL601", "OLL615", "OLL606", "OLL607", "OLL608", "OLL605"]
 
 
 def test_with_debug_lines_every_cause_is_known() -> None:
     result = told(DEBUG)
     one, two = ONE[:10], TWO[:10]
     assert _in_short(result.events)[4:] == [
+        ("limited", one, "model"),
         ("load", one, ""),
         ("evicted", one, "count"),
         ("unloaded", one, "count"),
+        ("limited", two, "model"),
         ("load", two, ""),
         ("expired", two, ""),
         ("unloaded", two, "expired"),

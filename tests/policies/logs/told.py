@@ -9,7 +9,8 @@ from ollama_policy.logs.reading import Reading
 from ollama_policy.logs.story import Story
 from ollama_policy.result import Reported
 
-# Verbatim lines of Ollama 0.17.4, but for its folders; lines that say nothing of memory are left out.
+# Verbatim lines of Ollama 0.17.4 (usual.log, debug.log) and 0.34.3 (the others), but for its folders; lines that say
+# nothing of memory are left out.
 REAL = Path(__file__).parent / "real"
 
 
