@@ -88,7 +88,7 @@ OTHERS = {
     "dockerd": 'time="2026-01-01T12:00:00.000000000Z" level=info msg="Loading containers: start."\n',
     "another slog": 'time=2026-01-01T12:00:00.000Z level=INFO msg="loaded plugins" count=3\n',
     "another GIN": '[GIN] 2026/01/01 - 12:00:29 | 200 | 2m5s | 10.0.0.7 | POST "/login"\n',
-    "llama-server alone": "llama_kv_cache:        CPU KV buffer size =     0.50 MiB\nsrv  update_slots: all slots are idle\n",
+    "llama-server alone": "llama_kv_cache: CPU KV buffer size = 0.50 MiB\nsrv  update_slots: all slots are idle\n",
     "etcd": '{"level":"info","ts":"2026-01-01T12:00:00Z","msg":"starting"}\n',
 }
 
