@@ -241,8 +241,7 @@ class Loads:
             cause = "setting"
         else:
             cause = "killed" if "killed" in told else "other"
-        error = error.strip().replace("\n", "; ")[:400]
-        return f"the load failed: {error}{shortage}{words}"[:600], cause
+        return f"the load failed: {_first(error)}{shortage}{words}"[:600], cause
 
     def retry(self, place: Place, line: Fields) -> None:
         """A layout of Ollama's own engine."""
@@ -255,7 +254,7 @@ class Loads:
         model = self._which(line) or (failure.model if failure else None)
         before, after = line.get("effective_num_ctx") or line.get("old_num_ctx", "?"), line.get("new_num_ctx", "?")
         error = line.get("error") or (failure.error if failure else "")
-        text = f"did not fit with the context of {before} that Ollama chose: tried once more with {after} ({error})"
+        text = f"did not fit with the context of {before} that Ollama chose: tried once more with {after} ({_first(error)})"
         facts = {"before": _number(before), "after": _number(after)}
         self._state.say(Kind.RETRY, place, text[:500], model, "context", **facts)
         self._leaving.makes_room_for(model)
@@ -264,14 +263,14 @@ class Loads:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
         error = line.get("error") or (failure.error if failure else "")
-        text = f"did not fit beside the others: all of them are put out, and it is tried once more ({error})"
+        text = f"did not fit beside the others: all of them are put out, and it is tried once more ({_first(error)})"
         self._state.say(Kind.RETRY, place, text[:500], model, "alone")
         self._leaving.makes_room_for(model)
 
     def retry_projector(self, place: Place, line: Fields) -> None:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
-        text = f"did not fit with its projector on the GPU: tried again with it on the CPU ({line.get('error', '?')})"
+        text = f"did not fit with its projector on the GPU: tried again with it on the CPU ({_first(line.get('error', '?'))})"
         self._state.say(Kind.RETRY, place, text[:500], model, "projector")
 
     def settle(self) -> None:
@@ -297,6 +296,11 @@ class Loads:
 
 
 _GIVEN_UP: Final = "the load was given up: its client went away"
+
+
+def _first(error: str) -> str:
+    """The first line of an error: llama-server's are its last lines, each a consequence of the one before."""
+    return error.strip().split("\n")[0][:400]
 
 
 def _number(text: str) -> int | None:

@@ -180,6 +180,20 @@ def test_a_setting_for_which_no_load_succeeds_is_named(name: str, words: str) ->
     assert (failed.cause, words in failed.text) == ("setting", True), failed.text
 
 
+def test_a_load_that_is_tried_again_alone_puts_out_a_pinned_model() -> None:
+    """On a CPU, with a limit of the process's address space."""
+    result = real("tried-again-alone")
+    assert in_short(result)[4:] == [
+        ("retry", "sha256:145f1b2d2d38", "alone"),
+        ("evicted", "one:latest", "oom"),
+        ("failed", "sha256:145f1b2d2d38", "memory"),
+        ("call", "", "failed"),
+        ("load", "one:latest", ""),
+    ]
+    assert "(llama-server process has terminated: exit status 1: ggml_aligned_malloc: " in result.of(Kind.RETRY)[0].text
+    assert [one for one in result.ids() if one != "OLL615"] == ["OLL603", "OLL602", "OLL603", "OLL609"]
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in REAL.glob("*.log")))
 def test_every_event_is_on_its_line(name: str) -> None:
     lines = (REAL / f"{name}.log").read_bytes().split(b"\n")
