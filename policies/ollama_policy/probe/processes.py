@@ -1,24 +1,50 @@
-"""Ollama's own processes on this machine: the one that listens at an address, and the runners that it started."""
+"""Ollama's own processes on this machine: the one that listens at an address, the runners that it started, and those
+whose server is gone.
 
+Counted is what a process has for itself: anonymous and swapped pages, RssAnon + VmSwap of /proc/PID/status. What the
+kernel swaps out has not come back, and the pages of a file that is mapped are the file's. Where there is no /proc,
+resident memory is counted.
+"""
+
+import re
 import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
+
+from ollama_policy.probe.runner import Runner, runner_of
+from ollama_provider.ollama.names import ModelName
 
 if TYPE_CHECKING:
     import psutil
 
+_PROC: Final = Path("/proc")
+_OWN_PAGES: Final = re.compile(rb"^(?:RssAnon|VmSwap):\s*(\d+) kB$", re.MULTILINE)
+_INITS: Final = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan")
+OWN_PAGES = "anonymous and swapped"
+RESIDENT = "resident"
+
 
 class Memory(NamedTuple):
-    """Resident bytes (RSS), of the server itself and of all its runners."""
+    """Bytes of the server itself and of its runners, and the process of the one that was asked for."""
 
     server: int
     runners: int
+    runner: Runner | None = None
 
     @property
     def total(self) -> int:
         return self.server + self.runners
+
+
+class Lost(NamedTuple):
+    """A runner whose server is gone, and the bytes that it holds."""
+
+    pid: int
+    model: str
+    held: int
 
 
 class UnseenError(Exception):
@@ -46,10 +72,24 @@ class Processes:
             )
             raise UnseenError(words)
         self._server = psutil.Process(pid)
+        self._known: Runner | None = None
+        self.counts = OWN_PAGES if _own_pages(pid) is not None else RESIDENT
 
     def memory(self) -> Memory:
-        """What is resident now; a process that has ended counts as 0."""
-        return Memory(self._resident(self._server), sum(map(self._resident, self.runners())))
+        """What is held now, by the server and all its runners; a process that has ended counts as 0."""
+        return Memory(self._held(self._server), sum(map(self._held, self.runners())))
+
+    def memory_of(self, name: ModelName, blob: str) -> Memory:
+        """As `memory`, of the server and of the model's own runner alone.
+
+        `blob` is the digest of its weights, empty where it is not known. A runner whose command line does not name
+        the model is taken for it only where the server has no other.
+        """
+        if self._known is None or not self._psutil.pid_exists(self._known.pid):
+            self._known = self._runner_of(name, blob)
+        runner = self._known
+        held = 0 if runner is None else self._held_by(runner.pid)
+        return Memory(self._held(self._server), held, runner)
 
     def runners(self) -> "list[psutil.Process]":
         try:
@@ -67,6 +107,41 @@ class Processes:
         home = environment.get("HOME") or environment.get("USERPROFILE") or ""
         return Path(given) if given else Path(home) / ".ollama" / "models"
 
+    def lost(self) -> list[Lost]:
+        """Runners of Ollama on this machine that no server knows any more: theirs was killed, and they live on."""
+        return sorted(self._lost(), key=lambda one: one.pid)
+
+    def _lost(self) -> Iterator[Lost]:
+        for process in self._psutil.process_iter():
+            try:
+                runner = runner_of(process.pid, process.cmdline())
+                parent = process.parent()
+                is_lost = runner is not None and runner.blob and (parent is None or _is_init(parent.pid, parent.name()))
+            except self._psutil.Error:
+                continue
+            if runner is not None and is_lost:
+                yield Lost(process.pid, runner.model, self._held(process))
+
+    def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
+        found = []
+        for process in self.runners():
+            try:
+                runner = runner_of(process.pid, process.cmdline())
+                if runner is not None:
+                    found.append(runner._replace(environment=self._environment(process)))
+            except self._psutil.Error:
+                continue
+        fitting = [one for one in found if one.holds(name, blob)]
+        if fitting:
+            return fitting[-1]
+        return found[0] if len(found) == 1 and not (blob and found[0].blob) else None
+
+    def _environment(self, process: "psutil.Process") -> dict[str, str] | None:
+        try:
+            return {name: value for name, value in process.environ().items() if name.startswith("LLAMA_ARG_")}
+        except self._psutil.Error:
+            return None
+
     def _listening(self, port: int) -> int | None:
         for process in self._psutil.process_iter():
             try:
@@ -77,11 +152,31 @@ class Processes:
                 return int(process.pid)
         return None
 
-    def _resident(self, process: "psutil.Process") -> int:
+    def _held(self, process: "psutil.Process") -> int:
+        return self._held_by(process.pid)
+
+    def _held_by(self, pid: int) -> int:
+        if self.counts == OWN_PAGES:
+            return _own_pages(pid) or 0
         try:
-            return int(process.memory_info().rss)
+            return int(self._psutil.Process(pid).memory_info().rss)
         except self._psutil.Error:
             return 0
+
+
+def _own_pages(pid: int) -> int | None:
+    """RssAnon + VmSwap in bytes; None where the kernel does not tell: no Linux, or the process has ended."""
+    try:
+        status = (_PROC / str(pid) / "status").read_bytes()
+    except OSError:
+        return None
+    found = _OWN_PAGES.findall(status)
+    return sum(map(int, found)) * 1024 if found else None
+
+
+def _is_init(pid: int, name: str) -> bool:
+    """Whether a parent only collects what has lost its own. In a container process 1 may be Ollama itself."""
+    return name in _INITS or (pid == 1 and "ollama" not in name)
 
 
 def _is_here(host: str) -> bool:
