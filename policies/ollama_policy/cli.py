@@ -186,11 +186,27 @@ def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, 
 @_ACTED_ON
 @_CA_FILE
 @_PLAN
-@click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
-@click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
-@click.option("--prompt", default="Say why the sky is blue.", help="What is asked.")
-@click.option("--vary", "varies", is_flag=True, help="Another prompt each call, so that no cache answers.")
+@click.option(
+    "--calls",
+    default=60,
+    type=click.IntRange(1, 100_000),
+    show_default=True,
+    help="How many: half with prompts that differ, then half with one prompt; at least 40 decide.",
+)
+@click.option(
+    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once: a round."
+)
+@click.option("--prompt", default="Say why the sky is blue.", help="How each prompt ends.")
+@click.option("--vary", "varies", is_flag=True, help="Only prompts that differ: how a cache fills. Decides no leak.")
 @click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The longest answer.")
+@click.option(
+    "--fail-on",
+    "fails_on",
+    type=click.Choice(["leak", "growth"]),
+    default="leak",
+    show_default=True,
+    help="What exit code 1 is for: a leak alone, or a cache that grows, too.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
 @click.pass_context
@@ -204,10 +220,12 @@ def probe(
     tokens: int,
     **request: Any,
 ) -> NoReturn:
-    """Call MODEL again and again, and tell whether what stays in memory is a leak.
+    """Call MODEL again and again, and tell a leak from a cache that grows and from a model that is steady.
 
-    Notes, call by call, what is allocated and what comes back: M = sum(m - r). A model that was in memory before is
-    left there; --plan says what it would do. Exit codes: 0 no leak, 1 a leak, 2 it could not be seen.
+    First with prompts that differ, then with one prompt, which no cache keeps twice: growth that goes on then is the
+    leak. Notes, call by call, what is allocated and what comes back: M = sum(m - r). A model that was in memory before
+    is left there; --plan says what it would do. Exit codes: 0 no leak (growth with a bound is a warning), 1 a leak,
+    2 it could not be seen or decided.
     """
     from ollama_policy.probe.command import Request, run
     from ollama_policy.probe.probing import Plan

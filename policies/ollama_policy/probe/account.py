@@ -5,50 +5,93 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ollama_policy.json_schemas import COUNT, INTEGER, NUMBER, TEXT, Schema, document, listed, or_null, record
+from ollama_policy.json_schemas import COUNT, FLAG, INTEGER, NUMBER, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.probe import leak
-from ollama_policy.probe.probing import Sample
+from ollama_policy.probe.growth import Cause, Growth, growth
+from ollama_policy.probe.leak import Kind, Verdict
+from ollama_policy.probe.probing import DIFFERENT, REPEATED, Found, Sample
+from ollama_policy.probe.processes import OWN_PAGES, RESIDENT, Lost
+from ollama_policy.probe.runner import Engine
 
-VERSION = 1
+VERSION = 2
+PHASES = ("before", "load", DIFFERENT, REPEATED, "idle", "expiry", "reload", "unload")
+MOMENTS = ("before", "after", "settled")
 
 
 class Call(NamedTuple):
-    """One round of calls: bytes allocated (m) and given back (r); `held` is what is resident once it has settled."""
+    """One round of calls: bytes allocated (m) and given back (r); `held` is what is left once it has settled."""
 
     number: int
+    phase: str
     allocated: int
     released: int
     held: int
 
 
+class Sight(NamedTuple):
+    """How the processes were looked at: `unseen` says why they were not, and is empty where they were."""
+
+    counts: str = OWN_PAGES
+    unseen: str = ""
+    lost: tuple[Lost, ...] = ()
+
+
 @dataclass(frozen=True)
 class Account:
-    """All figures are bytes. `verdict` is None where no process was seen: Ollama's own estimate never moves."""
+    """All figures are bytes. `leak` and `kind` are None where no process was seen: Ollama's estimate never moves.
+
+    `leak` is of the calls with one prompt, `growth` of those with prompts that differ. `doubt` says why nothing is
+    decided, where it is not.
+    """
 
     model: str
     server: str
+    found: Found
+    sight: Sight
     samples: tuple[Sample, ...]
     calls: tuple[Call, ...]
-    verdict: leak.Verdict | None
-    unseen: str  # why processes could not be seen; empty where they were
+    kind: Kind | None
+    leak: Verdict | None
+    growth: Growth | None
+    doubt: str
 
     @property
     def total(self) -> int:
         """M, the sum of m - r over all calls."""
         return sum(call.allocated - call.released for call in self.calls)
 
+    @property
+    def unseen(self) -> str:
+        return self.sight.unseen
+
     def of_phase(self, phase: str) -> Sample | None:
         """The settled sample that ends a phase."""
         return next((s for s in reversed(self.samples) if s.phase == phase and s.moment == "settled"), None)
 
+    def slope_of(self, part: str) -> float:
+        """Bytes a call that `server` or `runners` added over the calls with one prompt, after their warm-up."""
+        assert self.leak is not None
+        held = [getattr(one, part) for one in self.samples if one.phase == REPEATED and one.moment != "after"]
+        settled = [held[0], *held[1::2]][self.leak.warm_up_calls :]
+        return leak.slope(settled) if len(settled) > 1 else 0.0
+
     def as_json(self) -> str:
+        runner = self.found.runner
         body: dict[str, Any] = {
             "version": VERSION,
             "model": self.model,
             "server": self.server,
-            "unseen": self.unseen,
+            "ollama": self.found.version,
+            "runner": None if runner is None else runner._asdict(),
+            "has_checkpoints": self.found.has_checkpoints,
+            "unseen": self.sight.unseen,
+            "counts": self.sight.counts,
+            "lost": [one._asdict() for one in self.sight.lost],
             "M": self.total,
-            "verdict": None if self.verdict is None else self.verdict._asdict(),
+            "kind": self.kind,
+            "doubt": self.doubt,
+            "leak": None if self.leak is None else self.leak._asdict(),
+            "growth": None if self.growth is None else self.growth._asdict(),
             "calls": [call._asdict() for call in self.calls],
             "samples": [sample._asdict() for sample in self.samples],
         }
@@ -57,48 +100,99 @@ class Account:
 
 def schema() -> Schema:
     """The JSON Schema of `probe --format json`. Sizes are bytes, times seconds."""
-    verdict = {"kind": {"enum": [kind.value for kind in leak.Kind]}, "slope": NUMBER, "low": NUMBER, "high": NUMBER}
+    kinds = {"enum": [kind.value for kind in Kind]}
+    verdict = {"kind": kinds, "slope": NUMBER, "low": NUMBER, "high": NUMBER}
     verdict |= {"warm_up_calls": COUNT, "warm_up_bytes": INTEGER}
+    grown = {"cause": {"enum": [cause.value for cause in Cause]}, "grown": INTEGER, "calls": COUNT, "a_call": INTEGER}
+    grown |= {"has_stopped": FLAG, "bound": or_null(COUNT, "Null where it is not known."), "bounded_by": TEXT}
+    runner = {"pid": COUNT, "engine": {"enum": [engine.value for engine in Engine]}, "model": TEXT}
+    runner |= {"context": or_null(COUNT), "slots": COUNT}
+    environment = {"type": "object", "additionalProperties": TEXT}
+    runner |= {"environment": or_null(environment, "Its LLAMA_ARG_* alone; null where it is not shown.")}
     unseen = {"type": "string", "description": "Why the server's processes cannot be seen; empty where they can."}
-    sample = {"seconds": NUMBER, "phase": TEXT, "call": COUNT, "moment": {"enum": ["before", "after", "settled"]}}
+    sample = {"seconds": NUMBER, "phase": {"enum": list(PHASES)}, "call": COUNT, "moment": {"enum": list(MOMENTS)}}
     sample |= {"server": or_null(COUNT), "runners": or_null(COUNT), "ps_size": COUNT, "ps_size_vram": COUNT}
+    sample |= {"pid": or_null(COUNT, "The runner's."), "tokens": COUNT}
+    call = {"number": COUNT, "phase": TEXT, "allocated": INTEGER, "released": INTEGER, "held": COUNT}
+    lost = record({"pid": COUNT, "model": TEXT, "held": COUNT})
     return document(
         "What `ollama-policy probe --format json` measured, and `report --from` draws",
         VERSION,
         {
             "model": TEXT,
             "server": TEXT,
+            "ollama": TEXT | {"description": "The server's version."},
+            "runner": or_null(record(runner), "The model's own process; null where it was not seen."),
+            "has_checkpoints": FLAG | {"description": "Whether the model has windows or states that are checkpointed."},
             "unseen": unseen,
+            "counts": {"enum": [OWN_PAGES, RESIDENT], "description": "Which memory of a process is counted."},
+            "lost": listed(lost) | {"description": "Runners on this machine whose server is gone."},
             "M": INTEGER | {"description": "The sum of what each call allocated less what came back."},
-            "verdict": or_null(record(verdict), "Null where processes cannot be seen, or no call was made."),
-            "calls": listed(record({"number": COUNT, "allocated": INTEGER, "released": INTEGER, "held": COUNT})),
+            "kind": or_null(kinds, "Null where processes cannot be seen, or no call was made."),
+            "doubt": TEXT | {"description": "Why nothing is decided; empty where it is."},
+            "leak": or_null(record(verdict), "The slope of the calls with one prompt."),
+            "growth": or_null(record(grown), "What the calls with prompts that differ added; null for nothing."),
+            "calls": listed(record(call)),
             "samples": listed(record(sample)),
         },
     )
 
 
-def account(model: str, server: str, samples: Sequence[Sample], unseen: str = "") -> Account:
+def account(model: str, server: str, found: Found, sight: Sight, samples: Sequence[Sample]) -> Account:
+    """Judges what was measured."""
     calls = tuple(_calls(samples))
-    verdict = None
-    if calls:
-        before = next(sample for sample in samples if sample.phase == "calls")
-        assert before.resident is not None
-        verdict = leak.judge([before.resident, *(call.held for call in calls)])
-    return Account(model, server, tuple(samples), calls, verdict, unseen)
+    if not calls:
+        return Account(model, server, found, sight, tuple(samples), calls, None, None, None, "")
+    repeated = _settled(samples, REPEATED, "held")
+    leaked = leak.judge(repeated)
+    grown = _growth(samples, found, leaked)
+    kind, doubt = _kind(samples, leaked, grown)
+    return Account(model, server, found, sight, tuple(samples), calls, kind, leaked, grown, doubt)
 
 
-def _calls(samples: Sequence[Sample]) -> "list[Call]":
+def _growth(samples: Sequence[Sample], found: Found, leaked: Verdict) -> Growth | None:
+    held = _settled(samples, DIFFERENT, "runners")
+    calls = [one for one in samples if one.phase == DIFFERENT]
+    if len(held) < 2:
+        return None
+    tokens = (calls[-1].tokens - calls[0].tokens) / (len(held) - 1)
+    leaks = leaked.slope if leaked.kind is Kind.LEAK else 0.0
+    return growth(held, leaks, found.runner, tokens, has_checkpoints=found.has_checkpoints)
+
+
+def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Growth | None) -> tuple[Kind, str]:
+    pids = {one.pid for one in samples if one.is_call}
+    if len(pids) > 1:
+        return Kind.UNDECIDED, "the runner was replaced between calls: another client's options, or an eviction"
+    if leaked.kind is Kind.LEAK:
+        return Kind.LEAK, ""
+    if grown is not None and grown.cause is Cause.UNKNOWN:
+        return Kind.UNDECIDED, "it grows by the same with each different prompt, and no cache of its runner explains it"
+    if leaked.kind is Kind.UNDECIDED:
+        return Kind.UNDECIDED, f"a leak shows over at least {leak.LEAST_CALLS} rounds of calls with one prompt"
+    if grown is not None:
+        return Kind.BOUNDED, ""
+    return leaked.kind, ""
+
+
+def _settled(samples: Sequence[Sample], phase: str, part: str) -> list[int]:
+    """What was held before the first call of a phase, and after each: `calls + 1` figures."""
+    of_phase = [one for one in samples if one.phase == phase and one.held is not None]
+    return [getattr(one, part) for one in (*of_phase[:1], *(one for one in of_phase if one.moment == "settled"))]
+
+
+def _calls(samples: Sequence[Sample]) -> list[Call]:
     made: list[Call] = []
     before = after = 0
     for sample in samples:
-        if sample.phase != "calls" or sample.resident is None:
+        if not sample.is_call or sample.held is None:
             continue
         if sample.moment == "before":
-            before = sample.resident
+            before = sample.held
         elif sample.moment == "after":
-            after = sample.resident
+            after = sample.held
         else:
             # What moves between two calls is counted to the earlier one: so the sum is what is really held.
             start = made[-1].held if made else before
-            made.append(Call(sample.call, after - start, after - sample.resident, sample.resident))
+            made.append(Call(sample.call, sample.phase, after - start, after - sample.held, sample.held))
     return made

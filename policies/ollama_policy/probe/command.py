@@ -1,20 +1,23 @@
 """The command `probe`, without the command line."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ollama_policy.as_found import dry_run, promise
 from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.probe import text
-from ollama_policy.probe.account import Account, account
+from ollama_policy.probe.account import Account, Sight, account
+from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
-from ollama_policy.probe.probing import Plan, Sample, Watch, probe, steps
+from ollama_policy.probe.probing import Found, Plan, Sample, Watch, probe, steps
 from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
 from ollama_provider.ollama.answers import Connection, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import InvalidNameError, ModelName
+
+GROWTH: Final = "growth"  # what `--fail-on` takes beside Kind.LEAK
 
 
 class Request(NamedTuple):
@@ -27,10 +30,11 @@ class Request(NamedTuple):
     form: str = "text"
     output: str | None = None
     is_dry: bool = False
+    fails_on: str = Kind.LEAK  # or "growth", a bounded one too
 
 
 def run(request: Request) -> int:
-    """Probes, reports, and gives the exit code: 0 no leak, 1 a leak, 2 it could not be looked at."""
+    """Probes, reports, and gives the exit code: 0 no leak, 1 what it fails on, 2 it could not be looked at."""
     try:
         name = ModelName.parse(request.model)
     except InvalidNameError as error:
@@ -41,7 +45,7 @@ def run(request: Request) -> int:
         return CLEAN
     found = probed(reached, name, request.plan)
     deliver(found.as_json() if request.form == "json" else text.render(found), request.output)
-    return _exit_code(found)
+    return exit_code(found, fails_on=request.fails_on)
 
 
 def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
@@ -60,25 +64,28 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
     """Probes, showing progress in a terminal. Raises CannotLookError."""
-    processes, unseen = None, ""
+    processes, sight = None, Sight()
     try:
         processes = Processes(connection.url)
+        sight = Sight(processes.counts, lost=tuple(processes.lost()))
     except UnseenError as error:
-        unseen = str(error)
+        sight = Sight(unseen=str(error))
     samples: list[Sample] = []
 
-    async def work() -> None:
+    async def work() -> Found:
         async with Ollama(connection) as ollama:
-            await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
+            return await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
 
-    answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
-    return account(str(name), connection.url, samples, unseen)
+    found = answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
+    return account(str(name), connection.url, found, sight, samples)
 
 
-def _exit_code(found: Account) -> int:
-    if found.verdict is None or found.verdict.kind is Kind.UNDECIDED:
-        return COULD_NOT_LOOK
-    return FINDINGS if found.verdict.kind is Kind.LEAK else CLEAN
+def exit_code(found: Account, *, fails_on: str = Kind.LEAK) -> int:
+    """What a verdict comes to. A warm-up alone fails nothing: every runner has one."""
+    grows = fails_on == GROWTH and found.growth is not None and found.growth.cause is not Cause.WARM_UP
+    if found.kind is Kind.LEAK or grows:
+        return FINDINGS
+    return COULD_NOT_LOOK if found.kind in (None, Kind.UNDECIDED) else CLEAN
 
 
 def _watching(samples: list[Sample], calls: int) -> Watch:
@@ -97,7 +104,7 @@ def _progress(calls: int) -> Callable[[Sample], None]:
         return lambda sample: None
 
     def show(sample: Sample) -> None:
-        held = "" if sample.resident is None else f", {sample.resident / 2**20:.1f} MiB resident"
+        held = "" if sample.held is None else f", {sample.held / 2**20:.1f} MiB held"
         say("" if sample.phase == "unload" else f"{sample.phase}: {sample.call} of {calls} calls{held}")
 
     return show

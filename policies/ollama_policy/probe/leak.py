@@ -1,5 +1,7 @@
 """Whether memory that calls leave behind is a leak: by the slope that outlasts the warm-up, with its confidence.
 
+It judges the calls with one prompt, which no cache keeps twice. What different prompts add is told by growth.py.
+
 A runner's memory always grows over the first calls: pages of the weights that are touched for the first time, buffers
 at their first use, an allocator that keeps what it was given back. That growth flattens. A leak does not: its last
 calls add what the first ones added.
@@ -16,7 +18,7 @@ MIB = 2**20
 LEAST_LEAK = 128 * 1024
 # Measured: the collector's heap in Ollama's processes still grew by up to 6 MiB, in steps, over the calls 8 to 24.
 LEAST_GROWTH = 8 * MIB
-LEAST_CALLS = 24
+LEAST_CALLS = 20
 CONFIDENCE = 0.99
 _WARM_UP = 1 / 3
 _BLOCK = 5  # neighbouring calls are not independent: allocators and collectors work in steps
@@ -28,10 +30,10 @@ class Kind(StrEnum):
     """What the growth is."""
 
     STEADY = "steady"  # no growth that its own noise does not explain
-    BOUNDED = "bounded"  # it grows, and ever less: a cache that fills
+    BOUNDED = "bounded"  # it grows, and has a bound: a cache, or a warm-up that lasts
     LEAK = "leak"  # it grows by the same with every call, by more than LEAST_LEAK, and by LEAST_GROWTH in all
     SLOW = "slow"  # it grows by less than that, and has not flattened yet: more calls are needed
-    UNDECIDED = "undecided"  # too few calls to tell
+    UNDECIDED = "undecided"  # too few calls to tell, or growth that nothing explains
 
 
 class Verdict(NamedTuple):
@@ -53,22 +55,23 @@ def judge(settled: Sequence[int]) -> Verdict:
         return Verdict(Kind.UNDECIDED, 0.0, 0.0, 0.0, 0, 0)
     later = settled[warm_up:]
     low, high = _interval(later, Random(0))  # noqa: S311 - the same figures are judged the same
-    return Verdict(_kind(later, low), _slope(later), low, high, warm_up, settled[warm_up] - settled[0])
+    return Verdict(_kind(later, low), slope(later), low, high, warm_up, settled[warm_up] - settled[0])
 
 
 def _kind(held: Sequence[int], low: float) -> Kind:
     if low <= 0:
         return Kind.STEADY
-    third, slope = len(held) // 3, _slope(held)
-    first, middle, last = (_slope(part) for part in (held[:third], held[third:-third], held[-third:]))
-    if last < _FLATTENING * max(first, slope):
-        return Kind.BOUNDED
-    is_large = low >= LEAST_LEAK and slope * len(held) >= LEAST_GROWTH
-    is_even = min(first, middle) >= _FLATTENING * slope
+    third, own = len(held) // 3, slope(held)
+    first, middle, last = (slope(part) for part in (held[:third], held[third:-third], held[-third:]))
+    is_growth = own * len(held) >= LEAST_GROWTH
+    if last < _FLATTENING * max(first, own):
+        return Kind.BOUNDED if is_growth else Kind.STEADY
+    is_large = low >= LEAST_LEAK and is_growth
+    is_even = min(first, middle) >= _FLATTENING * own
     return Kind.LEAK if is_large and is_even else Kind.SLOW
 
 
-def _slope(held: Sequence[float]) -> float:
+def slope(held: Sequence[float]) -> float:
     """Bytes a call, by least squares."""
     return linear_regression(range(len(held)), held).slope
 
@@ -82,7 +85,7 @@ def _interval(held: Sequence[int], random: Random) -> tuple[float, float]:
     slopes = []
     for _ in range(_RESAMPLES):
         drawn = [rest for start in random.choices(starts, k=len(rests)) for rest in rests[start : start + _BLOCK]]
-        slopes.append(_slope([expected + rest for expected, rest in zip(fitted, drawn, strict=False)]))
+        slopes.append(slope([expected + rest for expected, rest in zip(fitted, drawn, strict=False)]))
     slopes.sort()
     tail = (1 - CONFIDENCE) / 2
     return slopes[int(tail * _RESAMPLES)], slopes[int((1 - tail) * _RESAMPLES) - 1]

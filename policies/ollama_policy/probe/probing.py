@@ -1,15 +1,20 @@
 """Calls a model again and again and notes, call by call, what is in memory: before, right after, and settled.
 
-A model that was in memory stays there with its timer or pin, and is then neither left to expire nor unloaded.
+First with prompts that differ, each of which a cache may keep; then with one prompt, again and again, which no cache
+keeps twice: what still grows then is a leak. A model that was in memory stays there with its timer or pin, and is then
+neither left to expire nor unloaded.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from random import Random
+from secrets import token_hex
+from typing import Any, NamedTuple
 
 from ollama_policy.as_found import as_found, is_in_memory
 from ollama_policy.probe.processes import Processes
+from ollama_policy.probe.runner import Runner, blob_in
 from ollama_provider.ollama.answers import RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import ModelName
@@ -17,58 +22,115 @@ from ollama_provider.ollama.names import ModelName
 SETTLE_SECONDS = 0.05
 IDLE_SECONDS = 2.0
 GONE_SECONDS = 30.0
+DIFFERENT, REPEATED = "different", "repeated"  # the two phases of calls
 _KEEP_ALIVE = "10m"
 _SHORT_KEEP_ALIVE = "1s"
 _POLL_SECONDS = 0.1
+_PROMPT_CHARACTERS = 300
+# Keys of a GGUF's metadata: sliding windows, and the recurrent states of hybrid models (llama.cpp src/llama-arch.cpp).
+_CHECKPOINTED = (".attention.sliding_window", ".ssm.state_size", ".shortconv.l_cache", ".wkv.head_size")
+_WORDS = (
+    "amber anchor autumn basket beacon bridge candle canyon cedar cobalt copper coral cotton desert ember engine "
+    "falcon feather forest garden glacier granite harbor hollow island jasmine lantern lemon marble meadow mirror "
+    "mountain nectar ocean orchard paper pebble pepper prairie quartz ribbon river saddle shadow silver spiral "
+    "summer thunder timber tunnel valley velvet violet walnut willow window winter"
+).split()
 
 
 class Plan(NamedTuple):
-    """What is to be done. `concurrency` calls are made at once, and counted as so many."""
+    """What is to be done. `concurrency` calls are made at once, and counted as so many.
+
+    Half of the calls have prompts that differ, the other half one prompt; with `varies` all differ. Each begins with
+    words of its own and ends with `prompt`.
+    """
 
     calls: int = 60
     concurrency: int = 1
     prompt: str = "Say why the sky is blue."
     num_predict: int = 16
-    varies: bool = False  # each call has another prompt, so that none is answered from a cache
+    varies: bool = False
     call_seconds: float = 120.0
+
+    @property
+    def different(self) -> int:
+        """How many of the calls have a prompt that no other has."""
+        return self.calls if self.varies else self.calls // 2
+
+    @property
+    def repeated(self) -> int:
+        return self.calls - self.different
 
 
 class Sample(NamedTuple):
-    """What was in memory at one moment, in bytes. `server` and `runners` are None where processes cannot be seen."""
+    """What was held at one moment, in bytes. `server` and `runners` are None where processes cannot be seen."""
 
     seconds: float  # since the start
-    phase: str  # before, load, calls, idle, expiry, reload, unload
+    phase: str  # before, load, different, repeated, idle, expiry, reload, unload
     call: int  # how many calls had been made
     moment: str  # before, after, settled
     server: int | None
     runners: int | None
     ps_size: int  # Ollama's own estimate for the model
     ps_size_vram: int
+    pid: int | None = None  # of the model's runner
+    tokens: int = 0  # of all prompts and answers so far
 
     @property
-    def resident(self) -> int | None:
+    def is_call(self) -> bool:
+        return self.phase in (DIFFERENT, REPEATED)
+
+    @property
+    def held(self) -> int | None:
+        """Of the server and the model's runner."""
         return None if self.server is None or self.runners is None else self.server + self.runners
+
+
+def prompt_of(plan: Plan, run: str, number: int) -> str:
+    """The prompt of a call: about 300 characters that no other number and no other run has, and the plan's own."""
+    draw = Random(f"{run} {number}")  # noqa: S311 - no secret
+    words = [f"{run}-{number}:"]
+    while sum(map(len, words)) + len(words) < _PROMPT_CHARACTERS:
+        words.append(draw.choice(_WORDS))
+    return f"{' '.join(words)}. {plan.prompt}"
 
 
 def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
     """What `probe` will do to a server, in lines for a person."""
-    prompts = "prompts that differ" if plan.varies else "one prompt"
-    calls = f"call {name} {plan.calls} times, {plan.concurrency} at once, {prompts}, {plan.num_predict} tokens each"
+    each = f"{plan.concurrency} at once, {plan.num_predict} tokens each"
+    calls = [f"call {name} {plan.different} times with prompts that differ, {each}"]
+    if plan.repeated:
+        calls.append(f"call it {plan.repeated} times with one prompt, {each}")
     if is_in_memory:
-        return [calls]
+        return [*calls, "leave it there, with what its prompt cache has kept of them: an unload gives that back"]
     return [
         f"load {name} with a keep_alive of {_KEEP_ALIVE}",
-        calls,
+        *calls,
         f"call it once more with a keep_alive of {_SHORT_KEEP_ALIVE}, and wait until it is gone",
         "load it again, and unload it",
     ]
 
 
+class Found(NamedTuple):
+    """What was called: the server's version, the model's runner where it was seen, and what the model needs."""
+
+    version: str
+    runner: Runner | None
+    has_checkpoints: bool
+
+
 Watch = Callable[[Sample], None]
 
 
-async def probe(ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> bool:
-    """Runs the plan, showing every sample to `watch`. Returns whether the model was in memory before. OllamaErrors."""
+def has_checkpoints(metadata: Mapping[str, Any]) -> bool:
+    """Whether llama.cpp keeps checkpoints of a model: what it cannot roll back, windows and recurrent states.
+
+    A model without metadata is taken to have none.
+    """
+    return any(key.endswith(_CHECKPOINTED) for key in metadata)
+
+
+async def probe(ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> Found:
+    """Runs the plan, showing every sample to `watch`. OllamaErrors and TimeoutError."""
     return await _Probe(ollama, name, plan, processes, watch).run()
 
 
@@ -76,15 +138,20 @@ class _Probe:
     def __init__(self, ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> None:
         self._ollama, self._name, self._plan, self._processes, self._watch = ollama, name, plan, processes, watch
         self._started = time.monotonic()
-        self._calls = 0
+        self._calls = self._tokens = 0
+        self._run = token_hex(3)  # so that no prompt is in a cache from an earlier run
+        self._blob = ""
+        self._runner: Runner | None = None
 
-    async def run(self) -> bool:
+    async def run(self) -> Found:
+        version = await self._ollama.version()
+        details = await self._ollama.show(self._name)
+        self._blob = blob_in(details.blob)
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
-            was_in_memory = any(model.name == self._name for model in found.models)
-            await self._run(was_in_memory)
-        return was_in_memory
+            await self._work(any(model.name == self._name for model in found.models))
+        return Found(version, self._runner, has_checkpoints(details.metadata))
 
-    async def _run(self, was_in_memory: bool) -> None:
+    async def _work(self, was_in_memory: bool) -> None:
         await self._sample("before", "settled")
         if not was_in_memory:
             async with asyncio.timeout(self._plan.call_seconds):
@@ -95,7 +162,7 @@ class _Probe:
         await asyncio.sleep(IDLE_SECONDS)
         await self._sample("idle", "settled")
         if not was_in_memory:
-            await self._call(keep_alive=_SHORT_KEEP_ALIVE)
+            await self._call(self._calls, keep_alive=_SHORT_KEEP_ALIVE)
             await self._until_gone()
             await self._sample("expiry", "settled")
             async with asyncio.timeout(self._plan.call_seconds):
@@ -106,21 +173,26 @@ class _Probe:
             await self._sample("unload", "settled")
 
     async def _round(self) -> None:
-        await self._sample("calls", "before")
-        count = min(self._plan.concurrency, self._plan.calls - self._calls)
+        phase, end = DIFFERENT, self._plan.different
+        if self._calls >= end:
+            phase, end = REPEATED, self._plan.calls
+        await self._sample(phase, "before")
+        count = min(self._plan.concurrency, end - self._calls)
         async with asyncio.TaskGroup() as calls:
             for number in range(count):
-                calls.create_task(self._call(number))
+                calls.create_task(self._call(self._calls + number if phase == DIFFERENT else end))
         self._calls += count
-        await self._sample("calls", "after")
+        await self._sample(phase, "after")
         await asyncio.sleep(SETTLE_SECONDS)
-        await self._sample("calls", "settled")
+        await self._sample(phase, "settled")
 
-    async def _call(self, number: int = 0, keep_alive: str | None = None) -> None:
-        prompt = f"{self._calls + number}: {self._plan.prompt}" if self._plan.varies else self._plan.prompt
-        options = {"num_predict": self._plan.num_predict}
+    async def _call(self, number: int, keep_alive: str | None = None) -> None:
+        # One prompt must have one answer: llama.cpp keeps the tokens of both, and would keep what differs anew.
+        options = {"num_predict": self._plan.num_predict, "temperature": 0, "seed": 0}
+        prompt = prompt_of(self._plan, self._run, number)
         async with asyncio.timeout(self._plan.call_seconds):
-            await self._ollama.generate(self._name, prompt, options=options, keep_alive=keep_alive)
+            answer = await self._ollama.generate(self._name, prompt, options=options, keep_alive=keep_alive)
+        self._tokens += answer.prompt_tokens + answer.tokens
 
     async def _in_memory(self) -> RunningModel | None:
         running = await self._ollama.running()
@@ -134,8 +206,11 @@ class _Probe:
 
     async def _sample(self, phase: str, moment: str) -> None:
         # What the API shows moves only with a load; in between it would be one request more a call.
-        model = await self._in_memory() if phase != "calls" or moment == "settled" else None
-        memory = self._processes.memory() if self._processes else None
+        is_call = phase in (DIFFERENT, REPEATED)
+        model = await self._in_memory() if not is_call or moment == "settled" else None
+        memory = self._processes.memory_of(self._name, self._blob) if self._processes else None
+        if memory and is_call:
+            self._runner = memory.runner
         self._watch(
             Sample(
                 seconds=time.monotonic() - self._started,
@@ -146,5 +221,7 @@ class _Probe:
                 runners=memory.runners if memory else None,
                 ps_size=model.size if model else 0,
                 ps_size_vram=model.size_vram if model else 0,
+                pid=memory.runner.pid if memory and memory.runner else None,
+                tokens=self._tokens,
             )
         )

@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
-_BLOB: Final = re.compile(r"sha256[-:]([0-9a-f]{64})$")
+_BLOB: Final = re.compile(r"sha256[-:]([0-9a-f]{64})(?![0-9a-f])")
 _INTEGER: Final = re.compile(r"\s*([+-]?\d+)")
-# llama.cpp's own, of common/common.h in b10969 (Ollama 0.34.3) and b10488 (0.32.15).
-DEFAULT_CACHE_MIB: Final = 8192
-DEFAULT_CHECKPOINTS: Final = 32
+DEFAULT_CHECKPOINTS: Final = 32  # of a slot: llama.cpp's common/common.h (n_ctx_checkpoints), in b10488 and b10969
+MLX_CACHE_BYTES: Final = 8 * 2**30  # mlxrunner/prefix_cache.go:43 of 0.34.3, read: nothing sets it
 CACHE_VARIABLE: Final = "LLAMA_ARG_CACHE_RAM"
 CHECKPOINTS_VARIABLE: Final = "LLAMA_ARG_CTX_CHECKPOINTS"
 
@@ -26,7 +25,7 @@ class Engine(StrEnum):
 
 
 class Runner(NamedTuple):
-    """One runner. `model` is a path or a name; `context` counts the tokens of all slots, of which llama.cpp has `slots`.
+    """One runner. `model` is a path or a name, `context` the tokens of all its `slots` together.
 
     `environment` has its LLAMA_ARG_* alone; None where the process does not show it.
     """
@@ -41,13 +40,12 @@ class Runner(NamedTuple):
     @property
     def blob(self) -> str:
         """The digest of its weights; empty where it is started with a name."""
-        found = _BLOB.search(self.model)
-        return f"sha256:{found[1]}" if found else ""
+        return blob_in(self.model)
 
     def holds(self, name: ModelName, blob: str) -> bool:
-        """Whether it is this model's: by its weights, or by its name where it is started with one."""
+        """Whether it is this model's: by the digest of its weights, or by its name where it is started with one."""
         if self.blob:
-            return self.blob == blob.replace("sha256-", "sha256:")
+            return self.blob == blob
         try:
             return ModelName.parse(self.model) == name
         except InvalidNameError:
@@ -60,6 +58,12 @@ class Runner(NamedTuple):
         """
         found = _INTEGER.match((self.environment or {}).get(variable, ""))
         return (int(found[1]), True) if found else (default, False)
+
+
+def blob_in(text: str) -> str:
+    """The digest in the path of a blob, or in a line of a Modelfile; empty where there is none."""
+    found = _BLOB.search(text)
+    return f"sha256:{found[1]}" if found else ""
 
 
 def runner_of(pid: int, command: Sequence[str]) -> Runner | None:

@@ -2,53 +2,112 @@
 
 from collections.abc import Iterator
 
+from ollama_policy.formats.escaping import shown
 from ollama_policy.probe.account import Account, Call
-from ollama_policy.probe.leak import CONFIDENCE, LEAST_CALLS, MIB, Kind, Verdict
+from ollama_policy.probe.growth import Cause, Growth
+from ollama_policy.probe.leak import CONFIDENCE, MIB, Kind, Verdict
+from ollama_policy.probe.probing import DIFFERENT, REPEATED
+from ollama_policy.probe.runner import CACHE_VARIABLE
+from ollama_provider.ollama.versions import Behavior, version_in
 
 _ROWS = 12
 MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
-    Kind.BOUNDED: "no leak: it grows, and ever less, as a cache that fills",
-    Kind.SLOW: "no leak that matters within these calls, though it still grows: --calls 500 tells more",
-    Kind.LEAK: "a leak: every call adds the same, long after the warm-up",
-    Kind.UNDECIDED: f"undecided: at least {LEAST_CALLS} calls are needed",
+    Kind.BOUNDED: "bounded growth: it grows, and ever less",
+    Kind.SLOW: "slow growth, no leak that matters within these calls: --calls 500 tells more",
+    Kind.LEAK: "a leak: with one prompt, which no cache keeps twice, every call still adds the same",
+    Kind.UNDECIDED: "undecided",
 }
 
 
 def render(account: Account) -> str:
-    return "\n".join(_lines(account)) + "\n"
+    return "".join(f"{shown(line)}\n" for line in _lines(account))
+
+
+def verdict(account: Account) -> str:
+    """What was found, in one sentence without a full stop."""
+    if account.kind is None:
+        return f"nothing can be said of a leak: {account.unseen or 'no process was seen'}"
+    if account.kind is Kind.UNDECIDED:
+        return f"undecided: {account.doubt}"
+    said = MEANINGS[account.kind]
+    if account.growth is None or account.growth.cause is Cause.WARM_UP:
+        return said
+    grows = f"the {account.growth.cause} grows{_up_to(account.growth)}"
+    return f"bounded growth: {grows}" if account.kind is Kind.BOUNDED else f"{said}; and {grows}"
 
 
 def _lines(account: Account) -> Iterator[str]:
-    yield f"{account.model} on {account.server}"
+    yield f"{account.model} on {account.server}, Ollama {account.found.version or 'of an unknown version'}"
     if account.unseen:
         yield f"the processes cannot be seen: {account.unseen}"
         yield "what Ollama's API says of memory is an estimate made at the load, and does not move with calls:"
         yield "so this says nothing of a leak. Run it on the server's own machine, as the server's user."
+        yield from _expected(account)
     else:
+        runner = account.found.runner
+        of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
+        yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
         yield from _table(account.calls)
         yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls"
-        assert account.verdict is not None
-        yield from _verdict(account.verdict)
+        if account.growth is not None:
+            yield from _growth(account.growth)
+        if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
+            yield from _leak(account, account.leak)
+        yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
     yield from _phases(account)
+    for lost in account.sight.lost:
+        yield f"beside it, process {lost.pid} holds {mib(lost.held)}: a runner whose server is gone ({lost.model})"
+        yield f"  no server knows it, nothing unloads it; `kill {lost.pid}` gives that back"
+
+
+def _expected(account: Account) -> Iterator[str]:
+    if Behavior.PROMPT_CACHE.holds(version_in(account.found.version), if_unknown=False):
+        yield f"Known of this version: {Behavior.PROMPT_CACHE.what}."
 
 
 def _table(calls: tuple[Call, ...]) -> Iterator[str]:
-    yield f"{'call':>6}  {'m, allocated':>13}  {'r, given back':>13}  {'resident':>11}"
+    yield f"{'call':>6}  {'prompts':<9}  {'m, allocated':>13}  {'r, given back':>13}  {'held':>11}"
     every = max(1, -(-len(calls) // _ROWS))
     for index, call in enumerate(calls):
-        if index % every == 0 or call is calls[-1]:
-            yield (f"{call.number:>6}  {signed(call.allocated):>13}  {signed(call.released):>13}  {mib(call.held):>11}")
+        is_turn = index > 0 and calls[index - 1].phase != call.phase
+        if index % every == 0 or is_turn or call is calls[-1]:
+            moved = f"{signed(call.allocated):>13}  {signed(call.released):>13}"
+            yield f"{call.number:>6}  {call.phase:<9}  {moved}  {mib(call.held):>11}"
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
-    if verdict.kind is not Kind.UNDECIDED:
-        yield f"warm-up: {signed(verdict.warm_up_bytes)} over the first {verdict.warm_up_calls} calls"
-        yield (
-            f"after it: {signed(round(verdict.slope))} a call, {CONFIDENCE:.0%} sure between "
-            f"{signed(round(verdict.low))} and {signed(round(verdict.high))}"
-        )
-    yield f"{verdict.kind.value}: " + MEANINGS[verdict.kind].partition(": ")[2]
+def _growth(growth: Growth) -> Iterator[str]:
+    end = ", then nothing" if growth.has_stopped else ", and on"
+    yield f"{DIFFERENT} prompts: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} calls{end}"
+    if growth.cause is Cause.UNKNOWN or growth.cause is Cause.WARM_UP:
+        return
+    yield f"  the {growth.cause} keeps them, {_until(growth)}"
+    if growth.cause is Cause.PROMPT_CACHE:
+        yield f"  {CACHE_VARIABLE}=N in the server's environment bounds it, in MiB, of each runner; 0 turns it off"
+
+
+def _until(growth: Growth) -> str:
+    """How far it goes, and how long that takes."""
+    if growth.bound is None:
+        return f"up to {growth.bounded_by}"
+    limit = f"up to {mib(growth.bound)}: {growth.bounded_by}"
+    if growth.has_stopped or not growth.a_call:
+        return limit
+    return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} such prompts"
+
+
+def _up_to(growth: Growth) -> str:
+    return "" if growth.bound is None else f" up to {mib(growth.bound)} ({growth.bounded_by})"
+
+
+def _leak(account: Account, found: Verdict) -> Iterator[str]:
+    yield (
+        f"one prompt, {REPEATED}: {signed(round(found.slope))} a call, {CONFIDENCE:.0%} sure between "
+        f"{signed(round(found.low))} and {signed(round(found.high))}, after {found.warm_up_calls} calls"
+    )
+    if found.kind is Kind.LEAK:
+        parts = (signed(round(account.slope_of(part))) for part in ("runners", "server"))
+        yield "  of it in the runner {}, in the server itself {}".format(*parts)
 
 
 def _phases(account: Account) -> Iterator[str]:
@@ -57,19 +116,20 @@ def _phases(account: Account) -> Iterator[str]:
         sample = account.of_phase(phase)
         if sample is None:
             continue
-        if sample.resident is None or idle is None or idle.resident is None or before is None:
+        if sample.held is None or idle is None or idle.held is None or before is None or before.held is None:
             yield f"{words}: the model is out of /api/ps"
             continue
-        assert before.resident is not None
-        kept = sample.resident - before.resident
-        yield f"{words}: {mib(idle.resident - sample.resident)} came back; {signed(kept)} over the start is kept"
+        kept = sample.held - before.held
+        yield f"{words}: {mib(idle.held - sample.held)} came back; {signed(kept)} over the start is kept"
     if account.of_phase("unload") is None:
         yield "the model was in memory before, and was left there: what an unload gives back was not tried"
+        if account.growth is not None and account.growth.cause is Cause.PROMPT_CACHE:
+            yield f"  what these calls left in its prompt cache, {mib(account.growth.grown)}, stays until an unload"
 
 
-def mib(count: int) -> str:
-    return f"{count / MIB:.1f} MiB"
+def mib(count: float) -> str:
+    return f"{count / MIB:,.1f} MiB"
 
 
-def signed(count: int) -> str:
-    return f"{count / MIB:+.1f} MiB" if abs(count) >= MIB / 10 else f"{count / 1024:+.0f} KiB"
+def signed(count: float) -> str:
+    return f"{count / MIB:+,.1f} MiB" if abs(count) >= MIB / 10 else f"{count / 1024:+.0f} KiB"

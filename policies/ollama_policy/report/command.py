@@ -18,8 +18,7 @@ from ollama_policy.fit.command import judged
 from ollama_policy.fit.text import Judged
 from ollama_policy.formats.writing import tool_version
 from ollama_policy.probe.account import Account
-from ollama_policy.probe.command import planned, probed
-from ollama_policy.probe.leak import Kind
+from ollama_policy.probe.command import exit_code, planned, probed
 from ollama_policy.probe.probing import Plan
 from ollama_policy.reaching import connection, named_connection
 from ollama_policy.report import benching, markdown, memory, page, probe_file, svg
@@ -167,10 +166,8 @@ def _rendered(form: str, contents: Contents) -> str:
 
 
 def _exit_code(contents: Contents) -> int:
-    verdict = None if contents.account is None else contents.account.verdict
-    is_undecided = contents.account is not None and (verdict is None or verdict.kind is Kind.UNDECIDED)
-    if contents.unreadable or is_undecided:
+    probed_code = CLEAN if contents.account is None else exit_code(contents.account)
+    if contents.unreadable or probed_code == COULD_NOT_LOOK:
         return COULD_NOT_LOOK
-    leaks = verdict is not None and verdict.kind is Kind.LEAK
     found = any(one.severity is not Severity.INFO for one in (*(contents.findings or ()), *contents.drift))
-    return FINDINGS if leaks or found else CLEAN
+    return FINDINGS if found else probed_code

@@ -1,4 +1,4 @@
-"""Memory over time: what is resident, call by call, with each call, load and release marked."""
+"""Memory over time: what is held, call by call, with each call, load and release marked."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ class _Curve(NamedTuple):
 
 
 _CURVES = (
-    _Curve("total", "server and runners, resident", lambda sample: sample.resident),
+    _Curve("total", "server and runner, held", lambda sample: sample.held),
     _Curve("server", "the server alone", lambda sample: sample.server),
     _Curve("estimate", "/api/ps, an estimate", lambda sample: sample.ps_size, moves_in_calls=False),
 )
@@ -78,20 +78,26 @@ def tables(account: Account) -> Iterator[Table]:
     rows = [
         (sample.phase, str(sample.call), words.seconds(sample.seconds), *_held(sample))
         for sample in account.samples
-        if sample.phase != "calls"
+        if not sample.is_call
     ]
-    heads = ("phase", "calls so far", "at", "server", "runners", "/api/ps, estimate")
+    heads = ("phase", "calls so far", "at", "server", "runner", "/api/ps, estimate")
     yield Table("What was in memory, phase by phase", heads, tuple(rows))
     if not account.calls:
         return
     every = max(1, -(-len(account.calls) // _MOST_ROWS))
     shown = [call for at, call in enumerate(account.calls) if at % every == 0 or call is account.calls[-1]]
-    caption = "m, r and what is resident, call by call" + (f": one in {every}" if every > 1 else "")
+    caption = "m, r and what is held, call by call" + (f": one in {every}" if every > 1 else "")
     calls = tuple(
-        (str(call.number), words.change(call.allocated), words.change(call.released), words.held(call.held))
+        (
+            str(call.number),
+            call.phase,
+            words.change(call.allocated),
+            words.change(call.released),
+            words.held(call.held),
+        )
         for call in shown
     )
-    yield Table(caption, ("call", "m, allocated", "r, given back", "resident"), calls)
+    yield Table(caption, ("call", "prompts", "m, allocated", "r, given back", "held"), calls)
 
 
 def _held(sample: Sample) -> tuple[str, str, str]:
@@ -103,7 +109,7 @@ def _points(curve: _Curve, samples: Sequence[Sample]) -> list[tuple[float, int]]
         (sample.seconds, held)
         for sample in samples
         if (held := curve.bytes_of(sample)) is not None
-        and (curve.moves_in_calls or sample.phase != "calls" or sample.moment == "settled")
+        and (curve.moves_in_calls or not sample.is_call or sample.moment == "settled")
     ]
     return _thinned(points)
 

@@ -6,12 +6,13 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from ollama_policy.probe.account import VERSION, Account, account
-from ollama_policy.probe.probing import Sample
+from ollama_policy.json_schemas import check
+from ollama_policy.probe.account import MOMENTS, PHASES, VERSION, Account, Sight, account, schema
+from ollama_policy.probe.probing import Found, Sample
+from ollama_policy.probe.processes import Lost
+from ollama_policy.probe.runner import Engine, Runner
 from ollama_policy.settings import UnreadableError
 
-_PHASES = ("before", "load", "calls", "idle", "expiry", "reload", "unload")
-_MOMENTS = ("before", "after", "settled")
 _WANTED = "what `ollama-policy probe --format json` writes"
 
 
@@ -21,13 +22,23 @@ def read(data: bytes) -> Account:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UnreadableError(getattr(error, "pos", 0), f"no JSON ({error})", _WANTED) from None
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise UnreadableError(0, "no probe", f'an object with "version": {VERSION}, as `probe --format json` writes it')
+    if not isinstance(document, dict) or "version" not in document or "samples" not in document:
+        raise UnreadableError(0, "no probe", _WANTED)
+    if document["version"] != VERSION:
+        raise UnreadableError(0, f"a probe of version {document['version']!r:.20}", f"version {VERSION}: probe again")
     samples = _of(document, "$", "samples", list)
     read_samples = [_sample(one, f"$.samples[{number}]") for number, one in enumerate(samples)]
-    model, server, unseen = (_of(document, "$", key, str) for key in ("model", "server", "unseen"))
+    # Of the many samples each was looked at already; jsonschema takes a minute for them.
+    check(document | {"samples": [], "calls": []}, schema(), "a probe")
     _check_order(read_samples)
-    return account(model, server, read_samples, unseen)
+    runner, lost = document["runner"], (Lost(**one) for one in document["lost"])
+    found = Found(document["ollama"], None if runner is None else _runner(runner), document["has_checkpoints"])
+    sight = Sight(document["counts"], document["unseen"], tuple(lost))
+    return account(document["model"], document["server"], found, sight, read_samples)
+
+
+def _runner(one: Mapping[str, Any]) -> Runner:
+    return Runner(**{**one, "engine": Engine(one["engine"])})
 
 
 def _sample(one: Any, where: str) -> Sample:
@@ -38,18 +49,20 @@ def _sample(one: Any, where: str) -> Sample:
         raise _wrong(f"{where}.seconds", seconds, "a number from 0")
     return Sample(
         seconds=float(seconds),
-        phase=_one_of(one, where, "phase", _PHASES),
+        phase=_one_of(one, where, "phase", PHASES),
         call=_count(one, where, "call"),
-        moment=_one_of(one, where, "moment", _MOMENTS),
+        moment=_one_of(one, where, "moment", MOMENTS),
         server=None if one.get("server") is None else _count(one, where, "server"),
         runners=None if one.get("runners") is None else _count(one, where, "runners"),
         ps_size=_count(one, where, "ps_size"),
         ps_size_vram=_count(one, where, "ps_size_vram"),
+        pid=None if one.get("pid") is None else _count(one, where, "pid"),
+        tokens=_count(one, where, "tokens"),
     )
 
 
 def _check_order(samples: Sequence[Sample]) -> None:
-    seen = {sample.resident is None for sample in samples}
+    seen = {sample.held is None for sample in samples}
     if len(seen) > 1:
         raise UnreadableError(0, "samples of which only some have the figures of processes", _WANTED)
     for number, (earlier, later) in enumerate(pairwise(samples), 1):

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from ollama_policy.drift.snapshot import Seen, Server
 from ollama_policy.probe.account import Account
+from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
 from ollama_policy.report import words
 from ollama_policy.report.architecture import Runner
 from ollama_policy.servers import size
 from ollama_provider.ollama.leaks import leaks_in, mended_in
-from ollama_provider.ollama.versions import Behavior, Version, version_in
+from ollama_provider.ollama.versions import Version, version_in
 
 
 class Remedy(NamedTuple):
@@ -86,15 +87,14 @@ def remedies(
     version = version_in(server.version) if isinstance(server, Seen) else None
     if version is not None and leaks_in(version, is_container=False):
         reasons[_VERSION].append(f"mended in {'.'.join(map(str, mended_in(version, is_container=False)))}")
-    if account is not None and account.verdict is not None:
+    if account is not None and account.kind is not None:
         _measured(account, version, reasons)
     return [Remedy(known.title, known.what, tuple(found)) for known, found in reasons.items() if found]
 
 
 def _measured(account: Account, version: Version | None, reasons: dict[_Known, list[str]]) -> None:
-    assert account.verdict is not None
-    growth = f"{words.change(round(account.verdict.slope))} a call was measured"
-    if account.verdict.kind is Kind.LEAK:
+    if account.kind is Kind.LEAK and account.leak is not None:
+        growth = f"{words.change(round(account.leak.slope))} a call was measured"
         reasons[_VERSION].append(growth)
         back = _given_back(account)
         if back is None:
@@ -103,14 +103,13 @@ def _measured(account: Account, version: Version | None, reasons: dict[_Known, l
             reasons[_KEEP_ALIVE].append(f"{growth}, and the timer gave {words.held(back)} back")
         else:
             reasons[_RESTART].append(f"{growth}, and the timer gave {words.held(max(back, 0))} back")
-    has_prompt_cache = Behavior.PROMPT_CACHE.holds(version, if_unknown=True)
-    if account.verdict.kind in (Kind.LEAK, Kind.BOUNDED) and has_prompt_cache and not reasons[_RESTART]:
-        reasons[_CACHE].append(growth)
+    if account.growth is not None and account.growth.cause is Cause.PROMPT_CACHE:
+        reasons[_CACHE].append(f"{words.change(account.growth.a_call)} a different prompt was measured")
 
 
 def _given_back(account: Account) -> int | None:
     """What came back when the timer ran out; None where that was not seen."""
     idle, expiry = account.of_phase("idle"), account.of_phase("expiry")
-    if idle is None or expiry is None or idle.resident is None or expiry.resident is None:
+    if idle is None or expiry is None or idle.held is None or expiry.held is None:
         return None
-    return idle.resident - expiry.resident
+    return idle.held - expiry.held

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ollama_policy.probe.account import Account, Call
 from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.probing import Sample
+from ollama_policy.probe.probing import DIFFERENT, REPEATED, Sample
 from ollama_policy.report import svg, words
 from ollama_policy.report.escaping import mermaid, plantuml, shortened
 from ollama_policy.report.table import Table
@@ -15,6 +15,7 @@ from ollama_policy.report.timeline import Round, rounds, was_loaded_before
 LANES = ("User", "Application", "Ollama", "Memory")
 _USER, _APPLICATION, _OLLAMA, _MEMORY = range(4)
 
+_LOOPS = {DIFFERENT: "prompts that differ", REPEATED: "one prompt"}
 _WIDTH, _FIRST, _APART = 780, 80, 200
 _LINE = 17
 
@@ -45,9 +46,12 @@ def steps(account: Account) -> list[Step]:
     made = list(rounds(account.samples))
     if made:
         found += _round(made[0], made[:1], account.calls[:1])
-        if len(made) > 1:
-            loop = f"{_numbers(made[1].first, made[-1].last)}: medians, and sums over all"
-            found.append(Loop(loop, tuple(_round(made[1], made[1:], account.calls[1:]))))
+        for phase, words_of in _LOOPS.items():
+            rest = [one for one in made[1:] if one.phase == phase]
+            if rest:
+                calls = tuple(call for call in account.calls[1:] if call.phase == phase)
+                loop = f"{_numbers(rest[0].first, rest[-1].last)}, {words_of}: medians, and sums over all"
+                found.append(Loop(loop, tuple(_round(rest[0], rest, calls))))
         if account.calls:
             found.append(Note(_MEMORY, f"M = sum(m - r) = {words.change(account.total)}: {words.verdict(account)}"))
         else:
@@ -90,7 +94,7 @@ def _releases(account: Account) -> Iterator[Step]:
     before, idle = account.of_phase("before"), account.of_phase("idle")
     expiry, reload, unload = (account.of_phase(phase) for phase in ("expiry", "reload", "unload"))
     if idle is not None:
-        yield Note(_MEMORY, f"idle: {words.held(idle.resident)} resident, {words.held(idle.ps_size)} by /api/ps")
+        yield Note(_MEMORY, f"idle: {words.held(idle.held)} held, {words.held(idle.ps_size)} by /api/ps")
     if idle is not None and expiry is not None:
         yield Message(_APPLICATION, _OLLAMA, "one more call, keep_alive 1s")
         yield _came_back("timer ran out", _difference(idle, expiry))
@@ -120,7 +124,7 @@ def _kept(count: int | None) -> str:
 
 
 def _difference(later: Sample, earlier: Sample) -> int | None:
-    return None if later.resident is None or earlier.resident is None else later.resident - earlier.resident
+    return None if later.held is None or earlier.held is None else later.held - earlier.held
 
 
 # As text.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ollama_policy.probe.account import Account
-from ollama_policy.probe.probing import Sample
+from ollama_policy.probe.probing import REPEATED, Sample
 
 _EVENTS = {
     "load": "loaded",
@@ -22,6 +22,7 @@ class Round(NamedTuple):
     last: int
     start: float
     end: float
+    phase: str
 
     @property
     def seconds(self) -> float:
@@ -36,12 +37,12 @@ class Event(NamedTuple):
 def rounds(samples: Sequence[Sample]) -> Iterator[Round]:
     before: Sample | None = None
     for sample in samples:
-        if sample.phase != "calls":
+        if not sample.is_call:
             continue
         if sample.moment == "before":
             before = sample
         elif sample.moment == "after" and before is not None:
-            yield Round(before.call + 1, sample.call, before.seconds, sample.seconds)
+            yield Round(before.call + 1, sample.call, before.seconds, sample.seconds, sample.phase)
             before = None
 
 
@@ -51,9 +52,12 @@ def was_loaded_before(account: Account) -> bool:
 
 
 def events(account: Account) -> list[Event]:
-    """Loads and releases, each at the moment when it had settled."""
+    """Loads and releases, each at the moment when it had settled, and where the prompts no longer differ."""
     found = []
+    turn = next((sample for sample in account.samples if sample.phase == REPEATED), None)
     for sample in account.samples:
+        if sample is turn:
+            found.append(Event(sample.seconds, "from here one prompt"))
         words = _EVENTS.get(sample.phase)
         if sample.phase == "load" and was_loaded_before(account):
             words = "was loaded before"
