@@ -48,15 +48,23 @@ def test_how_a_server_is_left(before: Running, sets_timers: bool, lines: list[st
 
 
 def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
-    plan = Plan(calls=60, concurrency=2, num_predict=8, varies=True)
-    call = "call chat:latest 60 times, 2 at once, prompts that differ, 8 tokens each"
-    assert probe_steps(CHAT, plan, is_in_memory=True) == [call]
+    plan = Plan(calls=61, concurrency=2, num_predict=8)
+    calls = [
+        "call chat:latest 30 times with prompts that differ, 2 at once, 8 tokens each",
+        "call it 31 times with one prompt, 2 at once, 8 tokens each",
+    ]
+    assert probe_steps(CHAT, plan, is_in_memory=True) == [
+        *calls,
+        "leave it there, with what its prompt cache has kept of them: an unload gives that back",
+    ]
     assert probe_steps(CHAT, plan, is_in_memory=False) == [
         "load chat:latest with a keep_alive of 10m",
-        call,
+        *calls,
         "call it once more with a keep_alive of 1s, and wait until it is gone",
         "load it again, and unload it",
     ]
+    [only, _] = probe_steps(CHAT, plan._replace(varies=True), is_in_memory=True)
+    assert only == "call chat:latest 61 times with prompts that differ, 2 at once, 8 tokens each"
 
 
 def test_both_sides_of_a_comparison_are_told() -> None:

@@ -9,7 +9,7 @@ from ollama_policy.json_schemas import COUNT, FLAG, INTEGER, NUMBER, TEXT, Schem
 from ollama_policy.probe import leak
 from ollama_policy.probe.growth import Cause, Growth, growth
 from ollama_policy.probe.leak import Kind, Verdict
-from ollama_policy.probe.probing import DIFFERENT, REPEATED, Found, Sample
+from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
 from ollama_policy.probe.processes import OWN_PAGES, RESIDENT, Lost
 from ollama_policy.probe.runner import Engine
 
@@ -46,7 +46,7 @@ class Account:
 
     model: str
     server: str
-    found: Found
+    called: Called
     sight: Sight
     samples: tuple[Sample, ...]
     calls: tuple[Call, ...]
@@ -76,14 +76,14 @@ class Account:
         return leak.slope(settled) if len(settled) > 1 else 0.0
 
     def as_json(self) -> str:
-        runner = self.found.runner
+        runner = self.called.runner
         body: dict[str, Any] = {
             "version": VERSION,
             "model": self.model,
             "server": self.server,
-            "ollama": self.found.version,
+            "ollama": self.called.version,
             "runner": None if runner is None else runner._asdict(),
-            "has_checkpoints": self.found.has_checkpoints,
+            "has_checkpoints": self.called.has_checkpoints,
             "unseen": self.sight.unseen,
             "counts": self.sight.counts,
             "lost": [one._asdict() for one in self.sight.lost],
@@ -138,26 +138,26 @@ def schema() -> Schema:
     )
 
 
-def account(model: str, server: str, found: Found, sight: Sight, samples: Sequence[Sample]) -> Account:
+def account(model: str, server: str, called: Called, sight: Sight, samples: Sequence[Sample]) -> Account:
     """Judges what was measured."""
     calls = tuple(_calls(samples))
     if not calls:
-        return Account(model, server, found, sight, tuple(samples), calls, None, None, None, "")
+        return Account(model, server, called, sight, tuple(samples), calls, None, None, None, "")
     repeated = _settled(samples, REPEATED, "held")
     leaked = leak.judge(repeated)
-    grown = _growth(samples, found, leaked)
+    grown = _growth(samples, called, leaked)
     kind, doubt = _kind(samples, leaked, grown)
-    return Account(model, server, found, sight, tuple(samples), calls, kind, leaked, grown, doubt)
+    return Account(model, server, called, sight, tuple(samples), calls, kind, leaked, grown, doubt)
 
 
-def _growth(samples: Sequence[Sample], found: Found, leaked: Verdict) -> Growth | None:
+def _growth(samples: Sequence[Sample], called: Called, leaked: Verdict) -> Growth | None:
     held = _settled(samples, DIFFERENT, "runners")
     calls = [one for one in samples if one.phase == DIFFERENT]
     if len(held) < 2:
         return None
     tokens = (calls[-1].tokens - calls[0].tokens) / (len(held) - 1)
     leaks = leaked.slope if leaked.kind is Kind.LEAK else 0.0
-    return growth(held, leaks, found.runner, tokens, has_checkpoints=found.has_checkpoints)
+    return growth(held, leaks, called.runner, tokens, has_checkpoints=called.has_checkpoints)
 
 
 def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Growth | None) -> tuple[Kind, str]:
@@ -169,7 +169,7 @@ def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Growth | None) -> t
     if grown is not None and grown.cause is Cause.UNKNOWN:
         return Kind.UNDECIDED, "it grows by the same with each different prompt, and no cache of its runner explains it"
     if leaked.kind is Kind.UNDECIDED:
-        return Kind.UNDECIDED, f"a leak shows over at least {leak.LEAST_CALLS} rounds of calls with one prompt"
+        return Kind.UNDECIDED, f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak"
     if grown is not None:
         return Kind.BOUNDED, ""
     return leaked.kind, ""

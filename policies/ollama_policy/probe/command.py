@@ -9,7 +9,7 @@ from ollama_policy.probe import text
 from ollama_policy.probe.account import Account, Sight, account
 from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
-from ollama_policy.probe.probing import Found, Plan, Sample, Watch, probe, steps
+from ollama_policy.probe.probing import Called, Plan, Sample, Watch, probe, steps
 from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
@@ -72,12 +72,12 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
         sight = Sight(unseen=str(error))
     samples: list[Sample] = []
 
-    async def work() -> Found:
+    async def work() -> Called:
         async with Ollama(connection) as ollama:
             return await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
 
-    found = answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
-    return account(str(name), connection.url, found, sight, samples)
+    called = answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
+    return account(str(name), connection.url, called, sight, samples)
 
 
 def exit_code(found: Account, *, fails_on: str = Kind.LEAK) -> int:

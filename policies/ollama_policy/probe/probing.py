@@ -110,7 +110,7 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
     ]
 
 
-class Found(NamedTuple):
+class Called(NamedTuple):
     """What was called: the server's version, the model's runner where it was seen, and what the model needs."""
 
     version: str
@@ -129,7 +129,7 @@ def has_checkpoints(metadata: Mapping[str, Any]) -> bool:
     return any(key.endswith(_CHECKPOINTED) for key in metadata)
 
 
-async def probe(ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> Found:
+async def probe(ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> Called:
     """Runs the plan, showing every sample to `watch`. OllamaErrors and TimeoutError."""
     return await _Probe(ollama, name, plan, processes, watch).run()
 
@@ -143,13 +143,13 @@ class _Probe:
         self._blob = ""
         self._runner: Runner | None = None
 
-    async def run(self) -> Found:
+    async def run(self) -> Called:
         version = await self._ollama.version()
         details = await self._ollama.show(self._name)
         self._blob = blob_in(details.blob)
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
             await self._work(any(model.name == self._name for model in found.models))
-        return Found(version, self._runner, has_checkpoints(details.metadata))
+        return Called(version, self._runner, has_checkpoints(details.metadata))
 
     async def _work(self, was_in_memory: bool) -> None:
         await self._sample("before", "settled")

@@ -38,14 +38,14 @@ def verdict(account: Account) -> str:
 
 
 def _lines(account: Account) -> Iterator[str]:
-    yield f"{account.model} on {account.server}, Ollama {account.found.version or 'of an unknown version'}"
+    yield f"{account.model} on {account.server}, Ollama {account.called.version or 'of an unknown version'}"
     if account.unseen:
         yield f"the processes cannot be seen: {account.unseen}"
         yield "what Ollama's API says of memory is an estimate made at the load, and does not move with calls:"
         yield "so this says nothing of a leak. Run it on the server's own machine, as the server's user."
         yield from _expected(account)
     else:
-        runner = account.found.runner
+        runner = account.called.runner
         of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
         yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
         yield from _table(account.calls)
@@ -62,7 +62,7 @@ def _lines(account: Account) -> Iterator[str]:
 
 
 def _expected(account: Account) -> Iterator[str]:
-    if Behavior.PROMPT_CACHE.holds(version_in(account.found.version), if_unknown=False):
+    if Behavior.PROMPT_CACHE.holds(version_in(account.called.version), if_unknown=False):
         yield f"Known of this version: {Behavior.PROMPT_CACHE.what}."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ollama_policy.json_schemas import check
 from ollama_policy.probe.account import MOMENTS, PHASES, VERSION, Account, Sight, account, schema
-from ollama_policy.probe.probing import Found, Sample
+from ollama_policy.probe.probing import Called, Sample
 from ollama_policy.probe.processes import Lost
 from ollama_policy.probe.runner import Engine, Runner
 from ollama_policy.settings import UnreadableError
@@ -32,9 +32,9 @@ def read(data: bytes) -> Account:
     check(document | {"samples": [], "calls": []}, schema(), "a probe")
     _check_order(read_samples)
     runner, lost = document["runner"], (Lost(**one) for one in document["lost"])
-    found = Found(document["ollama"], None if runner is None else _runner(runner), document["has_checkpoints"])
+    called = Called(document["ollama"], None if runner is None else _runner(runner), document["has_checkpoints"])
     sight = Sight(document["counts"], document["unseen"], tuple(lost))
-    return account(document["model"], document["server"], found, sight, read_samples)
+    return account(document["model"], document["server"], called, sight, read_samples)
 
 
 def _runner(one: Mapping[str, Any]) -> Runner:

@@ -1,11 +1,19 @@
-"""M is what is really held after the last call, and each phase says what came back."""
+"""M is what is really held after the last call, each phase says what came back, and the verdict names what grows."""
 
 import json
 
+import pytest
+
 from ollama_policy.probe import text
-from ollama_policy.probe.account import account
-from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.probing import Sample
+from ollama_policy.probe.account import Account, Sight, account
+from ollama_policy.probe.command import exit_code
+from ollama_policy.probe.growth import Cause
+from ollama_policy.probe.leak import MIB, Kind
+from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_policy.probe.processes import Lost
+from tests.policies.report.examples import probed
+
+UNKNOWN = Called("0.17.4", None, has_checkpoints=False)
 
 
 def sample(phase: str, call: int, moment: str, runners: int | None) -> Sample:
@@ -14,16 +22,21 @@ def sample(phase: str, call: int, moment: str, runners: int | None) -> Sample:
 
 
 def samples(*held: tuple[int, int]) -> list[Sample]:
-    made = [sample("before", 0, "settled", 0), sample("load", 0, "settled", 30), sample("calls", 0, "before", 30)]
+    made = [sample("before", 0, "settled", 0), sample("load", 0, "settled", 30), sample(DIFFERENT, 0, "before", 30)]
     for number, (after, settled) in enumerate(held, 1):
-        made += [sample("calls", number, "after", after), sample("calls", number, "settled", settled)]
+        phase = DIFFERENT if number <= len(held) // 2 else REPEATED
+        made += [sample(phase, number, "after", after), sample(phase, number, "settled", settled)]
     last = held[-1][1]
     made.append(sample("idle", len(held), "settled", last))
     return made
 
 
+def of(*held: tuple[int, int]) -> Account:
+    return account("m", "http://s", UNKNOWN, Sight(), samples(*held))
+
+
 def test_m_is_the_sum_of_what_did_not_come_back() -> None:
-    found = account("m", "http://s", samples((34, 31), (36, 33), (35, 33)))
+    found = of((34, 31), (36, 33), (35, 33))
     assert [(call.allocated // MIB, call.released // MIB) for call in found.calls] == [(4, 3), (5, 3), (2, 2)]
     assert found.total == 3 * MIB
     assert json.loads(found.as_json())["M"] == 3 * MIB
@@ -31,14 +44,73 @@ def test_m_is_the_sum_of_what_did_not_come_back() -> None:
 
 def test_the_phases_say_what_came_back() -> None:
     ended = [sample("expiry", 60, "settled", 1), sample("unload", 60, "settled", 0)]
-    found = account("m", "http://s", [*samples(*[(31, 30)] * 60), *ended])
+    found = account("m", "http://s", UNKNOWN, Sight(), [*samples(*[(31, 30)] * 60), *ended])
     shown = text.render(found)
     assert "keep_alive expired: 29.0 MiB came back; +1.0 MiB over the start is kept" in shown
     assert "unloaded: 30.0 MiB came back; +0 KiB over the start is kept" in shown
-    assert "steady: it does not grow with calls" in shown
+    assert "\nsteady: it does not grow with calls\n" in shown
 
 
-def test_what_cannot_be_seen_is_said() -> None:
-    found = account("m", "http://s", [sample("before", 0, "settled", None)], "s is another machine")
-    assert found.verdict is None
-    assert "the processes cannot be seen: s is another machine" in text.render(found)
+def test_what_cannot_be_seen_is_said_and_what_is_known_of_the_version() -> None:
+    unseen = Sight(unseen="s is another machine")
+    found = account("m", "http://s", UNKNOWN, unseen, [sample("before", 0, "settled", None)])
+    assert (found.kind, exit_code(found)) == (None, 2)
+    shown = text.render(found)
+    assert "the processes cannot be seen: s is another machine" in shown
+    assert "8192" not in shown
+    newer = account("m", "http://s", UNKNOWN._replace(version="0.34.3"), unseen, [])
+    assert "up to LLAMA_ARG_CACHE_RAM MiB, 8192 by default" in text.render(newer)
+
+
+def test_a_cache_that_grows_is_a_warning_and_fails_only_where_it_is_asked_to() -> None:
+    found = probed(cached=3)
+    assert (found.kind, exit_code(found), exit_code(found, fails_on="growth")) == (Kind.BOUNDED, 0, 1)
+    assert found.growth is not None
+    assert (found.growth.cause, found.growth.bound, found.growth.a_call) == (Cause.PROMPT_CACHE, 8192 * MIB, 3 * MIB)
+    shown = text.render(found)
+    assert "warning: bounded growth: the prompt cache grows up to 8,192.0 MiB" in shown
+    assert "LLAMA_ARG_CACHE_RAM is not set" in shown
+
+
+@pytest.mark.parametrize("cached", [0, 3])
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_leak_is_one_beside_a_cache_too_and_is_told_where(cached: int, stays: bool) -> None:
+    found = probed(growth=1, cached=cached, stays=stays)
+    assert (found.kind, exit_code(found)) == (Kind.LEAK, 1)
+    assert (found.growth is not None) is (cached > 0)
+    where = "in the runner +0 KiB, in the server itself +1.0 MiB"
+    if not stays:
+        where = "in the runner +1.0 MiB, in the server itself +0 KiB"
+    assert where in text.render(found)
+
+
+def test_a_runner_that_was_replaced_decides_nothing() -> None:
+    made = list(probed(growth=1).samples)
+    turned = [one._replace(pid=8) if one.call > 40 and one.pid else one for one in made]
+    found = account("m", "http://s", UNKNOWN, Sight(), turned)
+    assert (found.kind, exit_code(found)) == (Kind.UNDECIDED, 2)
+    assert "undecided: the runner was replaced between calls" in text.render(found)
+
+
+def test_growth_that_nothing_explains_is_not_decided() -> None:
+    runner = probed().called.runner
+    assert runner is not None
+    uncached = Called("0.34.3", runner._replace(environment={"LLAMA_ARG_CACHE_RAM": "0"}), has_checkpoints=False)
+    found = account("m", "http://s", uncached, Sight(), probed(cached=3).samples)
+    assert (found.kind, exit_code(found), exit_code(found, fails_on="growth")) == (Kind.UNDECIDED, 2, 1)
+    assert "no cache of its runner explains it" in text.render(found)
+
+
+def test_too_few_calls_decide_no_leak_and_still_name_the_cache() -> None:
+    found = probed(24, cached=3)
+    assert (found.kind, exit_code(found)) == (Kind.UNDECIDED, 2)
+    assert "the prompt cache keeps them" in text.render(found)
+
+
+def test_runners_whose_server_is_gone_are_told() -> None:
+    lost = Lost(4711, "/models/blobs/sha256-\x1b[2J", 64 * MIB)
+    found = account("m", "http://s", UNKNOWN, Sight(lost=(lost,)), samples(*[(31, 30)] * 60))
+    shown = text.render(found)
+    assert "beside it, process 4711 holds 64.0 MiB: a runner whose server is gone" in shown
+    assert "`kill 4711` gives that back" in shown
+    assert "\x1b" not in shown

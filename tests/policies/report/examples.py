@@ -10,9 +10,10 @@ from ollama_policy.drift.snapshot import OnDisk, Seen
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Fit, Model, Settings
 from ollama_policy.fit.text import Judged
-from ollama_policy.probe.account import Account, account
+from ollama_policy.probe.account import Account, Sight, account
 from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.probing import Sample
+from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_policy.probe.runner import Engine, Runner
 from ollama_policy.report.contents import Contents
 from ollama_policy.result import Reported
 from ollama_provider.ollama.answers import Running, RunningModel
@@ -28,30 +29,43 @@ HOSTILE = (
 
 
 def probed(
-    calls: int = 30, *, growth: int = 0, model: str = "chat:latest", unseen: str = "", stays: bool = False
+    calls: int = 60,
+    *,
+    growth: int = 0,
+    cached: int = 0,
+    model: str = "chat:latest",
+    unseen: str = "",
+    stays: bool = False,
 ) -> Account:
-    """Calls of which each adds `growth` MiB, at one a tenth of a second. `stays`: in the server, not in its runner."""
+    """Calls of which each adds `growth` MiB, and each with another prompt `cached` MiB, at one a tenth of a second.
+
+    `stays`: the growth is in the server, not in its runner.
+    """
     samples: list[Sample] = []
-    added = 0 if stays else growth
+    different = calls // 2
 
-    def sample(seconds: float, phase: str, call: int, moment: str, runners: int) -> None:
-        own = 40 + growth * call if stays else 40
-        server, held = (None, None) if unseen else (own * MIB, runners * MIB)
-        samples.append(Sample(seconds, phase, call, moment, server, held, 50 * MIB if runners else 0, 0))
+    def sample(seconds: float, phase: str, call: int, moment: str, more: int = 0, *, is_loaded: bool = True) -> None:
+        own = 40 + (growth * call if stays else 0)
+        kept = 0 if phase == "reload" else cached * min(call, different) + (0 if stays else growth * call)
+        runner = 30 + kept if is_loaded else 0
+        server, held = (None, None) if unseen else (own * MIB, (runner + more) * MIB)
+        size = 50 * MIB if is_loaded else 0
+        pid = 7 if is_loaded and not unseen else None
+        samples.append(Sample(seconds, phase, call, moment, server, held, size, 0, pid, 300 * call))
 
-    sample(0.0, "before", 0, "settled", 0)
-    sample(0.5, "load", 0, "settled", 30)
+    sample(0.0, "before", 0, "settled", is_loaded=False)
+    sample(0.5, "load", 0, "settled")
     for call in range(calls):
-        start, held = 1 + call / 10, 30 + added * call
-        sample(start, "calls", call, "before", held)
-        sample(start + 0.04, "calls", call + 1, "after", held + added + 2)
-        sample(start + 0.09, "calls", call + 1, "settled", held + added)
+        start, phase = 1 + call / 10, DIFFERENT if call < different else REPEATED
+        sample(start, phase, call, "before")
+        sample(start + 0.04, phase, call + 1, "after", more=2)
+        sample(start + 0.09, phase, call + 1, "settled")
     end = 1 + calls / 10
-    for number, (phase, runners) in enumerate(
-        (("idle", 30 + added * calls), ("expiry", 0), ("reload", 30), ("unload", 0)), 1
-    ):
-        sample(end + number, phase, calls, "settled", runners)
-    return account(model, "http://127.0.0.1:11434", samples, unseen)
+    for number, phase in enumerate(("idle", "expiry", "reload", "unload"), 1):
+        sample(end + number, phase, calls, "settled", is_loaded=phase in ("idle", "reload"))
+    runner = None if unseen else Runner(7, Engine.LLAMA_SERVER, "/models/blobs/sha256-" + "ab" * 32, 4096, 1, {})
+    called = Called("0.34.3", runner, has_checkpoints=False)
+    return account(model, "http://127.0.0.1:11434", called, Sight(unseen=unseen), samples)
 
 
 def running(name: str, digest: str = "aa" * 32, *, is_pinned: bool = False, size: int = 50 * MIB) -> RunningModel:

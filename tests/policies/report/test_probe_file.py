@@ -10,7 +10,7 @@ from ollama_policy.settings import UnreadableError
 from tests.policies.report.examples import probed
 
 
-@pytest.mark.parametrize("account", [probed(), probed(unseen="box is another machine")])
+@pytest.mark.parametrize("account", [probed(), probed(cached=3), probed(unseen="box is another machine")])
 def test_it_is_read_back(account: Any) -> None:
     assert read(account.as_json().encode()) == account
 
@@ -18,8 +18,10 @@ def test_it_is_read_back(account: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"version": 2}, "no probe"),
-        ({"model": 3}, "$.model: 3, expected str"),
+        ({"version": 1}, "a probe of version 1, expected version 2: probe again"),
+        ({"model": 3}, "a probe in which $.model is wrong: 3 is not of type 'string'"),
+        ({"runner": {}}, "a probe in which $.runner"),
+        ({"counts": "all"}, "a probe in which $.counts is wrong"),
         ({"samples": None}, "$.samples: None, expected list"),
         ({"samples": [1]}, "$.samples[0]: 1, expected a sample"),
     ],

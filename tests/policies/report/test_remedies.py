@@ -6,9 +6,11 @@ from ollama_policy.report.architecture import architecture
 from tests.policies.report.examples import probed, running, seen
 
 
-def titles(*ids: str, version: str = "0.17.4", growth: int | None = None, is_pinned: bool = False) -> list[str]:
+def titles(
+    *ids: str, version: str = "0.17.4", growth: int | None = None, cached: int = 0, is_pinned: bool = False
+) -> list[str]:
     server = seen(running("chat", is_pinned=is_pinned), version=version)
-    account = None if growth is None else probed(growth=growth)
+    account = None if growth is None else probed(growth=growth, cached=cached)
     return [one.title for one in remedies.remedies(ids, server, architecture(server).held, account)]
 
 
@@ -27,7 +29,8 @@ def test_a_server_and_measurements() -> None:
     assert titles(is_pinned=True) == ["Bound keep_alive"]
     assert titles(version="0.6.5") == ["Update Ollama"]
     assert titles(growth=1) == ["Update Ollama", "Bound keep_alive"]
-    assert titles(growth=1, version="0.31.0") == ["Update Ollama", "Bound keep_alive", "Cap the prompt cache"]
+    assert titles(growth=1, cached=3) == ["Update Ollama", "Bound keep_alive", "Cap the prompt cache"]
+    assert titles(growth=0, cached=3) == ["Cap the prompt cache"]
 
 
 def test_what_grows_in_the_server_itself_is_not_given_back_by_a_timer() -> None:
