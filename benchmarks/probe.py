@@ -1,38 +1,86 @@
-"""Whether `ollama-policy probe` is right: how often it calls a steady real model a leak, and misses a planted one."""
+"""Whether `ollama-policy probe` is right, on real runners of both engines: is a cache that grows called a leak, is it
+named, and is a leak found that is planted in the runner, beside a cache that grows and one that is full.
+"""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from benchmarks.measuring import Report, Result, server_in_folder
-from tests.engines.fake_leaking_ollama import leaking
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.planted_leak import planted
+from tests.engines.recipes import OLLAMA, OLLAMA_BEFORE_0_30
 from tests.engines.tiny_models import write_llama
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Engines, find_or_build_ollama
 
 RUNS = 20
 MIB = 2**20
-_LEAK = 1
+CAPPED = {"LLAMA_ARG_CACHE_RAM": "32"}  # the different prompts of one run fill it
+
+
+class Case(NamedTuple):
+    """A server's situation; `leaks`: its runner leaks 1 MiB with each call."""
+
+    what: str
+    environment: Mapping[str, str]
+    leaks: bool
+
+
+CASES = (
+    Case("cache growing", {}, leaks=False),
+    Case("leak, cache growing", {}, leaks=True),
+    Case("leak, cache capped", CAPPED, leaks=True),
+)
 
 
 def measure(engines: Engines, report: Report) -> list[Result]:
-    false_alarms = missed = 0
-    with server_in_folder(engines) as (server, folder):
-        write_llama(folder / "tiny.gguf", layers=8, width=512, heads=8)
+    results = []
+    for recipe in (OLLAMA, OLLAMA_BEFORE_0_30):
+        of_version = replace(engines, ollama=find_or_build_ollama(report, recipe).program)
+        for case in CASES:
+            report(f"Ollama {recipe.version}")
+            found = counted(of_version, case, report)
+            of = f"Ollama {recipe.version}, {case.what}, of {RUNS} runs"
+            if case.leaks:
+                results.append(Result(f"{of}: leak missed", RUNS - found["leak"], "", goal=0))
+            else:
+                results.append(Result(f"{of}: called a leak", found["leak"], "", goal=0))
+            if recipe is OLLAMA and not case.leaks:
+                results.append(Result(f"{of}: prompt cache not named", RUNS - found["named"], "", goal=0))
+    return results
+
+
+def counted(engines: Engines, case: Case, report: Report) -> Counter[str]:
+    """How many of the runs were called a leak, and in how many the prompt cache is named as growing."""
+    found: Counter[str] = Counter()
+    with ExitStack() as cleanup:
+        library = Path(cleanup.enter_context(TemporaryDirectory(prefix="ollama-iac-leak-")))
+        environment = {**case.environment, **(planted(library, MIB) if case.leaks else {})}
+        server, folder = cleanup.enter_context(server_in_folder(engines, environment))
+        write_llama(folder / "tiny.gguf", layers=16, width=128, heads=8, kv_heads=8, context_length=4096)
         server.create_from_gguf("tiny", folder / "tiny.gguf", parameters={"num_thread": 1})
         for run in range(1, RUNS + 1):
-            false_alarms += _probe(server.url) == _LEAK
-            report(f"steady real model, run {run} of {RUNS}: {false_alarms} called a leak")
-    for run in range(1, RUNS + 1):
-        with leaking(MIB) as url:
-            missed += _probe(url) != _LEAK
-        report(f"planted leak, run {run} of {RUNS}: {missed} missed")
-    return [
-        Result(f"steady real model called a leak, of {RUNS} runs", false_alarms, "", goal=0),
-        Result(f"leak of 1 MiB a call missed within 60 calls, of {RUNS} runs", missed, "", goal=0),
-    ]
+            probed = probe(server, folder)
+            growth = probed["growth"] or {}
+            found["leak"] += probed["kind"] == "leak"
+            found["named"] += growth.get("cause") == "prompt cache"
+            report(f"{case.what}, run {run} of {RUNS}: {found['leak']} called a leak, cache named in {found['named']}")
+    return found
 
 
-def _probe(url: str) -> int:
-    command = [sys.executable, "-m", "ollama_policy", "probe", "tiny", "--host", url, "--tokens", "4"]
-    return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=300).returncode
+def probe(server: OllamaServer, folder: Path) -> dict[str, Any]:
+    """What a probe of the model, which is loaded for it and unloaded, says."""
+    file = folder / "probe.json"
+    command = [sys.executable, "-m", "ollama_policy", "probe", "tiny", "--host", server.url, "--tokens", "2"]
+    subprocess.run([*command, "--format", "json", "-o", str(file)], timeout=600, check=False)
+    probed: dict[str, Any] = json.loads(file.read_text())
+    return probed
