@@ -70,9 +70,8 @@ def counted(engines: Engines, case: Case, report: Report) -> Counter[str]:
         server.create_from_gguf("tiny", folder / "tiny.gguf", parameters={"num_thread": 1})
         for run in range(1, RUNS + 1):
             probed = probe(server, folder)
-            growth = probed["growth"] or {}
             found["leak"] += probed["kind"] == "leak"
-            found["named"] += growth.get("cause") == "prompt cache"
+            found["named"] += any(growth["cause"] == "prompt cache" for growth in probed["growth"])
             report(f"{case.what}, run {run} of {RUNS}: {found['leak']} called a leak, cache named in {found['named']}")
     return found
 

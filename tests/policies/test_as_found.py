@@ -51,6 +51,7 @@ def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
     plan = Plan(calls=61, concurrency=2, num_predict=8)
     calls = [
         "call chat:latest 30 times with prompts that differ, 2 at once, 8 tokens each",
+        "make 10 of these the turns of a conversation where llama.cpp keeps checkpoints of it",
         "call it 31 times with one prompt, 2 at once, 8 tokens each",
     ]
     assert probe_steps(CHAT, plan, is_in_memory=True) == [
@@ -63,7 +64,7 @@ def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
         "call it once more with a keep_alive of 1s, and wait until it is gone",
         "load it again, and unload it",
     ]
-    [only, _] = probe_steps(CHAT, plan._replace(varies=True), is_in_memory=True)
+    [only, *_] = probe_steps(CHAT, plan._replace(varies=True), is_in_memory=True)
     assert only == "call chat:latest 61 times with prompts that differ, 2 at once, 8 tokens each"
 
 

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from ollama_policy.json_schemas import COUNT, FLAG, INTEGER, NUMBER, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.probe import leak
-from ollama_policy.probe.growth import Cause, Growth, growth
+from ollama_policy.probe.growth import Cause, Growth, of_prompts, of_turns
 from ollama_policy.probe.leak import Kind, Verdict
-from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_policy.probe.probing import CONVERSATION, DIFFERENT, PHASES_OF_CALLS, REPEATED, Called, Sample
 from ollama_policy.probe.processes import OWN_PAGES, RESIDENT, Lost
 from ollama_policy.probe.runner import Engine
 
 VERSION = 2
-PHASES = ("before", "load", DIFFERENT, REPEATED, "idle", "expiry", "reload", "unload")
+PHASES = ("before", "load", *PHASES_OF_CALLS, "idle", "expiry", "reload", "unload")
 MOMENTS = ("before", "after", "settled")
 
 
@@ -40,8 +40,8 @@ class Sight(NamedTuple):
 class Account:
     """All figures are bytes. `leak` and `kind` are None where no process was seen: Ollama's estimate never moves.
 
-    `leak` is of the calls with one prompt, `growth` of those with prompts that differ. `doubt` says why nothing is
-    decided, where it is not.
+    `leak` is of the calls with one prompt, `growth` of those with prompts that differ, one of each cause. `doubt` says
+    why nothing is decided, where it is not.
     """
 
     model: str
@@ -52,7 +52,7 @@ class Account:
     calls: tuple[Call, ...]
     kind: Kind | None
     leak: Verdict | None
-    growth: Growth | None
+    growth: tuple[Growth, ...]
     doubt: str
 
     @property
@@ -83,7 +83,6 @@ class Account:
             "server": self.server,
             "ollama": self.called.version,
             "runner": None if runner is None else runner._asdict(),
-            "has_checkpoints": self.called.has_checkpoints,
             "unseen": self.sight.unseen,
             "counts": self.sight.counts,
             "lost": [one._asdict() for one in self.sight.lost],
@@ -91,7 +90,7 @@ class Account:
             "kind": self.kind,
             "doubt": self.doubt,
             "leak": None if self.leak is None else self.leak._asdict(),
-            "growth": None if self.growth is None else self.growth._asdict(),
+            "growth": [one._asdict() for one in self.growth],
             "calls": [call._asdict() for call in self.calls],
             "samples": [sample._asdict() for sample in self.samples],
         }
@@ -123,7 +122,6 @@ def schema() -> Schema:
             "server": TEXT,
             "ollama": TEXT | {"description": "The server's version."},
             "runner": or_null(record(runner), "The model's own process; null where it was not seen."),
-            "has_checkpoints": FLAG | {"description": "Whether the model has windows or states that are checkpointed."},
             "unseen": unseen,
             "counts": {"enum": [OWN_PAGES, RESIDENT], "description": "Which memory of a process is counted."},
             "lost": listed(lost) | {"description": "Runners on this machine whose server is gone."},
@@ -131,7 +129,7 @@ def schema() -> Schema:
             "kind": or_null(kinds, "Null where processes cannot be seen, or no call was made."),
             "doubt": TEXT | {"description": "Why nothing is decided; empty where it is."},
             "leak": or_null(record(verdict), "The slope of the calls with one prompt."),
-            "growth": or_null(record(grown), "What the calls with prompts that differ added; null for nothing."),
+            "growth": listed(record(grown)) | {"description": "What the calls with prompts that differ added."},
             "calls": listed(record(call)),
             "samples": listed(record(sample)),
         },
@@ -142,7 +140,7 @@ def account(model: str, server: str, called: Called, sight: Sight, samples: Sequ
     """Judges what was measured."""
     calls = tuple(_calls(samples))
     if not calls:
-        return Account(model, server, called, sight, tuple(samples), calls, None, None, None, "")
+        return Account(model, server, called, sight, tuple(samples), calls, None, None, (), "")
     repeated = _settled(samples, REPEATED, "held")
     leaked = leak.judge(repeated)
     grown = _growth(samples, called, leaked)
@@ -150,29 +148,28 @@ def account(model: str, server: str, called: Called, sight: Sight, samples: Sequ
     return Account(model, server, called, sight, tuple(samples), calls, kind, leaked, grown, doubt)
 
 
-def _growth(samples: Sequence[Sample], called: Called, leaked: Verdict) -> Growth | None:
+def _growth(samples: Sequence[Sample], called: Called, leaked: Verdict) -> tuple[Growth, ...]:
+    leaks = leaked.slope if leaked.kind is Kind.LEAK else 0.0
     held = _settled(samples, DIFFERENT, "runners")
     calls = [one for one in samples if one.phase == DIFFERENT]
-    if len(held) < 2:
-        return None
-    tokens = (calls[-1].tokens - calls[0].tokens) / (len(held) - 1)
-    leaks = leaked.slope if leaked.kind is Kind.LEAK else 0.0
-    return growth(held, leaks, called.runner, tokens, has_checkpoints=called.has_checkpoints)
+    tokens = (calls[-1].tokens - calls[0].tokens) / (len(held) - 1) if len(held) > 1 else 0.0
+    found = [of_prompts(held, leaks, called.runner, tokens)]
+    if called.runner is not None:
+        found.append(of_turns(_settled(samples, CONVERSATION, "runners"), leaks, called.runner))
+    return tuple(one for one in found if one is not None)
 
 
-def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Growth | None) -> tuple[Kind, str]:
+def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Sequence[Growth]) -> tuple[Kind, str]:
     pids = {one.pid for one in samples if one.is_call}
     if len(pids) > 1:
         return Kind.UNDECIDED, "the runner was replaced between calls: another client's options, or an eviction"
     if leaked.kind is Kind.LEAK:
         return Kind.LEAK, ""
-    if grown is not None and grown.cause is Cause.UNKNOWN:
+    if any(one.cause is Cause.UNKNOWN for one in grown):
         return Kind.UNDECIDED, "it grows by the same with each different prompt, and no cache of its runner explains it"
     if leaked.kind is Kind.UNDECIDED:
         return Kind.UNDECIDED, f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak"
-    if grown is not None:
-        return Kind.BOUNDED, ""
-    return leaked.kind, ""
+    return (Kind.BOUNDED if grown else leaked.kind), ""
 
 
 def _settled(samples: Sequence[Sample], phase: str, part: str) -> list[int]:

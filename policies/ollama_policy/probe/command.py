@@ -82,7 +82,7 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
 
 def exit_code(found: Account, *, fails_on: str = Kind.LEAK) -> int:
     """What a verdict comes to. A warm-up alone fails nothing: every runner has one."""
-    grows = fails_on == GROWTH and found.growth is not None and found.growth.cause is not Cause.WARM_UP
+    grows = fails_on == GROWTH and any(one.cause is not Cause.WARM_UP for one in found.growth)
     if found.kind is Kind.LEAK or grows:
         return FINDINGS
     return COULD_NOT_LOOK if found.kind in (None, Kind.UNDECIDED) else CLEAN

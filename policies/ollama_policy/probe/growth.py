@@ -1,8 +1,10 @@
-"""What grows with different prompts, how far it will go, and what bounds it.
+"""What grows with prompts that differ, how far it will go, and what bounds it.
 
 llama.cpp's server keeps the state of each prompt that another one takes the place of, whole, with the tokens of its
 answer: the growth of a call is the KV cache of its tokens. It goes on up to LLAMA_ARG_CACHE_RAM MiB of each runner, or,
 where that is negative, until as many tokens are kept as the context has (tools/server/server-task.cpp: alloc, update).
+Of a model with sliding windows or recurrent states it keeps checkpoints of the context, too: up to
+LLAMA_ARG_CTX_CHECKPOINTS a slot, of a conversation that goes on (tools/server/server-context.cpp: create_checkpoint).
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,6 @@ from ollama_policy.probe.leak import MIB, Kind
 from ollama_policy.probe.runner import (
     CACHE_VARIABLE,
     CHECKPOINTS_VARIABLE,
-    DEFAULT_CHECKPOINTS,
     MLX_CACHE_BYTES,
     Engine,
     Runner,
@@ -61,60 +62,70 @@ class Growth(NamedTuple):
     bounded_by: str
 
 
-def bound_of(runner: Runner, a_token: float | None = None, *, has_checkpoints: bool = False) -> Bound | None:
-    """The cache that grows in a runner; None where it has none. `a_token` is what a token takes in it, in bytes."""
+def bound_of(runner: Runner, a_token: float | None = None) -> Bound | None:
+    """The cache that different prompts fill; None where a runner has none. `a_token` is the bytes of a token in it."""
     if runner.engine is Engine.MLX:
         return Bound(Cause.PREFIX_CACHE, MLX_CACHE_BYTES, "the MLX runner's own limit, which no variable sets")
     if runner.engine is not Engine.LLAMA_SERVER:
         return None
     limit, is_set = runner.setting(CACHE_VARIABLE, PROMPT_CACHE_MIB)
+    if limit == 0:
+        return None
     if limit > 0:
-        return Bound(Cause.PROMPT_CACHE, limit * MIB, _source(runner, f"{CACHE_VARIABLE}={limit}", is_set=is_set))
-    if limit < 0:
-        size = None if a_token is None or runner.context is None else round(a_token * runner.context)
-        tokens = "" if runner.context is None else f" of {runner.context:,} tokens"
-        return Bound(Cause.PROMPT_CACHE, size, f"the context{tokens} ({CACHE_VARIABLE}={limit})")
-    checkpoints, is_set = runner.setting(CHECKPOINTS_VARIABLE, DEFAULT_CHECKPOINTS)
-    if has_checkpoints and checkpoints > 0:
-        words = _source(runner, f"{checkpoints} checkpoints a slot", is_set=is_set, variable=CHECKPOINTS_VARIABLE)
-        return Bound(Cause.CHECKPOINTS, None, words)
-    return None
+        words = f"{CACHE_VARIABLE}={limit}" if is_set else _default(runner, CACHE_VARIABLE)
+        return Bound(Cause.PROMPT_CACHE, limit * MIB, words)
+    size = None if a_token is None or runner.context is None else round(a_token * runner.context)
+    tokens = "" if runner.context is None else f" of {runner.context:,} tokens"
+    return Bound(Cause.PROMPT_CACHE, size, f"the context{tokens} ({CACHE_VARIABLE}={limit})")
 
 
-def _source(runner: Runner, words: str, *, is_set: bool, variable: str = CACHE_VARIABLE) -> str:
-    if is_set:
-        return words
+def _default(runner: Runner, variable: str) -> str:
     if runner.environment is None:
         return f"llama.cpp's default, if {variable} is not set: the runner does not show its environment"
     return f"llama.cpp's default: {variable} is not set"
 
 
-def growth(
-    held: Sequence[int], leaks: float, runner: Runner | None, tokens: float, *, has_checkpoints: bool = False
-) -> Growth | None:
+def of_prompts(held: Sequence[int], leaks: float, runner: Runner | None, tokens: float) -> Growth | None:
     """What a runner's bytes, before the first of different prompts and after each, say; None: no growth.
 
     `leaks` are bytes that each call leaks whatever its prompt is, `tokens` those of a call, with its answer. The first
     call, and those that each use another slot for the first time, are the warm-up.
     """
     calls = len(held) - 1
-    start = 1 if runner is None else min(runner.slots, calls // 3)
-    own = [figure - leaks * call for call, figure in enumerate(held)][start:]
-    if len(own) < 2:
-        return None
-    steps = [later - earlier for earlier, later in pairwise(own)]
-    grown, a_call = own[-1] - own[0], _typical(steps)
-    bound = None
-    if runner is not None:
-        bound = bound_of(runner, a_call / tokens if tokens else None, has_checkpoints=has_checkpoints)
+    steps = _steps(held, leaks, 1 if runner is None else min(runner.slots, calls // 3))
+    grown, a_call = sum(steps), _typical(steps)
+    bound = None if runner is None else bound_of(runner, a_call / tokens if tokens else None)
     if bound is not None and grown >= LEAST_GROWTH and (bound.size is None or grown <= _most(bound.size, a_call)):
         return _growth(bound, steps, a_call)
+    if leaks or not steps:  # what is over a leak is not told from it
+        return None
     shape = leak.judge(held)
-    if not leaks and shape.kind is Kind.LEAK:  # what is over a leak is not told from it
+    if shape.kind is Kind.LEAK:
         return _growth(Bound(Cause.UNKNOWN, None, "nothing that is known"), steps, a_call)
-    if not leaks and shape.kind is Kind.BOUNDED and grown >= leak.LEAST_GROWTH:
+    if shape.kind is Kind.BOUNDED and grown >= leak.LEAST_GROWTH:
         return _growth(Bound(Cause.WARM_UP, None, "what a call uses"), steps, a_call)
     return None
+
+
+def of_turns(held: Sequence[int], leaks: float, runner: Runner) -> Growth | None:
+    """As `of_prompts`, of the turns of a conversation; the first two use the context, and the cache for what was there.
+
+    Each turn may leave a checkpoint, and none is larger than what a turn adds.
+    """
+    steps = _steps(held, leaks, 2)
+    a_turn = _typical(steps)
+    if sum(steps) < LEAST_GROWTH:
+        return None
+    words = f"{runner.checkpoints} checkpoints in each of {runner.slots} slots"
+    if not runner.setting(CHECKPOINTS_VARIABLE, 0)[1]:
+        words += f" ({_default(runner, CHECKPOINTS_VARIABLE)})"
+    bound = Bound(Cause.CHECKPOINTS, round(a_turn * runner.checkpoints * runner.slots), words)
+    return _growth(bound, steps, a_turn)
+
+
+def _steps(held: Sequence[int], leaks: float, warm_up: int) -> list[float]:
+    """What each call after the warm-up added, but for what it leaked."""
+    return [later - earlier - leaks for earlier, later in pairwise(held[warm_up:])]
 
 
 def _growth(bound: Bound, steps: Sequence[float], a_call: float) -> Growth:

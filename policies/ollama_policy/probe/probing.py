@@ -1,19 +1,20 @@
 """Calls a model again and again and notes, call by call, what is in memory: before, right after, and settled.
 
-First with prompts that differ, each of which a cache may keep; then with one prompt, again and again, which no cache
-keeps twice: what still grows then is a leak. A model that was in memory stays there with its timer or pin, and is then
+First with prompts that differ, each of which a cache may keep; of a model of which llama.cpp keeps checkpoints, then
+with a conversation, each turn of which may leave one; then with one prompt, again and again, which no cache keeps
+twice: what still grows then is a leak. A model that was in memory stays there with its timer or pin, and is then
 neither left to expire nor unloaded.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from random import Random
 from secrets import token_hex
 from typing import Any, NamedTuple
 
 from ollama_policy.as_found import as_found, is_in_memory
 from ollama_policy.probe.processes import Processes
+from ollama_policy.probe.prompts import conversation, prompt_of
 from ollama_policy.probe.runner import Runner, blob_in
 from ollama_provider.ollama.answers import RunningModel
 from ollama_provider.ollama.api import Ollama
@@ -22,26 +23,21 @@ from ollama_provider.ollama.names import ModelName
 SETTLE_SECONDS = 0.05
 IDLE_SECONDS = 2.0
 GONE_SECONDS = 30.0
-DIFFERENT, REPEATED = "different", "repeated"  # the two phases of calls
+DIFFERENT, CONVERSATION, REPEATED = PHASES_OF_CALLS = "different", "conversation", "repeated"
 _KEEP_ALIVE = "10m"
 _SHORT_KEEP_ALIVE = "1s"
 _POLL_SECONDS = 0.1
-_PROMPT_CHARACTERS = 300
+_LEAST_TURNS = 4
 # Keys of a GGUF's metadata: sliding windows, and the recurrent states of hybrid models (llama.cpp src/llama-arch.cpp).
 _CHECKPOINTED = (".attention.sliding_window", ".ssm.state_size", ".shortconv.l_cache", ".wkv.head_size")
-_WORDS = (
-    "amber anchor autumn basket beacon bridge candle canyon cedar cobalt copper coral cotton desert ember engine "
-    "falcon feather forest garden glacier granite harbor hollow island jasmine lantern lemon marble meadow mirror "
-    "mountain nectar ocean orchard paper pebble pepper prairie quartz ribbon river saddle shadow silver spiral "
-    "summer thunder timber tunnel valley velvet violet walnut willow window winter"
-).split()
 
 
 class Plan(NamedTuple):
     """What is to be done. `concurrency` calls are made at once, and counted as so many.
 
     Half of the calls have prompts that differ, the other half one prompt; with `varies` all differ. Each begins with
-    words of its own and ends with `prompt`.
+    words of its own and ends with `prompt`. Where there are checkpoints to be seen, a third of those that differ are
+    the turns of a conversation, one at a time.
     """
 
     calls: int = 60
@@ -57,6 +53,12 @@ class Plan(NamedTuple):
         return self.calls if self.varies else self.calls // 2
 
     @property
+    def turns(self) -> int:
+        """How many of those that differ may be a conversation; fewer than three show nothing."""
+        turns = self.different // 3
+        return turns if turns >= _LEAST_TURNS else 0
+
+    @property
     def repeated(self) -> int:
         return self.calls - self.different
 
@@ -65,7 +67,7 @@ class Sample(NamedTuple):
     """What was held at one moment, in bytes. `server` and `runners` are None where processes cannot be seen."""
 
     seconds: float  # since the start
-    phase: str  # before, load, different, repeated, idle, expiry, reload, unload
+    phase: str  # before, load, one of PHASES_OF_CALLS, idle, expiry, reload, unload
     call: int  # how many calls had been made
     moment: str  # before, after, settled
     server: int | None
@@ -77,7 +79,7 @@ class Sample(NamedTuple):
 
     @property
     def is_call(self) -> bool:
-        return self.phase in (DIFFERENT, REPEATED)
+        return self.phase in PHASES_OF_CALLS
 
     @property
     def held(self) -> int | None:
@@ -85,19 +87,12 @@ class Sample(NamedTuple):
         return None if self.server is None or self.runners is None else self.server + self.runners
 
 
-def prompt_of(plan: Plan, run: str, number: int) -> str:
-    """The prompt of a call: about 300 characters that no other number and no other run has, and the plan's own."""
-    draw = Random(f"{run} {number}")  # noqa: S311 - no secret
-    words = [f"{run}-{number}:"]
-    while sum(map(len, words)) + len(words) < _PROMPT_CHARACTERS:
-        words.append(draw.choice(_WORDS))
-    return f"{' '.join(words)}. {plan.prompt}"
-
-
 def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
     """What `probe` will do to a server, in lines for a person."""
     each = f"{plan.concurrency} at once, {plan.num_predict} tokens each"
     calls = [f"call {name} {plan.different} times with prompts that differ, {each}"]
+    if plan.turns:
+        calls.append(f"make {plan.turns} of these the turns of a conversation where llama.cpp keeps checkpoints of it")
     if plan.repeated:
         calls.append(f"call it {plan.repeated} times with one prompt, {each}")
     if is_in_memory:
@@ -111,11 +106,10 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
 
 
 class Called(NamedTuple):
-    """What was called: the server's version, the model's runner where it was seen, and what the model needs."""
+    """What was called: the server's version, and the model's runner where it was seen."""
 
     version: str
     runner: Runner | None
-    has_checkpoints: bool
 
 
 Watch = Callable[[Sample], None]
@@ -138,7 +132,7 @@ class _Probe:
     def __init__(self, ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> None:
         self._ollama, self._name, self._plan, self._processes, self._watch = ollama, name, plan, processes, watch
         self._started = time.monotonic()
-        self._calls = self._tokens = 0
+        self._calls = self._tokens = self._turns = 0
         self._run = token_hex(3)  # so that no prompt is in a cache from an earlier run
         self._blob = ""
         self._runner: Runner | None = None
@@ -148,21 +142,24 @@ class _Probe:
         details = await self._ollama.show(self._name)
         self._blob = blob_in(details.blob)
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
-            await self._work(any(model.name == self._name for model in found.models))
-        return Called(version, self._runner, has_checkpoints(details.metadata))
+            was_in_memory = any(model.name == self._name for model in found.models)
+            await self._work(was_in_memory, has_checkpoints=has_checkpoints(details.metadata))
+        return Called(version, self._runner)
 
-    async def _work(self, was_in_memory: bool) -> None:
+    async def _work(self, was_in_memory: bool, *, has_checkpoints: bool) -> None:
         await self._sample("before", "settled")
         if not was_in_memory:
             async with asyncio.timeout(self._plan.call_seconds):
                 await self._ollama.load(self._name, _KEEP_ALIVE)
         await self._sample("load", "settled")
+        if has_checkpoints and self._runner is not None and self._runner.checkpoints:
+            self._turns = self._plan.turns
         while self._calls < self._plan.calls:
             await self._round()
         await asyncio.sleep(IDLE_SECONDS)
         await self._sample("idle", "settled")
         if not was_in_memory:
-            await self._call(self._calls, keep_alive=_SHORT_KEEP_ALIVE)
+            await self._call(self._prompt(self._plan.calls), _SHORT_KEEP_ALIVE)
             await self._until_gone()
             await self._sample("expiry", "settled")
             async with asyncio.timeout(self._plan.call_seconds):
@@ -173,25 +170,37 @@ class _Probe:
             await self._sample("unload", "settled")
 
     async def _round(self) -> None:
-        phase, end = DIFFERENT, self._plan.different
-        if self._calls >= end:
-            phase, end = REPEATED, self._plan.calls
+        phase, asked = self._next()
         await self._sample(phase, "before")
-        count = min(self._plan.concurrency, end - self._calls)
         async with asyncio.TaskGroup() as calls:
-            for number in range(count):
-                calls.create_task(self._call(self._calls + number if phase == DIFFERENT else end))
-        self._calls += count
+            for prompt in asked:
+                calls.create_task(self._call(prompt, is_raw=phase == CONVERSATION))
+        self._calls += len(asked)
         await self._sample(phase, "after")
         await asyncio.sleep(SETTLE_SECONDS)
         await self._sample(phase, "settled")
 
-    async def _call(self, number: int, keep_alive: str | None = None) -> None:
+    def _next(self) -> tuple[str, list[str]]:
+        """The phase of the next round, and its prompts."""
+        made, plan = self._calls, self._plan
+        talk = plan.different - self._turns
+        if talk <= made < plan.different:
+            # The turns go without the model's template: what it puts behind a prompt would part it from the next.
+            return CONVERSATION, [conversation(self._run, self._turns)[made - talk]]
+        phase, end = (DIFFERENT, talk) if made < talk else (REPEATED, plan.calls)
+        count = min(plan.concurrency, end - made)
+        return phase, [self._prompt(made + number if phase == DIFFERENT else plan.calls) for number in range(count)]
+
+    def _prompt(self, number: int) -> str:
+        return prompt_of(self._run, number, self._plan.prompt)
+
+    async def _call(self, prompt: str, keep_alive: str | None = None, *, is_raw: bool = False) -> None:
         # One prompt must have one answer: llama.cpp keeps the tokens of both, and would keep what differs anew.
         options = {"num_predict": self._plan.num_predict, "temperature": 0, "seed": 0}
-        prompt = prompt_of(self._plan, self._run, number)
         async with asyncio.timeout(self._plan.call_seconds):
-            answer = await self._ollama.generate(self._name, prompt, options=options, keep_alive=keep_alive)
+            answer = await self._ollama.generate(
+                self._name, prompt, options=options, keep_alive=keep_alive, is_raw=is_raw
+            )
         self._tokens += answer.prompt_tokens + answer.tokens
 
     async def _in_memory(self) -> RunningModel | None:
@@ -206,10 +215,10 @@ class _Probe:
 
     async def _sample(self, phase: str, moment: str) -> None:
         # What the API shows moves only with a load; in between it would be one request more a call.
-        is_call = phase in (DIFFERENT, REPEATED)
+        is_call = phase in PHASES_OF_CALLS
         model = await self._in_memory() if not is_call or moment == "settled" else None
         memory = self._processes.memory_of(self._name, self._blob) if self._processes else None
-        if memory and is_call:
+        if memory and memory.runner and (is_call or phase == "load"):
             self._runner = memory.runner
         self._watch(
             Sample(

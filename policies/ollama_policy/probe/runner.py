@@ -59,6 +59,13 @@ class Runner(NamedTuple):
         found = _INTEGER.match((self.environment or {}).get(variable, ""))
         return (int(found[1]), True) if found else (default, False)
 
+    @property
+    def checkpoints(self) -> int:
+        """How many checkpoints of a slot's context it keeps at most, of a model that needs them."""
+        if self.engine is not Engine.LLAMA_SERVER:
+            return 0
+        return max(0, self.setting(CHECKPOINTS_VARIABLE, DEFAULT_CHECKPOINTS)[0])
+
 
 def blob_in(text: str) -> str:
     """The digest in the path of a blob, or in a line of a Modelfile; empty where there is none."""

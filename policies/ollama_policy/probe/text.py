@@ -6,11 +6,16 @@ from ollama_policy.formats.escaping import shown
 from ollama_policy.probe.account import Account, Call
 from ollama_policy.probe.growth import Cause, Growth
 from ollama_policy.probe.leak import CONFIDENCE, MIB, Kind, Verdict
-from ollama_policy.probe.probing import DIFFERENT, REPEATED
-from ollama_policy.probe.runner import CACHE_VARIABLE
+from ollama_policy.probe.probing import REPEATED
+from ollama_policy.probe.runner import CACHE_VARIABLE, CHECKPOINTS_VARIABLE
 from ollama_provider.ollama.versions import Behavior, version_in
 
 _ROWS = 12
+_VARIABLES = {
+    Cause.PROMPT_CACHE: f"{CACHE_VARIABLE}=N (MiB, of each runner)",
+    Cause.CHECKPOINTS: f"{CHECKPOINTS_VARIABLE}=N (of each slot)",
+    Cause.PREFIX_CACHE: "",
+}
 MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
     Kind.BOUNDED: "bounded growth: it grows, and ever less",
@@ -31,10 +36,15 @@ def verdict(account: Account) -> str:
     if account.kind is Kind.UNDECIDED:
         return f"undecided: {account.doubt}"
     said = MEANINGS[account.kind]
-    if account.growth is None or account.growth.cause is Cause.WARM_UP:
+    caches = [one for one in account.growth if one.cause is not Cause.WARM_UP]
+    if not caches:
         return said
-    grows = f"the {account.growth.cause} grows{_up_to(account.growth)}"
+    grows = " and ".join(f"the {one.cause} {_verb(one)}{_up_to(one)}" for one in caches)
     return f"bounded growth: {grows}" if account.kind is Kind.BOUNDED else f"{said}; and {grows}"
+
+
+def _verb(growth: Growth) -> str:
+    return "grow" if growth.cause is Cause.CHECKPOINTS else "grows"
 
 
 def _lines(account: Account) -> Iterator[str]:
@@ -50,8 +60,8 @@ def _lines(account: Account) -> Iterator[str]:
         yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
         yield from _table(account.calls)
         yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls"
-        if account.growth is not None:
-            yield from _growth(account.growth)
+        for growth in account.growth:
+            yield from _growth(growth)
         if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
             yield from _leak(account, account.leak)
         yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
@@ -67,33 +77,34 @@ def _expected(account: Account) -> Iterator[str]:
 
 
 def _table(calls: tuple[Call, ...]) -> Iterator[str]:
-    yield f"{'call':>6}  {'prompts':<9}  {'m, allocated':>13}  {'r, given back':>13}  {'held':>11}"
+    yield f"{'call':>6}  {'prompts':<12}  {'m, allocated':>13}  {'r, given back':>13}  {'held':>11}"
     every = max(1, -(-len(calls) // _ROWS))
     for index, call in enumerate(calls):
         is_turn = index > 0 and calls[index - 1].phase != call.phase
         if index % every == 0 or is_turn or call is calls[-1]:
             moved = f"{signed(call.allocated):>13}  {signed(call.released):>13}"
-            yield f"{call.number:>6}  {call.phase:<9}  {moved}  {mib(call.held):>11}"
+            yield f"{call.number:>6}  {call.phase:<12}  {moved}  {mib(call.held):>11}"
 
 
 def _growth(growth: Growth) -> Iterator[str]:
     end = ", then nothing" if growth.has_stopped else ", and on"
-    yield f"{DIFFERENT} prompts: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} calls{end}"
-    if growth.cause is Cause.UNKNOWN or growth.cause is Cause.WARM_UP:
+    what = "turns of a conversation" if growth.cause is Cause.CHECKPOINTS else "different prompts"
+    yield f"{what}: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} calls{end}"
+    if growth.cause not in _VARIABLES:
         return
-    yield f"  the {growth.cause} keeps them, {_until(growth)}"
-    if growth.cause is Cause.PROMPT_CACHE:
-        yield f"  {CACHE_VARIABLE}=N in the server's environment bounds it, in MiB, of each runner; 0 turns it off"
+    yield f"  the {growth.cause} {_verb(growth)} up to {_limit(growth)}"
+    if variable := _VARIABLES[growth.cause]:
+        yield f"  {variable} in the server's environment bounds it; 0 turns it off"
 
 
-def _until(growth: Growth) -> str:
-    """How far it goes, and how long that takes."""
+def _limit(growth: Growth) -> str:
+    """How far it goes, and how many calls like these that is."""
     if growth.bound is None:
-        return f"up to {growth.bounded_by}"
-    limit = f"up to {mib(growth.bound)}: {growth.bounded_by}"
+        return growth.bounded_by
+    limit = f"{mib(growth.bound)}: {growth.bounded_by}"
     if growth.has_stopped or not growth.a_call:
         return limit
-    return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} such prompts"
+    return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} calls like these"
 
 
 def _up_to(growth: Growth) -> str:
@@ -123,8 +134,9 @@ def _phases(account: Account) -> Iterator[str]:
         yield f"{words}: {mib(idle.held - sample.held)} came back; {signed(kept)} over the start is kept"
     if account.of_phase("unload") is None:
         yield "the model was in memory before, and was left there: what an unload gives back was not tried"
-        if account.growth is not None and account.growth.cause is Cause.PROMPT_CACHE:
-            yield f"  what these calls left in its prompt cache, {mib(account.growth.grown)}, stays until an unload"
+        for growth in account.growth:
+            if growth.cause in _VARIABLES:
+                yield f"  what these calls left in the {growth.cause}, {mib(growth.grown)}, stays until an unload"
 
 
 def mib(count: float) -> str:

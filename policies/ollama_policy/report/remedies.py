@@ -103,8 +103,9 @@ def _measured(account: Account, version: Version | None, reasons: dict[_Known, l
             reasons[_KEEP_ALIVE].append(f"{growth}, and the timer gave {words.held(back)} back")
         else:
             reasons[_RESTART].append(f"{growth}, and the timer gave {words.held(max(back, 0))} back")
-    if account.growth is not None and account.growth.cause is Cause.PROMPT_CACHE:
-        reasons[_CACHE].append(f"{words.change(account.growth.a_call)} a different prompt was measured")
+    for grown in account.growth:
+        if grown.cause is Cause.PROMPT_CACHE:
+            reasons[_CACHE].append(f"{words.change(grown.a_call)} a different prompt was measured")
 
 
 def _given_back(account: Account) -> int | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ollama_policy.probe.account import Account, Call
 from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.probing import DIFFERENT, REPEATED, Sample
+from ollama_policy.probe.probing import CONVERSATION, DIFFERENT, REPEATED, Sample
 from ollama_policy.report import svg, words
 from ollama_policy.report.escaping import mermaid, plantuml, shortened
 from ollama_policy.report.table import Table
@@ -15,7 +15,7 @@ from ollama_policy.report.timeline import Round, rounds, was_loaded_before
 LANES = ("User", "Application", "Ollama", "Memory")
 _USER, _APPLICATION, _OLLAMA, _MEMORY = range(4)
 
-_LOOPS = {DIFFERENT: "prompts that differ", REPEATED: "one prompt"}
+_LOOPS = {DIFFERENT: "prompts that differ", CONVERSATION: "turns of a conversation", REPEATED: "one prompt"}
 _WIDTH, _FIRST, _APART = 780, 80, 200
 _LINE = 17
 

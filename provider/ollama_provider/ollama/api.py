@@ -259,11 +259,16 @@ class Ollama:
         *,
         options: Mapping[str, Any] | None = None,
         keep_alive: str | int | None = None,
+        is_raw: bool = False,
     ) -> Generation:
-        """One answer, streamed. Without a keep_alive a pin stays, a timer starts anew. The caller sets a deadline."""
+        """One answer, streamed. Without a keep_alive a pin stays, a timer starts anew. The caller sets a deadline.
+
+        `is_raw`: the prompt goes without the model's template.
+        """
         asked = f"an answer of {name}"
         body = {"model": str(name), "prompt": prompt, "stream": True, "options": dict(options or {})}
         body |= {} if keep_alive is None else {"keep_alive": keep_alive}
+        body |= {"raw": True} if is_raw else {}
         clock = asyncio.get_running_loop().time
         began, first, last = clock(), 0.0, dict[str, Any]()
         async with self._answering("POST", "/api/generate", asked, json=body) as response:

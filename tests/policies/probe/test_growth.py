@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.probe.growth import Cause, Growth, growth
+from ollama_policy.probe.growth import Cause, Growth, of_prompts, of_turns
 from ollama_policy.probe.leak import MIB
 from ollama_policy.probe.runner import Engine, Runner
 
@@ -20,7 +20,7 @@ def bytes_of(measured: str) -> list[int]:
 
 def told(held: list[int], cache: str = "", leaks: float = 0.0, slots: int = 1) -> Growth | None:
     environment = {"LLAMA_ARG_CACHE_RAM": cache} if cache else {}
-    return growth(held, leaks, Runner(1, Engine.LLAMA_SERVER, "", 4096, slots, environment), 370)
+    return of_prompts(held, leaks, Runner(1, Engine.LLAMA_SERVER, "", 4096, slots, environment), 370)
 
 
 def test_a_cache_that_grows() -> None:
@@ -71,7 +71,24 @@ def test_a_warm_up_that_lasts_and_ends() -> None:
     assert found.cause is Cause.WARM_UP
 
 
+def test_a_conversation_leaves_checkpoints() -> None:
+    # Of a gemma3 with a window of 512 tokens whose checkpoints are 2 MiB, on a real 0.34.3 without a prompt cache.
+    held = bytes_of("20.1 24.2 27.9 32.0 36.2 40.4 44.6 48.9 53.2 57.7 62.1")
+    runner = Runner(1, Engine.LLAMA_SERVER, "", 4096, 2, {"LLAMA_ARG_CTX_CHECKPOINTS": "8"})
+    found = of_turns(held, 0.0, runner)
+    assert found is not None
+    assert (found.cause, found.calls, found.has_stopped) == (Cause.CHECKPOINTS, 8, False)
+    assert found.bound == pytest.approx(8 * 2 * 4.3 * MIB, rel=0.05)
+    assert found.bounded_by == "8 checkpoints in each of 2 slots"
+    default = of_turns(held, 0.0, runner._replace(environment={}))
+    assert default is not None
+    assert default.bounded_by.startswith("32 checkpoints in each of 2 slots (llama.cpp's default: ")
+    assert of_turns(bytes_of("20.1 24.2 27.9" + " 28" * 8), 0.0, runner) is None
+    assert of_turns([held + MIB * call for call, held in enumerate([20 * MIB] * 11)], MIB, runner) is None
+    assert of_turns([], 0.0, runner) is None
+
+
 def test_figures_without_a_runner_or_without_calls() -> None:
-    assert growth([MIB] * 31, 0.0, None, 0.0) is None
-    assert growth([MIB], 0.0, None, 0.0) is None
-    assert growth([], 0.0, None, 0.0) is None
+    assert of_prompts([MIB] * 31, 0.0, None, 0.0) is None
+    assert of_prompts([MIB], 0.0, None, 0.0) is None
+    assert of_prompts([], 0.0, None, 0.0) is None

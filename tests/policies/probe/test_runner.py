@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.probe.growth import Bound, Cause, bound_of
+from ollama_policy.probe.growth import Cause, bound_of
 from ollama_policy.probe.leak import MIB
 from ollama_policy.probe.runner import Engine, Runner, runner_of
 from ollama_provider.ollama.names import ModelName
@@ -68,8 +68,19 @@ def test_a_runner_without_a_prompt_cache() -> None:
     off = Runner(1, Engine.LLAMA_SERVER, BLOB, 4096, 1, {"LLAMA_ARG_CACHE_RAM": "0"})
     assert bound_of(off) is None
     assert bound_of(Runner(1, Engine.OLLAMA, BLOB)) is None
-    words = "llama.cpp's default: LLAMA_ARG_CTX_CHECKPOINTS is not set"
-    assert bound_of(off, has_checkpoints=True) == Bound(Cause.CHECKPOINTS, None, words)
     mlx = bound_of(Runner(1, Engine.MLX, "chat"))
     assert mlx is not None
     assert (mlx.cause, mlx.size) == (Cause.PREFIX_CACHE, 8 * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("engine", "environment", "checkpoints"),
+    [
+        (Engine.LLAMA_SERVER, {}, 32),
+        (Engine.LLAMA_SERVER, {"LLAMA_ARG_CTX_CHECKPOINTS": "3"}, 3),
+        (Engine.LLAMA_SERVER, {"LLAMA_ARG_CTX_CHECKPOINTS": "-2"}, 0),
+        (Engine.OLLAMA, {}, 0),
+    ],
+)
+def test_how_many_checkpoints_it_keeps(engine: Engine, environment: dict[str, str], checkpoints: int) -> None:
+    assert Runner(1, engine, BLOB, 4096, 1, environment).checkpoints == checkpoints

@@ -64,7 +64,7 @@ def probed(
     for number, phase in enumerate(("idle", "expiry", "reload", "unload"), 1):
         sample(end + number, phase, calls, "settled", is_loaded=phase in ("idle", "reload"))
     runner = None if unseen else Runner(7, Engine.LLAMA_SERVER, "/models/blobs/sha256-" + "ab" * 32, 4096, 1, {})
-    called = Called("0.34.3", runner, has_checkpoints=False)
+    called = Called("0.34.3", runner)
     return account(model, "http://127.0.0.1:11434", called, Sight(unseen=unseen), samples)
 
 
