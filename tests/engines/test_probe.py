@@ -1,22 +1,45 @@
-"""The probe both ways: a real model is not called leaking, and a planted leak is."""
+"""The probe on real runners: steady, a cache that grows and what bounds it, and leaks that are planted in the runner."""
 
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.engines.fake_leaking_ollama import leaking
-from tests.engines.observing import pinned, resident
+from tests.engines.observing import pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.planted_leak import planted
+from tests.engines.processes import kill_all
 from tests.engines.running import policy
+from tests.engines.tiny_architectures import Shape, write_architecture
+from tests.engines.toolchain import Ollama
 from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
 MIB = 2**20
+CACHE = "LLAMA_ARG_CACHE_RAM"
+# 8 KiB of KV cache a token: a prompt of the probe is about 3 MiB of a prompt cache.
+SHAPE = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8, "context_length": 4096}
 
 
 def probe(*arguments: str) -> tuple[int, str]:
-    return policy("probe", *arguments)
+    return policy("probe", *arguments, "--tokens", "2", timeout=300)
+
+
+def measured(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, text = probe("tiny", "--host", url, "--format", "json", *arguments)
+    found: dict[str, Any] = valid("probe", text)
+    return code, found
+
+
+@pytest.fixture
+def gguf(ggufs: Callable[..., Path]) -> Path:
+    return ggufs(0, **SHAPE)
 
 
 @pytest.fixture
@@ -25,40 +48,125 @@ def model(ollama: OllamaServer, tiny: Path) -> str:
     return "tiny"
 
 
-def test_a_real_model_is_not_called_leaking_and_its_unload_gives_its_memory_back(
-    ollama: OllamaServer, model: str
+@contextmanager
+def serving(engine: Ollama, folder: Path, gguf: Path, **environment: str) -> Iterator[OllamaServer]:
+    with OllamaServer(engine.program, folder / "server", environment) as server:
+        server.create_from_gguf("tiny", gguf, parameters={"num_thread": 1})
+        yield server
+
+
+@pytest.mark.both_engines
+def test_a_model_whose_cache_is_off_is_steady_and_its_unload_gives_its_memory_back(
+    engine: Ollama, gguf: Path, tmp_path: Path
 ) -> None:
-    code, text = probe(model, "--host", ollama.url, "--format", "json", "--tokens", "2")
-    assert code == 0, text
-    found: dict[str, Any] = valid("probe", text)
-    assert found["verdict"]["kind"] != "leak"
-    assert len(found["calls"]) == 60
-    [idle] = [s for s in found["samples"] if s["phase"] == "idle"]
-    [unload] = [s for s in found["samples"] if s["phase"] == "unload"]
-    assert idle["runners"] > 20 * MIB
-    assert unload["runners"] == 0
-    assert resident(ollama) == []
+    with serving(engine, tmp_path, gguf, **{CACHE: "0"}) as server:
+        code, found = measured(server.url)
+        assert (code, found["kind"], found["growth"]) == (0, "steady", []), found
+        assert len(found["calls"]) == 60
+        [idle] = [one for one in found["samples"] if one["phase"] == "idle"]
+        [unload] = [one for one in found["samples"] if one["phase"] == "unload"]
+        assert idle["runners"] > 10 * MIB
+        assert unload["runners"] == 0
+        assert (resident(server), server.runners()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("cache", "bound", "by"),
+    [
+        (None, 8192 * MIB, "llama.cpp's default: LLAMA_ARG_CACHE_RAM is not set"),
+        ("32", 32 * MIB, "LLAMA_ARG_CACHE_RAM=32"),
+        ("-1", None, "the context of 4,096 tokens, LLAMA_ARG_CACHE_RAM=-1"),
+    ],
+)
+def test_a_prompt_cache_that_grows_is_a_warning_and_its_bound_is_told(
+    engine: Ollama, gguf: Path, tmp_path: Path, cache: str | None, bound: int | None, by: str
+) -> None:
+    environment = {} if cache is None else {CACHE: cache}
+    with serving(engine, tmp_path, gguf, **environment) as server:
+        code, found = measured(server.url)
+        assert (code, found["kind"]) == (0, "bounded"), found
+        [growth] = found["growth"]
+        assert (growth["cause"], growth["bounded_by"]) == ("prompt cache", by)
+        assert growth["bound"] == (bound or pytest.approx(32 * MIB, rel=0.1))  # 4,096 tokens of 8 KiB
+        assert growth["has_stopped"] is (cache is not None)
+        if cache is not None:
+            assert growth["grown"] < 1.5 * growth["bound"]
+        assert {sample["ps_size"] for sample in found["samples"] if sample["moment"] == "settled"} <= {
+            0,
+            found["samples"][1]["ps_size"],
+        }
+
+
+@pytest.mark.both_engines
+def test_a_leak_that_is_planted_in_the_runner_is_found(engine: Ollama, gguf: Path, tmp_path: Path) -> None:
+    leak = planted(tmp_path, MIB)
+    with serving(engine, tmp_path, gguf, **leak) as server:
+        code, text = probe("tiny", "--host", server.url)
+    assert code == 1, text
+    assert "\na leak: with one prompt, which no cache keeps twice, every call still adds the same" in text
+    assert "  of it in the runner +1." in text
+
+
+def test_a_leak_is_found_beside_a_cache_that_is_full(engine: Ollama, gguf: Path, tmp_path: Path) -> None:
+    with serving(engine, tmp_path, gguf, **planted(tmp_path, MIB), **{CACHE: "32"}) as server:
+        code, found = measured(server.url)
+    assert (code, found["kind"]) == (1, "leak"), found
+    [growth] = found["growth"]
+    assert (growth["cause"], growth["bound"], growth["has_stopped"]) == ("prompt cache", 32 * MIB, True)
+
+
+def test_a_conversation_with_a_model_of_sliding_windows_shows_its_checkpoints(engine: Ollama, tmp_path: Path) -> None:
+    gguf = tmp_path / "gemma3.gguf"
+    shape = Shape(layers=9, width=128, inner=256, heads=4, kv_heads=4, window=512)
+    write_architecture(gguf, "gemma3", shape)
+    with serving(engine, tmp_path, gguf, **{CACHE: "0"}) as server:
+        code, found = measured(server.url, "--fail-on", "growth")
+    assert (code, found["kind"]) == (1, "bounded"), found
+    [growth] = found["growth"]
+    assert growth["cause"] == "context checkpoints"
+    assert growth["bound"] == 32 * growth["a_call"]
 
 
 def test_a_model_that_was_pinned_is_left_pinned(ollama: OllamaServer, model: str) -> None:
     ollama.call("POST", "/api/generate", {"model": model, "keep_alive": -1}).raise_for_status()
-    code, text = probe(model, "--host", ollama.url, "--calls", "24", "--concurrency", "4", "--tokens", "2")
-    assert code == 2, text  # six rounds of four are too few to judge by
+    code, text = probe(model, "--host", ollama.url, "--calls", "24", "--concurrency", "4")
+    assert code == 2, text
+    assert "undecided: at least 20 rounds of calls with one prompt tell a leak" in text
     assert "the model was in memory before, and was left there" in text
     assert pinned(ollama) == ["tiny:latest"]
 
 
-def test_a_planted_leak_is_found_by_its_slope() -> None:
-    with leaking(MIB) as url:
-        code, text = probe("tiny", "--host", url)
-    assert code == 1, text
-    assert "leak: every call adds the same, long after the warm-up" in text
+def test_the_runner_of_another_model_is_not_counted(ollama: OllamaServer, model: str, gguf: Path) -> None:
+    ollama.create_from_gguf("other", gguf)
+    ollama.call("POST", "/api/generate", {"model": "other", "keep_alive": -1}).raise_for_status()
+    [other] = ollama.runners()
+    code, text = probe(model, "--host", ollama.url, "--calls", "4", "--format", "json")
+    assert code == 2, text
+    found = json.loads(text)
+    assert found["runner"]["pid"] != other.pid
+    assert found["samples"][0]["runners"] == found["samples"][-1]["runners"] == 0
+    assert pinned(ollama) == ["other:latest"]
 
 
-def test_a_fake_that_keeps_nothing_is_steady() -> None:
-    with leaking(0) as url:
-        code, text = probe("tiny", "--host", url)
-    assert code == 0, text
+def test_a_runner_whose_server_was_killed_is_told(
+    ollama: OllamaServer, model: str, engine: Ollama, tiny: Path, tmp_path: Path
+) -> None:
+    with OllamaServer(engine.program, tmp_path) as killed:
+        killed.create_from_gguf("lost", tiny)
+        killed.call("POST", "/api/generate", {"model": "lost", "keep_alive": -1}).raise_for_status()
+        lost = killed.runners()
+        try:
+            assert killed.process
+            os.kill(killed.process.pid, signal.SIGKILL)
+            killed.process.wait(10)
+            [runner] = lost
+            wait_until(lambda: runner.parent() is None or runner.ppid() != killed.process.pid, "it has another parent")
+            _, text = probe(model, "--host", ollama.url, "--calls", "4")
+            assert f"beside it, process {runner.pid} holds " in text
+            assert f"`kill {runner.pid}` gives that back" in text
+            assert runner.status() != psutil.STATUS_ZOMBIE, "nothing of it was ended"
+        finally:
+            kill_all(lost)
 
 
 def test_a_model_that_is_not_there_and_a_server_that_is_not_there(ollama: OllamaServer) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from ollama_policy.formats.writing import many
 from ollama_policy.probe import leak
 from ollama_policy.probe.leak import MIB, Kind
 from ollama_policy.probe.runner import (
@@ -76,7 +77,7 @@ def bound_of(runner: Runner, a_token: float | None = None) -> Bound | None:
         return Bound(Cause.PROMPT_CACHE, limit * MIB, words)
     size = None if a_token is None or runner.context is None else round(a_token * runner.context)
     tokens = "" if runner.context is None else f" of {runner.context:,} tokens"
-    return Bound(Cause.PROMPT_CACHE, size, f"the context{tokens} ({CACHE_VARIABLE}={limit})")
+    return Bound(Cause.PROMPT_CACHE, size, f"the context{tokens}, {CACHE_VARIABLE}={limit}")
 
 
 def _default(runner: Runner, variable: str) -> str:
@@ -116,9 +117,9 @@ def of_turns(held: Sequence[int], leaks: float, runner: Runner) -> Growth | None
     a_turn = _typical(steps)
     if sum(steps) < LEAST_GROWTH:
         return None
-    words = f"{runner.checkpoints} checkpoints in each of {runner.slots} slots"
+    words = f"at most {runner.checkpoints} checkpoints of each of its {many(runner.slots, 'slot')}"
     if not runner.setting(CHECKPOINTS_VARIABLE, 0)[1]:
-        words += f" ({_default(runner, CHECKPOINTS_VARIABLE)})"
+        words += f", {_default(runner, CHECKPOINTS_VARIABLE)}"
     bound = Bound(Cause.CHECKPOINTS, round(a_turn * runner.checkpoints * runner.slots), words)
     return _growth(bound, steps, a_turn)
 

@@ -79,10 +79,10 @@ def test_a_conversation_leaves_checkpoints() -> None:
     assert found is not None
     assert (found.cause, found.calls, found.has_stopped) == (Cause.CHECKPOINTS, 8, False)
     assert found.bound == pytest.approx(8 * 2 * 4.3 * MIB, rel=0.05)
-    assert found.bounded_by == "8 checkpoints in each of 2 slots"
+    assert found.bounded_by == "at most 8 checkpoints of each of its 2 slots"
     default = of_turns(held, 0.0, runner._replace(environment={}))
     assert default is not None
-    assert default.bounded_by.startswith("32 checkpoints in each of 2 slots (llama.cpp's default: ")
+    assert default.bounded_by.startswith("at most 32 checkpoints of each of its 2 slots, llama.cpp's default: ")
     assert of_turns(bytes_of("20.1 24.2 27.9" + " 28" * 8), 0.0, runner) is None
     assert of_turns([held + MIB * call for call, held in enumerate([20 * MIB] * 11)], MIB, runner) is None
     assert of_turns([], 0.0, runner) is None

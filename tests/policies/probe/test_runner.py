@@ -53,7 +53,7 @@ def test_whose_it_is(model: str, holds: bool) -> None:
         ({"LLAMA_ARG_CACHE_RAM": "32"}, 32 * MIB, "LLAMA_ARG_CACHE_RAM=32"),
         ({"LLAMA_ARG_CACHE_RAM": "1GB"}, MIB, "LLAMA_ARG_CACHE_RAM=1"),
         ({"LLAMA_ARG_CACHE_RAM": " +512MB"}, 512 * MIB, "LLAMA_ARG_CACHE_RAM=512"),
-        ({"LLAMA_ARG_CACHE_RAM": "-1"}, 4096 * 8192, "the context of 4,096 tokens (LLAMA_ARG_CACHE_RAM=-1)"),
+        ({"LLAMA_ARG_CACHE_RAM": "-1"}, 4096 * 8192, "the context of 4,096 tokens, LLAMA_ARG_CACHE_RAM=-1"),
         ({}, 8192 * MIB, "llama.cpp's default: LLAMA_ARG_CACHE_RAM is not set"),
         (None, 8192 * MIB, "if LLAMA_ARG_CACHE_RAM is not set: the runner does not show its environment"),
     ],
@@ -74,7 +74,7 @@ def test_a_runner_without_a_prompt_cache() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "environment", "checkpoints"),
+    ("kind", "environment", "checkpoints"),
     [
         (Engine.LLAMA_SERVER, {}, 32),
         (Engine.LLAMA_SERVER, {"LLAMA_ARG_CTX_CHECKPOINTS": "3"}, 3),
@@ -82,5 +82,5 @@ def test_a_runner_without_a_prompt_cache() -> None:
         (Engine.OLLAMA, {}, 0),
     ],
 )
-def test_how_many_checkpoints_it_keeps(engine: Engine, environment: dict[str, str], checkpoints: int) -> None:
-    assert Runner(1, engine, BLOB, 4096, 1, environment).checkpoints == checkpoints
+def test_how_many_checkpoints_it_keeps(kind: Engine, environment: dict[str, str], checkpoints: int) -> None:
+    assert Runner(1, kind, BLOB, 4096, 1, environment).checkpoints == checkpoints
