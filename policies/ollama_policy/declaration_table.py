@@ -43,7 +43,6 @@ PARAMETERS = frozenset(
         "top_k",
         "top_p",
         "min_p",
-        "typical_p",
         "repeat_last_n",
         "temperature",
         "repeat_penalty",

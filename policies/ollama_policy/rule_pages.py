@@ -44,11 +44,18 @@ def page(rule: type[Rule]) -> str:
         *map(_block, rule.bad),
         "## Not reported",
         *map(_block, rule.good),
+        *_seen(rule),
         "## Source",
         *_folded(f"{rule.source}."),
         f"Since {rule.since}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seen(rule: type[Rule]) -> list[str]:
+    if rule.experiment:
+        return ["## Seen on a real Ollama", *_folded(rule.experiment)]
+    return ["## Not seen on a real Ollama", *_folded(rule.not_shown)] if rule.not_shown else []
 
 
 def index() -> str:

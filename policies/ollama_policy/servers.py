@@ -1,9 +1,10 @@
 """What the settings of one server say, as Ollama reads them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ollama_policy.images import Image
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Setting, Subject, Unknown
+from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, VERSION, Kind, Setting, Subject, Unknown
 from ollama_provider.ollama.variables import VARIABLES, env_uint, text_of, trimmed
 from ollama_provider.ollama.versions import Version, is_within, version_in
 
@@ -29,6 +30,12 @@ def version_of(server: Subject, target: "Target") -> Version | None:
     return own or target.version
 
 
+def versions_of(subjects: Sequence[Subject], target: "Target") -> list[Version | None]:
+    """Which Ollama a request of the tree may go to: those of its servers, else what the user names; None: not known."""
+    servers = [subject for subject in subjects if subject.kind is Kind.SERVER]
+    return list(dict.fromkeys(version_of(server, target) for server in servers)) or [target.version]
+
+
 def has(name: str, version: Version | None) -> bool:
     """Whether a version reads a variable; where the version is not known, whether any that is not removed does."""
     variable = VARIABLES[name]
@@ -40,6 +47,11 @@ def has(name: str, version: Version | None) -> bool:
 def text(setting: Setting | None) -> str:
     """What Ollama sees of a decided variable; empty where it is not set."""
     return "" if setting is None or not setting.is_known or setting.value is None else trimmed(text_of(setting.value))
+
+
+def raw_text(setting: Setting) -> str:
+    """The text of a decided variable as a process gets it: llama.cpp's LLAMA_ARG_* count so, with spaces and quotes."""
+    return text_of(setting.value)
 
 
 def said(server: Subject, name: str, target: "Target") -> Setting | None:
@@ -64,6 +76,25 @@ def memory_limit(server: Subject, target: "Target") -> int | None:
     own = server.value(MEMORY_LIMIT)
     limits = [limit for limit in (own, target.memory_bytes) if isinstance(limit, int) and limit > 0]
     return min(limits) if limits else None
+
+
+def gpu_count(server: Subject, target: "Target") -> int | None:
+    """How many GPUs Ollama sees, as the server's settings or the user say; 0 where neither does; None: undecided."""
+    if target.gpu_count is not None:
+        return target.gpu_count
+    if isinstance(server.settings.get(GPU_COUNT), Setting) and not decided(server, GPU_COUNT):
+        return None
+    own = server.value(GPU_COUNT)
+    return own if isinstance(own, int) else int(target.gpu_memory_bytes is not None)
+
+
+def most_runners(server: Subject, target: "Target") -> int | None:
+    """How many models may be loaded at once: Ollama's default is 3 for each GPU, and 3 without one. None: undecided."""
+    name = "OLLAMA_MAX_LOADED_MODELS"
+    if not decided(server, name):
+        return None
+    count = gpu_count(server, target)
+    return number(server, name, target) or (None if count is None else 3 * max(1, count))
 
 
 def may_have_gpu(server: Subject) -> bool:

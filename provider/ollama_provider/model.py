@@ -34,12 +34,14 @@ from ollama_provider.ollama.names import (
     ModelName,
     server_url,
 )
+from ollama_provider.ollama.parameters import REMOVED_PARAMETERS
 from ollama_provider.ollama.versions import OLDEST_SUPPORTED, Behavior, dotted
 
 GGUF_MAGIC = b"GGUF"
-# The parameters of a Modelfile that Ollama 0.17 knows (its api/types.go, Options and Runner).
+# The parameters of a Modelfile that Ollama knows (its api/types.go, Options and Runner), without those that a newer
+# version refuses: these are taken here, as an older server may, and OLL404 tells of them.
 KNOWN_PARAMETERS = (
-    "num_keep seed num_predict top_k top_p min_p typical_p repeat_last_n temperature repeat_penalty presence_penalty "
+    "num_keep seed num_predict top_k top_p min_p repeat_last_n temperature repeat_penalty presence_penalty "
     "frequency_penalty stop num_ctx num_batch num_gpu main_gpu use_mmap num_thread draft_num_predict"
 ).split()
 
@@ -129,7 +131,7 @@ def _deadline(text: str) -> str:
 
 
 def _parameters(values: dict[str, Any]) -> dict[str, Any]:
-    for name in values.keys() - set(KNOWN_PARAMETERS):
+    for name in values.keys() - set(KNOWN_PARAMETERS) - REMOVED_PARAMETERS.keys():
         if close := difflib.get_close_matches(name, KNOWN_PARAMETERS, 1):
             raise _refuse(_shown(name), f"a parameter that Ollama knows: did you mean {close[0]!r}?")
     for name, value in values.items():

@@ -194,8 +194,8 @@ class _Judge:
 
     def _leaking(self) -> Iterator[Finding]:
         version = version_in(self._seen.version)
-        if version is not None and (message := leaks_of(version, is_container=False)):
-            wanted = ".".join(map(str, mended_in(version, is_container=False)))
+        if version is not None and (message := leaks_of(version)):
+            wanted = ".".join(map(str, mended_in(version)))
             yield self._on(LeakingServer, "", message, f"update it to Ollama {wanted}", self._seen.version)
 
     def _orphan(self, runner: RunningModel) -> Finding:

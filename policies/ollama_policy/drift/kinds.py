@@ -176,7 +176,7 @@ class LeakingServer(Drift):
     fix = "Update the server, and test what else a newer version brings."
     bad = (_model(), _server(version="0.6.5"))
     good = (_model(), _server())
-    source = "issues 10040, 10434, 10688, 10433, 16698, 17875 and 17924"
+    source = "issues 10040, 10434, 10688 and 10433"
 
 
 class UndeclaredOnDisk(Drift):

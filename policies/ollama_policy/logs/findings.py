@@ -135,4 +135,4 @@ def _leaks(event: Event) -> str:
     parts = str(event.facts.get("version", "")).split("-")[0].split("+")[0].split(".")
     if len(parts) != 3 or not all(part.isdecimal() and len(part) < 6 for part in parts):
         return ""
-    return leaks_of((int(parts[0]), int(parts[1]), int(parts[2])), is_container=False)
+    return leaks_of((int(parts[0]), int(parts[1]), int(parts[2])))

@@ -252,8 +252,11 @@ class LeakingRelease(LogRule):
     id = "OLL613"
     name = "leaking-release"
     summary = "a release of Ollama that is known to leak, by the server's own line"
-    why = "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps."
-    fix = "Update the server."
+    why = (
+        "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps. "
+        "Only what a later release is known to mend is reported."
+    )
+    fix = "Update the server; `ollama-policy explain OLL301` tells which releases leak."
     bad = _log(f"«{_line('INFO', 'Listening on [::]:11434 (version 0.6.5)')}»")
     good = _log(_line("INFO", "Listening on [::]:11434 (version 0.17.4)"))
     source = "issues 10040, 10434, 10688 and 10433"

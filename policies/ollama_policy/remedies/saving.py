@@ -172,8 +172,8 @@ def _prompt_cache(server: Server, declared: Declarations) -> Iterator[Remedy]:
 
 def _version(server: Server, declared: Declarations) -> Remedy:
     """The document's second. It helps against leaks that a release mends, and against nothing else."""
-    version, is_container = server.version, declared.settings.is_container
-    leaks = leaks_of(version, is_container) if version is not None else ""
+    version = server.version
+    leaks = leaks_of(version) if version is not None else ""
     risk = "a newer version has defaults of its own"
     runners = len(server.reached)
     if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
@@ -183,7 +183,7 @@ def _version(server: Server, declared: Declarations) -> Remedy:
         title, why = "update Ollama", f"{server.version_text} is no version whose leaks are known"
         gain = Gain(None, "not known for this version")
     elif leaks:
-        title, why = f"update Ollama to {shown(mended_in(version, is_container))} or later", leaks
+        title, why = f"update Ollama to {shown(mended_in(version))} or later", leaks
         gain = Gain(None, "not known: a leak grows with the calls; `ollama-policy probe` measures it")
     else:
         title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release mends"

@@ -85,8 +85,8 @@ def remedies(
     if pinned:
         reasons[_KEEP_ALIVE].append(f"{size(sum(one.bytes for one in pinned))} pinned on the server")
     version = version_in(server.version) if isinstance(server, Seen) else None
-    if version is not None and leaks_in(version, is_container=False):
-        reasons[_VERSION].append(f"mended in {'.'.join(map(str, mended_in(version, is_container=False)))}")
+    if version is not None and leaks_in(version):
+        reasons[_VERSION].append(f"mended in {'.'.join(map(str, mended_in(version)))}")
     if account is not None and account.kind is not None:
         _measured(account, version, reasons)
     return [Remedy(known.title, known.what, tuple(found)) for known, found in reasons.items() if found]

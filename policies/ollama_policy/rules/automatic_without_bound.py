@@ -44,6 +44,10 @@ class AutomaticWithoutBound(Rule):
         ),
     )
     source = "server/sched.go: the environment's keep-alive counts only until a request brings its own; issue 8049"
+    experiment = (
+        "A client pins the model, and the next apply leaves the pin where it is; with `keep_alive`, the apply "
+        "gives the model five minutes again."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         is_bound = subject.value("keep_alive") is not None or not decided(subject, "keep_alive")

@@ -30,6 +30,7 @@ class BooleanReadsTrue(Rule):
     bad = (compose('OLLAMA_FLASH_ATTENTION: «"off"»'),)
     good = (compose('OLLAMA_FLASH_ATTENTION: "0"'),)
     source = "envconfig/config.go, BoolWithDefault"
+    experiment = "With `off` the runner is started with flash attention on, with `0` with it off."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:

@@ -64,6 +64,10 @@ class ConflictingDeclarations(Rule):
         ),
     )
     source = "server/sched.go: runners are found by their model's path; issues 10948 and 10605"
+    experiment = (
+        "The load of the variant ends the base's runner, and the next load of the base ends the variant's: "
+        "neither is pinned then. One resident of the two stays."
+    )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         for declarations in _groups(subjects):

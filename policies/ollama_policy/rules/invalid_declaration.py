@@ -53,6 +53,9 @@ class InvalidDeclaration(Rule):
         Example("tags.yaml", "models:\n  - name: chat:here\n    memory_management: manual\n"),
     )
     source = "ollama_provider/model.py, the one source of a declaration's fields"
+    experiment = (
+        "An apply refuses both declarations before it sends a request; as corrected, the model is loaded and pinned."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         problems = problems_in(subject)

@@ -28,6 +28,7 @@ class InvalidDuration(Rule):
     bad = (compose("OLLAMA_KEEP_ALIVE: «1d»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 24h"),)
     source = "envconfig/config.go, KeepAlive and LoadTimeout"
+    experiment = "A server with `1d` keeps a model for five minutes, one with `24h` for a day."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:

@@ -39,6 +39,9 @@ class InvalidKeepAlive(Rule):
         Example("models.yaml", "- name: llama3\n  memory_management: automatic\n  keep_alive: 300s\n"),
     )
     source = "api/types.go, Duration.UnmarshalJSON; Go's time.ParseDuration"
+    experiment = (
+        'A request with "10 minutes" is HTTP 400, and nothing is loaded; with `10m` the model stays for ten minutes.'
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = subject.known("keep_alive")

@@ -32,6 +32,7 @@ class InvalidNumber(Rule):
     bad = (compose("OLLAMA_GPU_OVERHEAD: «1GB»"),)
     good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
     source = "envconfig/config.go, Uint and Uint64"
+    experiment = "With `1GB` the server logs a warning and runs with 0; with digits it has the bytes."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:

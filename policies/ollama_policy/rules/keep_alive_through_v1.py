@@ -27,6 +27,7 @@ class KeepAliveThroughV1(Rule):
     bad = (Example("ask.sh", _BODY.format("/v1/chat/completions", '«"30m"»')),)
     good = (Example("ask.sh", _BODY.format("/api/chat", '"30m"')),)
     source = "openai/openai.go; issue 9355"
+    experiment = "A call through /v1 with 30 minutes leaves the model five, one through /api/chat gives it 30."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, endpoint = subject.settings.get("keep_alive"), subject.value(ENDPOINT)

@@ -45,6 +45,10 @@ class LimitTooSmall(Rule):
         compose("OLLAMA_KEEP_ALIVE: -1", limit="16g"),
     )
     source = "server/sched.go; issue 15474; the library's default is 4 bits a weight"
+    experiment = (
+        "In a cgroup of 64 MiB the load of a model of 68 MB is HTTP 500, as the kernel ends the runner; in one of "
+        "512 MiB it loads. Needs a cgroup that the test may make."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, limit = said(subject, _CACHE, target), _limit(subject)

@@ -36,6 +36,7 @@ class LongKeepAlive(Rule):
         ),
     )
     source = "server/sched.go: the timer is set when a request ends"
+    experiment = "After every call the model has 24 hours anew, also after one that brings no keep_alive."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = subject.known("keep_alive")

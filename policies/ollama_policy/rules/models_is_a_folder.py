@@ -30,6 +30,7 @@ class ModelsIsAFolder(Rule):
     bad = (compose('OLLAMA_MODELS: «"llama3:8b,mistral"»'),)
     good = (compose("OLLAMA_MODELS: /data/models"),)
     source = "envconfig/config.go, Models"
+    experiment = "The server makes a folder of that name and has no models; with the right folder it has them."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = said(subject, _NAME, target)

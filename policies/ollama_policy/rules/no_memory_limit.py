@@ -25,6 +25,10 @@ class NoMemoryLimit(Rule):
     bad = (compose(image="«ollama/ollama:0.17.4»", limit=""),)
     good = (compose(limit="16g"),)
     source = "discover/cpu_linux.go: what there is, is the cgroup's memory.max (0.17.4)"
+    experiment = (
+        "A model loads whatever it takes; in a cgroup that is too small for it the kernel ends the runner, the "
+        "load is HTTP 500, and the server lives on. Needs a cgroup that the test may make."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         image = subject.known(IMAGE)

@@ -28,6 +28,7 @@ class OverheadExceedsGpu(Rule):
     bad = (compose('OLLAMA_GPU_OVERHEAD: «"1099511627776"»'),)
     good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
     source = "envconfig/config.go, GpuOverhead"
+    not_shown = "It needs a GPU."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, overhead = said(subject, _NAME, target), number(subject, _NAME, target)

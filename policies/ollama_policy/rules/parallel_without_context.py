@@ -1,6 +1,6 @@
 """OLL201: several requests at a time, each with a context whose size nobody said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from ollama_policy.rules.edits import put
@@ -8,6 +8,7 @@ from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided, number, said, version_of
 from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.parallelism import runs_one_at_a_time
 from ollama_provider.ollama.versions import Behavior
 
 _PARALLEL, _CONTEXT = "OLLAMA_NUM_PARALLEL", "OLLAMA_CONTEXT_LENGTH"
@@ -24,14 +25,28 @@ class ParallelWithoutContext(Rule):
     why = (
         "The KV cache is reserved for every parallel request. Since 0.15.5 the context length goes by the VRAM, 4096, "
         "32768 or 262144 tokens, and that choice does not look at OLLAMA_NUM_PARALLEL: Llama 3.1 8B takes 4 GiB for "
-        "one context of 32768, and 16 GiB for four."
+        "one context of 32768, and 16 GiB for four. Left alone where all declared models are of kinds that "
+        "Ollama runs one request at a time whatever the variable says: embedding models, and the architectures that "
+        "its scheduler lists, such as those of qwen3-vl, qwen3.5 and lfm2."
     )
     fix = "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
     bad = (compose("OLLAMA_NUM_PARALLEL: «4»"),)
     good = (compose("OLLAMA_NUM_PARALLEL: 4", "OLLAMA_CONTEXT_LENGTH: 8192"),)
-    source = "issues 14116 and 14073"
+    source = "issues 14116 and 14073; server/sched.go:509, 514"
+    experiment = (
+        "The runner is started with four times the context that a server takes by itself, 4096 on a CPU; with "
+        "OLLAMA_CONTEXT_LENGTH, with four times what it says. The longer contexts need a GPU."
+    )
 
-    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+    def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
+        names = [subject.value("name") for subject in subjects if subject.kind is Kind.MODEL]
+        if names and all(isinstance(name, str) and runs_one_at_a_time(name) for name in names):
+            return
+        for subject in subjects:
+            if subject.kind is Kind.SERVER:
+                yield from self._in_server(subject, target)
+
+    def _in_server(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = said(subject, _PARALLEL, target), version_of(subject, target)
         parallel = number(subject, _PARALLEL, target)
         if setting is None or parallel is None or parallel < 2 or not decided(subject, _CONTEXT):

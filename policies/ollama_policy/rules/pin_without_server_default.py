@@ -35,6 +35,10 @@ class PinWithoutServerDefault(Rule):
     bad = (Example("models.tf", _MODEL.format('«"manual"»')), Example("compose.yaml", _SERVER.format("10m")))
     good = (Example("models.tf", _MODEL.format('"manual"')), Example("compose.yaml", _SERVER.format('"-1"')))
     source = "server/sched.go, load: a runner takes envconfig.KeepAlive() unless its request says otherwise"
+    experiment = (
+        "A client's call with another num_ctx reloads the pinned model, which then has ten minutes; with `-1` on "
+        "the server the new runner is pinned again."
+    )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         servers = [subject for subject in subjects if subject.kind is Kind.SERVER]

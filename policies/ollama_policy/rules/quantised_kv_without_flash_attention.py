@@ -7,16 +7,17 @@ from ollama_policy.images import shown
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import decided, said, text, version_of
+from ollama_policy.servers import decided, gpu_count, may_have_gpu, said, text, version_of
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama.variables import (
     LLAMA_CPP_KV_CACHE_TYPES,
     UNQUANTISED_KV_CACHE_TYPES,
     env_bool,
 )
-from ollama_provider.ollama.versions import Behavior
+from ollama_provider.ollama.versions import Behavior, Version
 
 _TYPE, _FLASH = "OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION"
+_IMAGE = "ollama/ollama:0.34.3"
 _QUANTISED = frozenset(LLAMA_CPP_KV_CACHE_TYPES) - UNQUANTISED_KV_CACHE_TYPES
 
 
@@ -30,28 +31,43 @@ class QuantisedKvWithoutFlashAttention(Rule):
     why = (
         "A quantised KV cache works with flash attention only. Up to 0.24 most models use it only where "
         "OLLAMA_FLASH_ATTENTION says so, and Ollama falls back to f16 with a line in its log: the memory that was to "
-        "be saved is not. From 0.30 on it is chosen by itself; where it is switched off, runners crash."
+        "be saved is not. From 0.30 on llama.cpp decides for itself where the variable says nothing, and decides "
+        "against it on old GPUs and where a model is only partly on the GPU: there, and where it is switched off, "
+        "the runner ends and no model loads. A server that is known to have no GPU gets the automatic choice right, "
+        "so there it is an info."
     )
     fix = "Set `OLLAMA_FLASH_ATTENTION=1`, or leave the KV cache at f16."
-    bad = (compose("OLLAMA_KV_CACHE_TYPE: «q8_0»", image="ollama/ollama:0.17.4"),)
-    good = (compose("OLLAMA_KV_CACHE_TYPE: q8_0", 'OLLAMA_FLASH_ATTENTION: "1"', image="ollama/ollama:0.17.4"),)
-    source = "llm/server.go, NewLlamaServer (0.17.4); issues 15043 and 16946"
+    bad = (compose("OLLAMA_KV_CACHE_TYPE: «q8_0»", "OLLAMA_FLASH_ATTENTION: 0", image=_IMAGE, limit="64g"),)
+    good = (compose("OLLAMA_KV_CACHE_TYPE: q8_0", "OLLAMA_FLASH_ATTENTION: 1", image=_IMAGE, limit="64g"),)
+    source = "llm/server.go, NewLlamaServer (0.17.4); llm/llama_server.go (0.34.3); issues 15043, 16946 and 17430"
+    experiment = (
+        "With flash attention off each load is HTTP 500; with it on, and on a CPU without the variable, the model "
+        "loads. What an old GPU, or a model that is only partly on a GPU, does, is from the issues: it needs one."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = said(subject, _TYPE, target)
         if setting is None or text(setting).lower() not in _QUANTISED or not decided(subject, _FLASH):
             return
         version, flash = version_of(subject, target), env_bool(text(subject.known(_FLASH)))
-        is_old = not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
-        if flash or (flash is None and not is_old):
+        if flash:
             return
+        is_old = not Behavior.AUTOMATIC_FLASH_ATTENTION.holds(version, if_unknown=True)
         edit = put(subject, _FLASH, "1")
         lacking = f"{_FLASH} is not set" if flash is None else f"{_FLASH} is off"
-        where = f"Ollama {shown(version)} takes f16 instead" if is_old and version else "such runners crash"
-        yield self.at(
+        found = self.at(
             setting,
             subject,
             f"the KV cache is to be {text(setting).lower()}, but {lacking}",
-            label=where if flash is not None else f"for most models {where}",
+            label=_what_happens(version if is_old else None, is_off=flash is False),
             fixes=(Fix(f"set {_FLASH} to 1", (edit,)),) if edit else (),
         )
+        has_no_gpu = gpu_count(subject, target) == 0 and not may_have_gpu(subject)
+        is_right_by_itself = flash is None and not is_old and has_no_gpu
+        yield found._replace(severity=Severity.INFO) if is_right_by_itself else found
+
+
+def _what_happens(old: Version | None, *, is_off: bool) -> str:
+    if old is not None:
+        return f"{'' if is_off else 'for most models '}Ollama {shown(old)} takes f16 instead"
+    return "no model loads" if is_off else "on an old GPU, or only partly on a GPU, no model loads"

@@ -31,6 +31,7 @@ class RefusedKeepAlive(Rule):
     bad = (Example("warm.sh", _BODY.format('«"-1"»')),)
     good = (Example("warm.sh", _BODY.format("-1")),)
     source = "api/types.go, Duration.UnmarshalJSON"
+    experiment = 'With `"-1"` the request is HTTP 400 and nothing is loaded; with `-1` the model is pinned.'
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, endpoint = subject.known("keep_alive"), subject.value(ENDPOINT)

@@ -29,6 +29,7 @@ class RemovedVariable(Rule):
     bad = (compose("OLLAMA_MAX_VRAM: «8589934592»"),)
     good = (compose("OLLAMA_MAX_VRAM: 8589934592", image="ollama/ollama:0.5.13"),)
     source = "envconfig/config.go of every release up to 0.33"
+    experiment = "A server with OLLAMA_MAX_VRAM says at its start exactly what one without it says."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         version = version_of(subject, target)

@@ -76,6 +76,9 @@ class Rule:
     bad: ClassVar[tuple[Example, ...]]
     good: ClassVar[tuple[Example, ...]]
     source: ClassVar[str]  # where the fact is from
+    example_target: ClassVar[Target] = Target()  # what the examples are meant for
+    experiment: ClassVar[str] = ""  # what a real Ollama does with the bad example, and with the fix: sentences
+    not_shown: ClassVar[str] = ""  # or why no test shows it
     since: ClassVar[str] = "0.1.0"  # of this package
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

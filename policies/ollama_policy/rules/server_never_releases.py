@@ -31,6 +31,7 @@ class ServerNeverReleases(Rule):
     bad = (compose("OLLAMA_KEEP_ALIVE: «-1»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 5m"),)
     source = "envconfig/config.go, KeepAlive"
+    experiment = "A client's plain call pins the model; with `5m` it has five minutes."
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         if any(subject.kind is Kind.MODEL and is_pinned(subject) is not False for subject in subjects):

@@ -1,4 +1,4 @@
-"""OLL202: the prompt cache of a runner may take what the server has."""
+"""OLL202: the prompt caches of the runners may take what the server has."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -6,14 +6,16 @@ from typing import ClassVar
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import MIB, decided, memory_limit, said, size, text, version_of
+from ollama_policy.servers import MIB, decided, memory_limit, most_runners, raw_text, size, version_of
 from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
+from ollama_provider.ollama.llama_arguments import whole
 from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
 from ollama_provider.ollama.versions import Behavior
 
 _NAME = "LLAMA_ARG_CACHE_RAM"
-_SHARE = 4  # the cache of one runner may be a quarter of what there is
-_SMALL = 512
+_RUNNERS = "OLLAMA_MAX_LOADED_MODELS"
+_SHARE = 2  # all caches together may be half of what there is
+_SMALL_MIB = 512
 
 
 class UnboundedPromptCache(Rule):
@@ -21,50 +23,69 @@ class UnboundedPromptCache(Rule):
     name = "unbounded-prompt-cache"
     severity = Severity.WARNING
     kind = Kind.SERVER
-    keys: ClassVar[frozenset[str]] = frozenset((_NAME, MEMORY_LIMIT))
-    summary = "a prompt cache that may grow to a large part of the memory"
+    keys: ClassVar[frozenset[str]] = frozenset((_NAME, _RUNNERS, MEMORY_LIMIT))
+    summary = "prompt caches that may grow to a large part of the memory"
     why = (
-        "From 0.30 on every runner keeps prompts in a cache of up to 8 GiB of host memory, which /api/ps does not show "
-        "and which only an unload frees. LLAMA_ARG_CACHE_RAM bounds it in MiB; -1 means without a bound. This is the "
-        'growth that people know as "Ollama does not release memory". Reported for a known version, where 8 GiB are '
-        "more than a quarter of the memory limit, or where the bound is taken away."
+        "From 0.30 on every runner keeps past prompts in a cache of up to 8 GiB of host memory. /api/ps does not show "
+        "it, and only an unload frees it: calls with different prompts raise the runner's memory by the same amount "
+        'each. This is the growth that people know as "Ollama does not release memory". LLAMA_ARG_CACHE_RAM bounds it, '
+        "in MiB, for each runner, and OLLAMA_MAX_LOADED_MODELS bounds the runners: without it there are three for each "
+        "GPU, and three on a CPU. Reported where all caches together may take more than half of the memory limit. "
+        "A negative number does not take the bound away, as it seems to: the cache then holds as many tokens as the "
+        "context, which is as much memory again as the KV cache of the runner."
     )
     fix = "Set `LLAMA_ARG_CACHE_RAM`, for example to 512; 0 switches the cache off."
-    bad = (compose(image="ollama/ollama:0.32.15", limit="«16g»"),)
-    good = (compose("LLAMA_ARG_CACHE_RAM: 512", image="ollama/ollama:0.32.15", limit="16g"),)
-    source = "issues 18264, 18106 and 17351; llama.cpp's --cache-ram"
+    bad = (compose(image="ollama/ollama:0.34.3", limit="«16g»"),)
+    good = (compose("LLAMA_ARG_CACHE_RAM: 512", image="ollama/ollama:0.34.3", limit="16g"),)
+    source = (
+        "measured on 0.34.3; issues 18264, 18106 and 17351; llama.cpp's --cache-ram, tools/server/server-task.cpp; "
+        "server/sched.go, defaultModelsPerGPU"
+    )
+    experiment = (
+        "A runner of 42 MiB, called with different prompts of 373 tokens at 8 KiB of KV cache each, grows by 3 MiB at "
+        "every call. /api/ps says nothing of it, and an unload gives all of it back. With a bound of 8 MiB, small so "
+        "as to reach it soon, it grows to 48 MiB and no further."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
-        version = version_of(subject, target)
-        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=False) or not decided(subject, _NAME):
+        setting, version = subject.known(_NAME), version_of(subject, target)
+        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=setting is not None) or not decided(subject, _NAME):
             return
-        setting = said(subject, _NAME, target)
-        if setting is not None:
-            if text(setting) == "-1":
-                yield self.at(
-                    setting,
-                    subject,
-                    "the prompt cache of every runner grows without a bound",
-                    label="-1 takes the bound of 8 GiB away",
-                    fixes=self._fixes(subject),
-                )
-            return
+        cache_mib = PROMPT_CACHE_MIB if setting is None else whole(raw_text(setting))
+        if cache_mib is None:
+            return  # OLL110
+        if setting is not None and cache_mib < 0:
+            yield self._by_tokens(setting, subject)._replace(severity=Severity.INFO)
         limit = memory_limit(subject, target)
-        if limit is None or limit >= _SHARE * PROMPT_CACHE_MIB * MIB:
+        runners = most_runners(subject, target)
+        if limit is None or runners is None or _SHARE * runners * cache_mib * MIB <= limit:
             return
-        message = f"the prompt cache of one runner may take 8 GiB of {size(limit)}"
-        label = f"{_NAME} is not set"
-        place = _place(subject, limit)
+        of = f"{runners} runners" if runners > 1 else "a runner"
+        caches = "caches" if runners > 1 else "cache"
+        message = f"the prompt {caches} of {of} may grow to {size(runners * cache_mib * MIB)}, of {size(limit)} in all"
+        said = "is not set" if setting is None else f"is {raw_text(setting)}"
+        label = f"{_NAME} {said}: {size(cache_mib * MIB)} for each runner"
+        place = setting or _limit_itself(subject, limit)
+        fixes = self._fixes(subject, min(_SMALL_MIB, limit // (_SHARE * runners * MIB)))
         if place is None:
-            yield self.about(subject, message, label=label, fixes=self._fixes(subject))
+            yield self.about(subject, message, label=label, fixes=fixes)
         else:
-            yield self.at(place, subject, message, label=label, fixes=self._fixes(subject))
+            yield self.at(place, subject, message, label=label, fixes=fixes)
 
-    def _fixes(self, subject: Subject) -> tuple[Fix, ...]:
-        edit = put(subject, _NAME, str(_SMALL))
-        return (Fix(f"bound it: {_NAME} {_SMALL}", (edit,)),) if edit else ()
+    def _by_tokens(self, setting: Setting, subject: Subject) -> Finding:
+        return self.at(
+            setting,
+            subject,
+            f"{_NAME} {raw_text(setting)} bounds the prompt cache of each runner by the tokens of its context",
+            label="as much memory again as the runner's KV cache, whatever that is",
+            fixes=self._fixes(subject, _SMALL_MIB),
+        )
+
+    def _fixes(self, subject: Subject, mib: int) -> tuple[Fix, ...]:
+        edit = put(subject, _NAME, str(mib))
+        return (Fix(f"bound it: {_NAME} {mib}", (edit,)),) if edit else ()
 
 
-def _place(subject: Subject, limit: int) -> Setting | None:
+def _limit_itself(subject: Subject, limit: int) -> Setting | None:
     own = subject.known(MEMORY_LIMIT)
     return own if own is not None and own.value == limit else None

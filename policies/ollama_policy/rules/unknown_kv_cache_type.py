@@ -31,6 +31,7 @@ class UnknownKvCacheType(Rule):
     bad = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: «q8»"),)
     good = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: q8_0"),)
     source = "fs/ggml/ggml.go, SupportsKVCacheType (0.17.4); llm/llama_server.go (0.33)"
+    experiment = "With `q8` each load is HTTP 500; with `q8_0` the model loads."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = said(subject, _NAME, target), version_of(subject, target)

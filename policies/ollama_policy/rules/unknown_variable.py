@@ -8,11 +8,13 @@ from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Rule, Severity, Target
 from ollama_policy.servers import version_of
 from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import NEVER_VARIABLES, VARIABLES, Reading
-from ollama_provider.ollama.versions import is_within
+from ollama_provider.ollama.llama_arguments import ARGUMENTS, PREFIX, REMOVED, name_of
+from ollama_provider.ollama.variables import NEVER_SETTABLE, NEVER_VARIABLES, VARIABLES, Reading
+from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, Version, is_within
 
 _PREFIX = "OLLAMA_"
 _CLOSE = 0.85
+_CLOSE_ARGUMENT = 0.7
 _SHORTEST = 6
 # Not the texts: a key or an address is nobody's business here, and has nothing to do with memory.
 _JUDGED = tuple(name for name, variable in VARIABLES.items() if variable.reading is not Reading.TEXT)
@@ -33,12 +35,14 @@ class UnknownVariable(Rule):
     why = (
         "Ollama ignores variables that it does not know, without a word. Some names are written often and were never "
         "read, such as OLLAMA_NUM_CTX or OLLAMA_KEEPALIVE; a variable that a pinned version does not have yet is as "
-        "good as not written. Names of your own are left alone: only what is close to a real one is named here."
+        "good as not written. Names of your own are left alone: only what is close to a real one is named here. Of "
+        "LLAMA_ARG_* all are named that llama.cpp's server does not have: nobody else reads them."
     )
     fix = "Write the name that is meant; where it is a request's option, put it into the request or the Modelfile."
     bad = (compose("OLLAMA_KEEPALIVE: «10m»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 10m"),)
-    source = "envconfig/config.go of every release up to 0.33"
+    source = "envconfig/config.go of releases up to 0.34.3; llama.cpp common/arg.cpp, builds b10488, b10760 and b10970"
+    experiment = "A server with OLLAMA_KEEPALIVE keeps a model for five minutes, one with OLLAMA_KEEP_ALIVE for ten."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         version = version_of(subject, target)
@@ -52,8 +56,31 @@ class UnknownVariable(Rule):
                         f"Ollama {shown(version)} does not read {name}",
                         label=f"read from {shown(since)} on",
                     )
+            elif name.startswith(PREFIX):
+                label = _about_llama_argument(name, version)
+                if label:
+                    yield self.at(setting, subject, f"no runner of Ollama reads {name}", label=label)
+            elif name in NEVER_SETTABLE:
+                yield self.at(setting, subject, f"Ollama does not read {name}", label=NEVER_SETTABLE[name])
             elif name not in VARIABLES and (meant := _meant(name)):
                 yield self.at(setting, subject, f"Ollama does not read {name}", label=f"what is meant is {meant}")
+
+
+def _about_llama_argument(name: str, version: Version | None) -> str:
+    """What is wrong with a LLAMA_ARG_*; empty where the version's runners read it."""
+    if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
+        return f"read from {shown(LLAMA_SERVER_SINCE)} on"
+    if name in REMOVED:
+        is_gone = Behavior.LOAD_MODE_REPLACES_MLOCK.holds(version, if_unknown=True)
+        return f"{REMOVED[name]} took its place" if is_gone else ""
+    if name_of(name) in ARGUMENTS:
+        return ""
+    import difflib  # noqa: PLC0415 - most files have no name that is none
+
+    close = difflib.get_close_matches(
+        name.removeprefix(PREFIX), (one.removeprefix(PREFIX) for one in ARGUMENTS), 1, 0.7
+    )
+    return f"did you mean {PREFIX}{close[0]}?" if close else "llama.cpp's server has no option of this name"
 
 
 def _meant(name: str) -> str:

@@ -25,6 +25,7 @@ class UnpinnedImage(Rule):
     bad = (compose(image="«ollama/ollama:latest»"),)
     good = (compose(image="ollama/ollama:0.17.4"),)
     source = "docker.io/ollama/ollama"
+    not_shown = "It needs a container engine, and a registry in which a tag moves."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, image = subject.known(IMAGE), image_of(subject)

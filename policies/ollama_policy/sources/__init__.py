@@ -76,4 +76,5 @@ def lowered_if_mentioned(data: bytes) -> bytes | None:
     lowered = data.lower()
     if b"llama" in lowered and (b"ollama" in lowered or b"llama_arg_" in lowered):
         return lowered
-    return lowered if b"keep_alive" in lowered or b"memory_management" in lowered else None
+    words = (b"keep_alive", b"memory_management", b"\nparameter ")  # the last is a Modelfile's
+    return lowered if any(word in lowered for word in words) else None

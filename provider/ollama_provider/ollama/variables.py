@@ -75,6 +75,7 @@ VARIABLES = {
     "OLLAMA_NO_CLOUD": Variable(Reading.BOOLEAN, "false", (0, 16, 2)),
     "OLLAMA_DEBUG_LOG_REQUESTS": Variable(Reading.BOOLEAN, "false", (0, 18, 3)),
     "OLLAMA_GO_TEMPLATE": Variable(Reading.BOOLEAN, "true", (0, 30, 0)),
+    "OLLAMA_CREATE_REMOTE": Variable(Reading.BOOLEAN, "false", (0, 34, 1)),
     "OLLAMA_KV_CACHE_TYPE": Variable(Reading.KV_CACHE_TYPE, "f16", (0, 5, 0)),
     "OLLAMA_MODELS": Variable(Reading.FOLDER, "~/.ollama/models", (0, 1, 6)),
     "OLLAMA_HOST": Variable(Reading.TEXT, "127.0.0.1:11434", (0, 0, 1)),
@@ -86,7 +87,9 @@ VARIABLES = {
     "OLLAMA_REMOTES": Variable(Reading.TEXT, "ollama.com", (0, 12, 0)),
     "OLLAMA_EDITOR": Variable(Reading.TEXT, "", (0, 16, 0)),
     "OLLAMA_API_KEY": Variable(Reading.TEXT, "", (0, 23, 0)),
-    "LLAMA_ARG_CACHE_RAM": Variable(Reading.MEBIBYTES, f"{PROMPT_CACHE_MIB}", LLAMA_SERVER_SINCE, note="-1: no limit"),
+    "LLAMA_ARG_CACHE_RAM": Variable(
+        Reading.MEBIBYTES, f"{PROMPT_CACHE_MIB}", LLAMA_SERVER_SINCE, note="negative: the tokens of the context"
+    ),
     "LLAMA_ARG_FIT": Variable(Reading.TEXT, "on", LLAMA_SERVER_SINCE),
     "LLAMA_ARG_FIT_TARGET": Variable(Reading.MEBIBYTES, "", LLAMA_SERVER_SINCE),
     "OLLAMA_MAX_VRAM": Variable(
@@ -117,6 +120,11 @@ NEVER_VARIABLES = {
     "OLLAMA_MMAP": "use_mmap in a request",
     "OLLAMA_CACHE_RAM": "LLAMA_ARG_CACHE_RAM",
     "OLLAMA_PORT": "OLLAMA_HOST, which takes host:port",
+}
+# The same, for what Ollama has no variable at all: why.
+NEVER_SETTABLE = {
+    "OLLAMA_MLX_CACHE_RAM": "no variable bounds the 8 GiB prefix cache of an MLX runner",
+    "OLLAMA_MLX_MAX_PAGED_OUT_BYTES": "no variable bounds the 8 GiB prefix cache of an MLX runner",
 }
 
 

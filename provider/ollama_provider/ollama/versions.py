@@ -150,6 +150,24 @@ class Behavior(Enum):
         is_measured=True,
         since=(0, 30, 11),
     )
+    LOAD_MODE_REPLACES_MLOCK = _Row(
+        "LLAMA_ARG_MLOCK, LLAMA_ARG_MMAP and LLAMA_ARG_DIO are gone: LLAMA_ARG_LOAD_MODE says it",
+        "llama.cpp common/arg.cpp: in b10760 (0.34.0), not in b10969 (0.34.2 and 0.34.3); 0.34.1 was not looked at",
+        is_measured=False,
+        since=(0, 34, 2),
+    )
+    NO_USE_MLOCK = _Row(
+        "`use_mlock` in options or parameters is ignored, with a warning in the log",
+        "api/types.go, Runner; 0.7.0",
+        is_measured=False,
+        since=(0, 7, 0),
+    )
+    NO_OLD_OPTIONS = _Row(
+        "mirostat, tfs_z, low_vram and other options of old are ignored, with a warning in the log",
+        "api/types.go, Options: read in 0.18.0 and later, none before",
+        is_measured=False,
+        since=(0, 18, 0),
+    )
 
     @property
     def what(self) -> str:

@@ -7,18 +7,20 @@ import pytest
 
 from ollama_policy import rule_pages
 from ollama_policy.check import Options, check
+from ollama_policy.configuration import Configuration
 from ollama_policy.result import Result
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Example, Rule, Severity
+from ollama_policy.rules.rule import Example, Rule, Severity, Target
 from ollama_policy.settings import apply
+from tests.policies.rules.subjects import ANY
 
 _MARKED = re.compile(r"«(.*?)»", re.DOTALL)
 _TRUE_OF_ALL = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 
 
-def run(files: dict[str, bytes], rules: tuple[type[Rule], ...]) -> Result:
+def run(files: dict[str, bytes], rules: tuple[type[Rule], ...], target: Target = ANY) -> Result:
     """Checks files that are on no disk. They make one tree."""
-    return check([*files], Options(rules, overlay=files))
+    return check([*files], Options(rules, Configuration(target=target), overlay=files))
 
 
 def plain(examples: tuple[Example, ...]) -> dict[str, bytes]:
@@ -38,7 +40,7 @@ def marked(examples: tuple[Example, ...]) -> list[tuple[str, int, int]]:
 
 @_TRUE_OF_ALL
 def test_bad_examples_are_found_at_their_place(rule: type[Rule]) -> None:
-    result = run(plain(rule.bad), (rule,))
+    result = run(plain(rule.bad), (rule,), rule.example_target)
     findings = [reported.finding for reported in result.findings]
     assert not result.unreadable
     assert sorted((one.file.path, one.span.start, one.span.end) for one in findings) == marked(rule.bad)
@@ -51,7 +53,7 @@ def test_bad_examples_are_found_at_their_place(rule: type[Rule]) -> None:
 
 @_TRUE_OF_ALL
 def test_good_examples_are_clean(rule: type[Rule]) -> None:
-    result = run(plain(rule.good), RULES)
+    result = run(plain(rule.good), RULES, rule.example_target)
     findings = [reported.finding for reported in result.findings]
     assert (result.unreadable, result.undecided, result.read) == ([], [], len(rule.good))
     assert not [one for one in findings if one.rule is rule or one.rule.severity is not Severity.INFO]
@@ -60,12 +62,12 @@ def test_good_examples_are_clean(rule: type[Rule]) -> None:
 @_TRUE_OF_ALL
 def test_every_way_out_ends_the_finding_and_changes_nothing_else(rule: type[Rule]) -> None:
     files = plain(rule.bad)
-    for reported in run(files, (rule,)).findings:
+    for reported in run(files, (rule,), rule.example_target).findings:
         for fix in reported.finding.fixes:
             mended = dict(files)
             for path in {edit.file.path for edit in fix.edits}:
                 mended[path] = apply([edit for edit in fix.edits if edit.file.path == path], files[path])
-            result = run(mended, (rule,))
+            result = run(mended, (rule,), rule.example_target)
             assert not result.unreadable
             assert len(result.findings) == len(marked(rule.bad)) - 1, fix.title
 
@@ -81,8 +83,9 @@ def test_a_rule_is_a_file_of_its_name(rule: type[Rule]) -> None:
     assert rule.__module__ == f"ollama_policy.rules.{rule.name.replace('-', '_')}"
     assert re.fullmatch(r"OLL[0-4][0-9]{2}", rule.id)
     assert rule.summary[-1] != "."
-    for text in (rule.why, rule.fix):
+    for text in (rule.why, rule.fix, rule.experiment or rule.not_shown):
         assert text.endswith(".")
+    assert bool(rule.experiment) != bool(rule.not_shown), "tests/engines/test_rule_experiments.py shows it, or why not"
 
 
 def test_the_committed_pages_are_what_the_classes_give() -> None:
@@ -100,6 +103,9 @@ def test_a_page_says_all_of_the_class_folded(rule: type[Rule]) -> None:
     for line in prose.splitlines():
         assert len(line) <= 100
         assert re.match(r"[-+*>|]\s|\d+[.)]\s", line) is None  # what a fold would make a list
-    headings = [f"# {rule.id} {rule.name}", "## What to do", "## Reported", "## Not reported", "## Source"]
+    assert " ".join((rule.experiment or rule.not_shown).split()) in " ".join(prose.split())
+    seen = "## Seen on a real Ollama" if rule.experiment else "## Not seen on a real Ollama" if rule.not_shown else ""
+    headings = [f"# {rule.id} {rule.name}", "## What to do", "## Reported", "## Not reported", *filter(None, [seen])]
+    headings += ["## Source"]
     assert [line for line in prose.splitlines() if line.startswith("#")] == headings
     assert "«" not in page

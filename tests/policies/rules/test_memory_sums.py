@@ -1,4 +1,4 @@
-"""OLL201 to OLL205: what is reserved, beside what there is."""
+"""OLL201 to OLL206: what is reserved, beside what there is."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +8,12 @@ import pytest
 
 from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
 from ollama_policy.fit.looking import Looked, to_json
+from ollama_policy.rules.context_by_gpu_memory import ContextByGpuMemory
 from ollama_policy.rules.limit_too_small import LimitTooSmall
 from ollama_policy.rules.no_memory_limit import NoMemoryLimit
 from ollama_policy.rules.overhead_exceeds_gpu import OverheadExceedsGpu
 from ollama_policy.rules.parallel_without_context import ParallelWithoutContext
-from ollama_policy.rules.rule import Rule, Target
+from ollama_policy.rules.rule import Rule, Severity, Target
 from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
 from ollama_policy.servers import size
 from ollama_policy.settings import Style
@@ -30,6 +31,7 @@ PARALLEL, CONTEXT, CACHE, OVERHEAD = (
     "LLAMA_ARG_CACHE_RAM",
     "OLLAMA_GPU_OVERHEAD",
 )
+MOST = "OLLAMA_MAX_LOADED_MODELS"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = {"image": "ollama/ollama:0.32.15"}
 CONTAINER = {"image": "ollama/ollama:0.17.4"}
@@ -50,7 +52,18 @@ CASES: list[tuple[type[Rule], dict[str, Any], str | None]] = [
     (UnboundedPromptCache, {"memory_limit": 16 * GIB, **NEW}, f"{16 * GIB}"),
     (UnboundedPromptCache, {CACHE: -1, **NEW}, "-1"),
     (UnboundedPromptCache, {CACHE: "-1", "memory_limit": 64 * GIB, **NEW}, '"-1"'),
-    (UnboundedPromptCache, {"memory_limit": 32 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": 32 * GIB, **NEW}, f"{32 * GIB}"),  # three runners, 24 GiB
+    (UnboundedPromptCache, {"memory_limit": 48 * GIB, **NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": 48 * GIB, MOST: 4, **NEW}, f"{48 * GIB}"),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, MOST: 1, **NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": 64 * GIB, "gpu_count": 2, **NEW}, f"{64 * GIB}"),
+    (UnboundedPromptCache, {"memory_limit": 64 * GIB, "gpu_count": UNKNOWN, **NEW}, None),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, MOST: UNKNOWN, **NEW}, None),
+    (UnboundedPromptCache, {CACHE: 12288, "memory_limit": 16 * GIB, MOST: 3, **NEW}, "12288"),
+    (UnboundedPromptCache, {CACHE: 12288, "memory_limit": 16 * GIB, "image": "ollama/ollama"}, "12288"),
+    (UnboundedPromptCache, {CACHE: "auto", "memory_limit": 16 * GIB, **NEW}, None),  # OLL110
+    (UnboundedPromptCache, {CACHE: -2, **NEW}, "-2"),
+    (UnboundedPromptCache, {CACHE: -1, **CONTAINER}, None),
     (UnboundedPromptCache, {CACHE: 512, "memory_limit": 16 * GIB, **NEW}, None),
     (UnboundedPromptCache, {CACHE: 0, "memory_limit": 16 * GIB, **NEW}, None),
     (UnboundedPromptCache, {CACHE: UNKNOWN, "memory_limit": 16 * GIB, **NEW}, None),
@@ -102,6 +115,60 @@ def test_bounds_are_added() -> None:
 @pytest.mark.parametrize(("target", "place"), [(Target(memory_bytes=16 * GIB), ["ollama"]), (ANY, [])])
 def test_the_machines_memory_counts_where_the_server_has_no_limit(target: Target, place: list[str]) -> None:
     assert places(UnboundedPromptCache, server(NEW), target=target) == place
+
+
+@pytest.mark.parametrize(("limit", "mib"), [(16 * GIB, 512), (2 * GIB, 341)])
+def test_the_bound_that_is_offered_is_one(limit: int, mib: int) -> None:
+    (finding,) = judged(UnboundedPromptCache, [server({"memory_limit": limit, **NEW})])
+    assert f'{CACHE} = "{mib}"' in fixed(finding)
+    assert places(UnboundedPromptCache, server({"memory_limit": limit, CACHE: mib, **NEW})) == []
+
+
+def test_a_negative_bound_is_told_as_what_it_is() -> None:
+    (finding,) = judged(UnboundedPromptCache, [server({CACHE: "-2", "memory_limit": 64 * GIB, **NEW})])
+    assert finding.severity is Severity.INFO
+    assert "-2 bounds the prompt cache of each runner by the tokens of its context" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("names", "is_found"),
+    [
+        (["llama3:8b"], True),
+        (["qwen3-vl:8b"], False),
+        (["lfm2.5-thinking", "nomic-embed-text:v1.5"], False),
+        (["lfm2.5-thinking", "llama3"], True),
+        (["me/qwen3.5"], True),  # somebody's own: what it is made of is not known
+        ([UNKNOWN], True),
+        (["lfm20"], True),
+    ],
+)
+def test_models_that_run_one_request_at_a_time_need_no_context_for_each(names: list[Any], is_found: bool) -> None:
+    declared = [model({"name": name, "memory_management": "manual"}) for name in names]
+    assert places(ParallelWithoutContext, server({PARALLEL: 4}), *declared) == (["4"] if is_found else [])
+
+
+GPU = Target(gpu_memory_bytes=48 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "is_found"),
+    [
+        ({"version": "0.34.3"}, GPU, True),
+        ({"version": "0.34.3"}, Target(gpu_memory_bytes=24 * GIB, gpu_count=2), True),
+        ({"version": "0.34.3"}, Target(gpu_memory_bytes=24 * GIB), False),
+        ({"version": "0.34.3"}, ANY, False),
+        ({"version": "0.34.3", CONTEXT: 8192}, GPU, False),
+        ({"version": "0.34.3", CONTEXT: UNKNOWN}, GPU, False),
+        ({"version": "0.34.3", PARALLEL: 4}, GPU, False),  # OLL201
+        ({"version": "0.34.3", OVERHEAD: 2 * GIB}, GPU, False),
+        ({"version": "0.15.4"}, GPU, False),
+        ({"image": "ollama/ollama:0.34.3"}, GPU, False),  # a container without a GPU
+        ({"image": "ollama/ollama:0.34.3", "gpu_count": 1}, GPU, True),
+        ({"image": "ollama/ollama:0.34.3", "gpu_count": 1}, Target(gpu_memory_bytes=24 * GIB), False),
+    ],
+)
+def test_the_longest_context_by_the_gpus_memory(values: dict[str, Any], target: Target, is_found: bool) -> None:
+    assert len(judged(ContextByGpuMemory, [server(values)], target)) == is_found
 
 
 @pytest.mark.parametrize(("memory", "is_too_much"), [(8 * GIB, True), (8 * GIB + 1, False)])

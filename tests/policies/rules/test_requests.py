@@ -1,12 +1,15 @@
-"""OLL401 to OLL403: what requests in scripts do to memory."""
+"""OLL401 to OLL404: what requests in scripts do to memory."""
 
 from typing import Any
 
 import pytest
 
+from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
 from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
 from ollama_policy.rules.reload_by_options import ReloadByOptions
+from ollama_policy.rules.removed_parameter import RemovedParameter
+from ollama_policy.rules.rule import Severity
 from ollama_policy.settings import Style
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, request, server, written
 
@@ -94,7 +97,19 @@ VARIANT = PINNED | {"base": "phi3", "parameters": {"num_ctx": 8192, "num_gpu": 2
     ("declared", "options", "place"),
     [
         (PINNED, {"num_ctx": 8192}, "8192"),
-        (PINNED, {"num_batch": 1024}, "1024"),
+        (PINNED, {"num_batch": 256}, "256"),
+        (PINNED, {"num_batch": 1024}, None),  # may well be what Ollama chose for the context
+        (VARIANT, {"num_batch": 512}, "512"),
+        (VARIANT, {"num_batch": 1024}, None),
+        (VARIANT | {"parameters": {"num_batch": 512}}, {"num_batch": 512}, None),
+        (PINNED, {"main_gpu": 0}, "0"),
+        (VARIANT | {"parameters": {"main_gpu": 0}}, {"main_gpu": 0}, None),
+        (PINNED, {"draft_num_predict": 8}, "8"),
+        (PINNED, {"draft_num_predict": 4}, "4"),
+        (PINNED, {"draft_num_predict": 0}, None),
+        (PINNED, {"num_thread": 2}, "2"),
+        (PINNED, {"use_mmap": False}, None),
+        (PINNED, {"num_keep": 8, "num_predict": 5}, None),
         (PINNED, {"num_gpu": 99}, "99"),
         (PINNED, {"use_mmap": True}, "true"),
         (VARIANT, {"num_ctx": 4096}, "4096"),
@@ -120,6 +135,37 @@ def test_reloads(declared: dict[str, Any], options: dict[str, Any], place: str |
     assert places(ReloadByOptions, model(declared), call) == ([] if place is None else [place])
 
 
+@pytest.mark.parametrize(
+    ("version", "options", "place"),
+    [
+        ("0.17.4", {"num_batch": 1024}, "1024"),
+        ("0.17.4", {"num_batch": 512}, None),
+        ("0.17.4", {"main_gpu": 0}, None),
+        ("0.17.4", {"main_gpu": 1}, "1"),
+        ("0.17.4", {"draft_num_predict": 8}, None),
+        ("0.17.4", {"use_mmap": False}, "false"),
+        ("0.34.3", {"num_batch": 1024}, None),
+        ("0.34.3", {"main_gpu": 0}, "0"),
+        ("0.34.3", {"use_mmap": False}, None),
+        ("0.34.3", {"use_mmap": True}, "true"),
+    ],
+)
+def test_what_reloads_goes_by_the_servers_version(version: str, options: dict[str, Any], place: str | None) -> None:
+    call = request(API | {f"options.{name}": value for name, value in options.items()})
+    server_of = server({"image": f"ollama/ollama:{version}"})
+    assert places(ReloadByOptions, model(PINNED), server_of, call) == ([] if place is None else [place])
+
+
+@pytest.mark.parametrize(
+    ("shift", "version", "place"),
+    [(False, "0.34.3", "false"), (True, "0.34.3", None), (None, "0.34.3", None), (False, "0.17.4", None)],
+)
+def test_a_request_that_wants_no_shifting_context(shift: bool | None, version: str, place: str | None) -> None:
+    call = request(API | {"shift": shift})
+    server_of = server({"image": f"ollama/ollama:{version}"})
+    assert places(ReloadByOptions, model(PINNED), server_of, call) == ([] if place is None else [place])
+
+
 def test_one_name_in_two_spellings() -> None:
     call = request(API | {"model": "Llama3:LATEST", "options.num_ctx": 8192})
     assert places(ReloadByOptions, model(PINNED), call) == ["8192"]
@@ -143,3 +189,37 @@ def test_what_is_no_request_reloads_nothing() -> None:
 def test_the_servers_own_context(values: dict[str, Any], context: int, is_found: bool) -> None:
     call = request(API | {"options.num_ctx": context})
     assert places(ReloadByOptions, model(PINNED), server(values), call) == ([f"{context}"] if is_found else [])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "version", "severity"),
+    [
+        ("typical_p", "0.34.1", Severity.ERROR),
+        ("typical_p", "latest", Severity.ERROR),
+        ("typical_p", "0.34.0", None),
+        ("use_mlock", "0.34.3", Severity.WARNING),
+        ("use_mlock", "0.6.8", None),
+        ("mirostat", "0.18.0", Severity.WARNING),
+        ("mirostat", "0.17.4", None),
+        ("top_p", "0.34.3", None),
+    ],
+)
+def test_parameters_that_are_gone(parameter: str, version: str, severity: Severity | None) -> None:
+    on = server({"image": f"ollama/ollama:{version}"})
+    for subject in (
+        request(API | {f"options.{parameter}": 0.5}),
+        request({"endpoint": "Modelfile", "model": "llama3", f"options.{parameter}": 0.5}),
+        request({"endpoint": "/api/create", "model": "m", "parameters": {parameter: 0.5}}),
+        model(PINNED | {"base": "phi3", "parameters": {parameter: 0.5}}),
+    ):
+        found = judged(RemovedParameter, [subject, on])
+        assert [one.severity or one.rule.severity for one in found] == ([severity] if severity else [])
+        assert places(InvalidDeclaration, subject) == []
+
+
+def test_what_is_sent_nowhere_or_says_nothing_is_no_removed_parameter() -> None:
+    call = {"endpoint": "/v1/chat/completions", "model": "llama3", "options.typical_p": 1}
+    assert places(RemovedParameter, request(call)) == []
+    assert places(RemovedParameter, request(API | {"options.typical_p": None})) == []
+    assert places(RemovedParameter, model(PINNED | {"parameters": {"typical_p": None}})) == []
+    assert places(RemovedParameter, model(PINNED | {"parameters": UNKNOWN})) == []

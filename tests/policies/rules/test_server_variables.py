@@ -4,19 +4,20 @@ from typing import Any
 
 import pytest
 
+from ollama_policy.rules.bare_seconds import BareSeconds
 from ollama_policy.rules.boolean_reads_true import BooleanReadsTrue
 from ollama_policy.rules.invalid_duration import InvalidDuration
 from ollama_policy.rules.invalid_number import InvalidNumber
 from ollama_policy.rules.models_is_a_folder import ModelsIsAFolder
 from ollama_policy.rules.quantised_kv_without_flash_attention import QuantisedKvWithoutFlashAttention
 from ollama_policy.rules.removed_variable import RemovedVariable
-from ollama_policy.rules.rule import Rule, Target
+from ollama_policy.rules.rule import Rule, Severity, Target
 from ollama_policy.rules.server_never_releases import ServerNeverReleases
 from ollama_policy.rules.unknown_kv_cache_type import UnknownKvCacheType
 from ollama_policy.rules.unknown_variable import UnknownVariable
 from ollama_policy.settings import Style
 from ollama_provider.ollama.variables import NEVER_VARIABLES
-from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, server, written
+from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server, written
 
 OLD, NEW = {"image": "ollama/ollama:0.17.4"}, {"image": "ollama/ollama:0.32.15"}
 KEEP_ALIVE, LOAD_TIMEOUT, FLASH = "OLLAMA_KEEP_ALIVE", "OLLAMA_LOAD_TIMEOUT", "OLLAMA_FLASH_ATTENTION"
@@ -82,8 +83,8 @@ CASES: list[tuple[type[Rule], dict[str, Any], str | None]] = [
     (QuantisedKvWithoutFlashAttention, {KV: "q8_0", FLASH: "1", **OLD}, None),
     (QuantisedKvWithoutFlashAttention, {KV: "q8_0", FLASH: "off", **OLD}, None),  # true to Ollama: OLL102
     (QuantisedKvWithoutFlashAttention, {KV: "q8_0", FLASH: UNKNOWN, **OLD}, None),
-    (QuantisedKvWithoutFlashAttention, {KV: "q8_0"}, None),
-    (QuantisedKvWithoutFlashAttention, {KV: "q8_0", **NEW}, None),
+    (QuantisedKvWithoutFlashAttention, {KV: "q8_0"}, '"q8_0"'),
+    (QuantisedKvWithoutFlashAttention, {KV: "q8_0", **NEW}, '"q8_0"'),
     (QuantisedKvWithoutFlashAttention, {KV: "f16", FLASH: "0"}, None),
     (QuantisedKvWithoutFlashAttention, {KV: "turbo3", FLASH: "0"}, None),  # OLL106
     *(
@@ -175,3 +176,32 @@ def test_the_users_version_counts_where_the_file_has_none() -> None:
     assert places(UnknownVariable, server({"OLLAMA_CONTEXT_LENGTH": 8192}), target=target) == ["8192"]
     assert places(UnknownVariable, server({"OLLAMA_CONTEXT_LENGTH": 8192, **OLD}), target=target) == []
     assert places(RemovedVariable, server({"OLLAMA_MAX_VRAM": 1}), target=target) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "severity"),
+    [
+        ({**NEW}, ANY, Severity.INFO),
+        ({"gpu_count": 1, **NEW}, ANY, Severity.WARNING),
+        ({**NEW}, Target(gpu_memory_bytes=2**34), Severity.WARNING),
+        ({**OLD}, ANY, Severity.WARNING),
+        ({FLASH: "0", **NEW}, ANY, Severity.WARNING),
+    ],
+)
+def test_automatic_flash_attention_is_right_on_a_cpu_alone(
+    values: dict[str, Any], target: Target, severity: Severity
+) -> None:
+    (found,) = judged(QuantisedKvWithoutFlashAttention, [server({KV: "q8_0", **values})], target)
+    assert (found.severity or found.rule.severity) is severity
+
+
+@pytest.mark.parametrize(
+    ("value", "is_found"),
+    [("2", True), (30, True), ("60", True), ("61", False), ("0", False), ("-1", False), ("30s", False)],
+)
+def test_a_small_bare_number_is_seconds(value: str | int, is_found: bool) -> None:
+    found = judged(BareSeconds, [server({KEEP_ALIVE: value})])
+    assert len(found) == is_found
+    if found:
+        assert fixed(found[0]) == f'# ollama\n{KEEP_ALIVE} = "{value}m"\n'
+        assert fixed(found[0], 1) == f'# ollama\n{KEEP_ALIVE} = "{value}s"\n'

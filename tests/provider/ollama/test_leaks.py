@@ -7,21 +7,21 @@ from ollama_provider.ollama.versions import Version, version_in
 
 
 @pytest.mark.parametrize(
-    ("version", "is_container", "count", "mended"),
+    ("version", "count", "mended"),
     [
-        ((0, 5, 13), False, 0, (0, 5, 13)),
-        ((0, 6, 5), False, 2, (0, 7, 1)),
-        ((0, 6, 7), False, 3, (0, 7, 1)),
-        ((0, 7, 0), False, 1, (0, 7, 1)),
-        ((0, 7, 1), False, 0, (0, 7, 1)),
-        ((0, 31, 0), False, 1, (0, 32, 16)),
-        ((0, 31, 0), True, 0, (0, 31, 0)),
+        ((0, 5, 13), 0, (0, 5, 13)),
+        ((0, 6, 5), 2, (0, 7, 1)),
+        ((0, 6, 7), 3, (0, 7, 1)),
+        ((0, 7, 0), 1, (0, 7, 1)),
+        ((0, 7, 1), 0, (0, 7, 1)),
+        ((0, 31, 0), 0, (0, 31, 0)),
+        ((0, 34, 3), 0, (0, 34, 3)),
     ],
 )
-def test_leaks(version: Version, is_container: bool, count: int, mended: Version) -> None:
-    assert len(leaks_in(version, is_container)) == count
-    assert mended_in(version, is_container) == mended
-    assert leaks_in(mended, is_container) == []
+def test_leaks(version: Version, count: int, mended: Version) -> None:
+    assert len(leaks_in(version)) == count
+    assert mended_in(version) == mended
+    assert leaks_in(mended) == []
 
 
 def test_every_leak_is_mended_after_it_came() -> None:

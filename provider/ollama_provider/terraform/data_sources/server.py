@@ -36,12 +36,12 @@ class ServerDataSource(AskingDataSource):
         with diagnosed():
             text = await server.version()
         version, running = version_in(text), view.running.models
-        leaks = leaks_in(version, is_container=False) if version else []
+        leaks = leaks_in(version) if version else []
         return config | {
             "url": server.client.url,
             "version": text,
             "known_leaks": [f"{leak.what} ({leak.issues})" for leak in leaks],
-            "mended_in": ".".join(map(str, mended_in(version, is_container=False))) if version and leaks else None,
+            "mended_in": ".".join(map(str, mended_in(version))) if version and leaks else None,
             "models": len(view.installed),
             "bytes_on_disk": sum(model.size for model in view.installed.values()),
             "running": len(running),

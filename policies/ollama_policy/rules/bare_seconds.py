@@ -1,0 +1,46 @@
+"""OLL112: a small bare number for OLLAMA_KEEP_ALIVE: it is seconds."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import said, text
+from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.variables import env_uint
+
+_NAME = "OLLAMA_KEEP_ALIVE"
+_MOST = 60  # from a minute on people mean seconds, or would have written a unit
+
+
+class BareSeconds(Rule):
+    id = "OLL112"
+    name = "bare-seconds"
+    severity = Severity.INFO
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
+    summary = "a small number without a unit for OLLAMA_KEEP_ALIVE: seconds"
+    why = (
+        "A number without a unit is seconds. With `30` a model is released half a minute after each call, and loaded "
+        "anew for the next; guides that are copied widely call it minutes. Who means seconds can say so with a unit."
+    )
+    fix = "Write the unit: `30m`, or `30s`."
+    bad = (compose("OLLAMA_KEEP_ALIVE: «30»"),)
+    good = (compose("OLLAMA_KEEP_ALIVE: 30m"),)
+    source = "envconfig/config.go, KeepAlive"
+    experiment = "With `30` a model is released within 30 seconds; with `30m` it has half an hour."
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        setting = said(subject, _NAME, target)
+        seconds = env_uint(text(setting))
+        if setting is None or seconds is None or not 0 < seconds <= _MOST:
+            return
+        edits = {unit: replace(setting, subject, f"{seconds}{unit}") for unit in ("m", "s")}
+        yield self.at(
+            setting,
+            subject,
+            f"a model is released {seconds} second{'' if seconds == 1 else 's'} after each call",
+            label="a number without a unit is seconds, not minutes",
+            fixes=tuple(Fix(f"write {seconds}{unit}", (edit,)) for unit, edit in edits.items() if edit),
+        )

@@ -1,0 +1,86 @@
+"""OLL110: a LLAMA_ARG_* whose text llama.cpp refuses, or reads as something else."""
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ollama_policy.rules.edits import replace
+from ollama_policy.rules.examples import compose
+from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.servers import raw_text, version_of
+from ollama_policy.settings import Edit, Kind, Setting, Style, Subject
+from ollama_provider.ollama.llama_arguments import ARGUMENTS, PREFIX, misreading
+from ollama_provider.ollama.versions import Behavior
+
+_SIZE = r"\s*[\"']?\s*([0-9]{1,6})\s*(?:([mgt])i?b?)?\s*[\"']?\s*"  # MiB where no unit is said
+_MIB = {"": 1, "m": 1, "g": 1024, "t": 1024**2}
+_SIZES = frozenset(f"{PREFIX}{name}" for name in ("CACHE_RAM", "FIT_TARGET"))
+_ENV_FILE = r"\.env.*|.*\.env"
+
+
+class InvalidLlamaArgument(Rule):
+    id = "OLL110"
+    name = "invalid-llama-argument"
+    severity = Severity.ERROR
+    kind = Kind.SERVER
+    keys: ClassVar[frozenset[str]] = frozenset(ARGUMENTS)
+    summary = "a LLAMA_ARG_* that llama.cpp refuses, or reads as something else"
+    why = (
+        "Ollama hands LLAMA_ARG_* on unread, and llama.cpp's server reads them in its own way: numbers are digits, and "
+        "what follows is cut off, so `1GB` is 1 MiB; `auto`, an empty text, or one in quotes is no number. At a text "
+        "that it cannot read llama-server ends, and no model loads. Unlike Ollama's own variables these are not "
+        "trimmed, and quotes belong to the text: those in an env file stay in it under `docker run --env-file`."
+    )
+    fix = "Write what is expected there, such as `1024` for 1 GiB, or leave the variable out."
+    bad = (compose("LLAMA_ARG_CACHE_RAM: «auto»", image="ollama/ollama:0.34.3"),)
+    good = (compose("LLAMA_ARG_CACHE_RAM: 1024", image="ollama/ollama:0.34.3"),)
+    source = "llama.cpp common/arg.cpp, std::stoi on the bare text; measured on 0.34.3"
+    experiment = (
+        "With `auto`, and with an empty text, each load is HTTP 500; with `1GB` the runner logs a prompt cache of "
+        "1 MiB; with digits the model loads."
+    )
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        if not Behavior.LLAMA_SERVER.holds(version_of(subject, target), if_unknown=True):
+            return
+        for name, setting in subject.settings.items():
+            if name not in ARGUMENTS or not setting.is_known or setting.value is None:
+                continue
+            value = raw_text(setting)
+            wrong = misreading(name, value)
+            if wrong is not None:
+                found = self.at(
+                    setting,
+                    subject,
+                    f'{name} "{value}": {wrong.what}',
+                    label=f"expected {wrong.expected}",
+                    fixes=_fixes(name, value, setting, subject),
+                )
+                is_harmless = not wrong.is_refused and name not in _SIZES
+                yield found._replace(severity=Severity.WARNING) if is_harmless else found
+            elif _keeps_quotes(setting, subject) and misreading(name, setting.written) is not None:
+                yield self.at(
+                    setting,
+                    subject,
+                    f"{name} {setting.written}: with `docker run --env-file` the quotes belong to it, no model loads",
+                    label="other readers take them off; without them all agree",
+                    fixes=_fixes(name, value, setting, subject),
+                )._replace(severity=Severity.WARNING)
+
+
+def _keeps_quotes(setting: Setting, subject: Subject) -> bool:
+    """Whether it stands in quotes in an env file of its own: which program reads that file is not known."""
+    name = setting.file.path.rpartition("/")[2]
+    is_env_file = subject.is_open and subject.address == name and re.fullmatch(_ENV_FILE, name) is not None
+    return is_env_file and subject.style is Style.BARE and setting.written[:1] in ('"', "'")
+
+
+def _fixes(name: str, value: str, setting: Setting, subject: Subject) -> tuple[Fix, ...]:
+    size = re.fullmatch(_SIZE, value, re.IGNORECASE) if name in _SIZES else None
+    meant = str(int(size[1]) * _MIB[(size[2] or "").lower()]) if size else value
+    if not meant or misreading(name, meant) is not None:
+        return ()
+    if _keeps_quotes(setting, subject):
+        return (Fix(f"write {meant}", (Edit(setting.file, setting.span, meant),)),)
+    edit = replace(setting, subject, meant)
+    return (Fix(f"write {meant}", (edit,)),) if edit else ()

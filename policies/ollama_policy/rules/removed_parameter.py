@@ -1,0 +1,70 @@
+"""OLL404: a model parameter that Ollama takes no longer: refused, or ignored."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ollama_policy.images import shown
+from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.servers import versions_of
+from ollama_policy.settings import ENDPOINT, Kind, Setting, Subject
+from ollama_provider.ollama.parameters import REMOVED_PARAMETERS
+
+_OPTIONS = "options."
+_BODY = """#!/bin/sh
+curl http://ollama:11434/api/generate -d '{{"model": "llama3", "options": {{{}}}}}'
+"""
+
+
+class RemovedParameter(Rule):
+    id = "OLL404"
+    name = "removed-parameter"
+    severity = Severity.ERROR
+    kind = Kind.REQUEST
+    keys: ClassVar[frozenset[str]] = frozenset()
+    summary = "a model parameter that Ollama takes no longer"
+    why = (
+        "From 0.34.1 on a request with `typical_p` among its options is answered with HTTP 400, and so is the create "
+        "of a model that has it among its parameters: the call, or the apply, fails. Parameters that are gone since "
+        "longer, such as use_mlock, low_vram or mirostat, are ignored, with a warning in the server's log only."
+    )
+    fix = "Delete it; `top_p` and `min_p` are what is left of typical_p's kind."
+    bad = (Example("ask.sh", _BODY.format('"typical_p": «0.7»')),)
+    good = (Example("ask.sh", _BODY.format('"top_p": 0.7')),)
+    source = "server/routes.go:215 and server/create.go:69 of 0.34.3; api/types.go, Options"
+    experiment = "A request, and a create, with typical_p is HTTP 400; with use_mlock the log has a warning."
+
+    def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
+        versions = versions_of(subjects, target)
+        for subject in subjects:
+            if subject.kind is Kind.SERVER:
+                continue
+            for name, setting in _parameters(subject):
+                removed = REMOVED_PARAMETERS.get(name)
+                if removed is None or not any(removed.behavior.holds(one, if_unknown=True) for one in versions):
+                    continue
+                since = removed.behavior.since
+                assert since is not None
+                if removed.is_refused:
+                    what = "this declaration" if subject.kind is Kind.MODEL else "this"
+                    message = (
+                        f"from {shown(since)} on Ollama answers {what} with HTTP 400: {name} is no longer supported"
+                    )
+                    yield self.at(setting, subject, message, label="delete it")
+                else:
+                    message = f"Ollama ignores {name}, and only its log says so"
+                    yield self.at(setting, subject, message, label=removed.note or "delete it")._replace(
+                        severity=Severity.WARNING
+                    )
+
+
+def _parameters(subject: Subject) -> Iterator[tuple[str, Setting]]:
+    """The parameters that are sent to Ollama, each with where it stands: itself, or the whole of them."""
+    whole = subject.known("parameters")
+    if whole is not None and isinstance(whole.value, Mapping):
+        yield from ((str(name), whole) for name, value in whole.value.items() if value is not None)
+    endpoint: Any = subject.value(ENDPOINT)
+    if subject.kind is Kind.MODEL or str(endpoint).startswith("/v1/"):
+        return
+    for key, setting in subject.settings.items():
+        if key.startswith(_OPTIONS) and not (setting.is_known and setting.value is None):
+            yield key.removeprefix(_OPTIONS), setting
