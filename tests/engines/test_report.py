@@ -13,6 +13,7 @@ import pytest
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
+from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines
 
@@ -31,14 +32,16 @@ def hold(ollama: OllamaServer, model: str) -> None:
     ollama.call("POST", "/api/generate", {"model": model, "keep_alive": -1}).raise_for_status()
 
 
-def test_a_page_of_measured_calls_and_of_what_is_held(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
+def test_a_page_of_measured_calls_and_of_what_is_held(
+    ollama: OllamaServer, engine: Ollama, model: str, tmp_path: Path
+) -> None:
     file = tmp_path / "report.html"
     code, text = report("--host", ollama.url, "--model", model, "--calls", "24", "-o", str(file))
     assert code == 0, text
     page = file.read_text(encoding="utf-8")
     ElementTree.fromstring(page.partition("\n")[2])  # noqa: S314 - our own
     for expected in (
-        "Ollama 0.17.4 at",
+        f"Ollama {engine.version} at",
         "calls 2 to 24",
         "released: timer ran out",
         "loaded again",
