@@ -15,7 +15,7 @@ import pytest
 
 from ollama_policy.logs.event import Event, Kind
 from ollama_policy.rules.rule import Severity
-from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, is_within
+from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import kill_all
@@ -31,7 +31,7 @@ MIB = 2**20
 
 
 def has_llama_server(engine: Ollama) -> bool:
-    return is_within(engine.numbers, LLAMA_SERVER_SINCE, None)
+    return Behavior.LLAMA_SERVER.holds(version_in(engine.version), if_unknown=True)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,9 @@ def test_every_load_has_its_figures(log: Log) -> None:
     kv = [load.facts["llama_cpp"]["KV cache (CPU)"] for load in loads[:4]]
     if not log.has_llama_server:
         assert kv == [load.facts["weights_kv_graph"]["KV cache"]["CPU"] for load in loads[:4]]
-    assert kv == pytest.approx([512 * 1024, 512 * 1024, 512 * 1024, 128 * 1024], abs=0.005 * MIB)
+    assert kv == pytest.approx(
+        [512 * 1024, 512 * 1024, 512 * 1024, 128 * 1024], abs=0.006 * MIB
+    )  # it writes hundredths of a MiB
 
 
 def test_a_context_beyond_the_models_is_said_once_a_model(log: Log) -> None:
@@ -298,13 +300,13 @@ class Cached:
         return one.severity, one.finding.message
 
 
-def _calls(engine: Ollama, gguf: Path, folder: Path, limit: str | None, calls: int = 12) -> Cached:
+def _calls(engine: Ollama, gguf: Path, folder: Path, limit: str | None, calls: int = 6) -> Cached:
     """Calls with different prompts of 310 tokens, of each 8 KiB of KV cache."""
     if not has_llama_server(engine):
         pytest.skip("Ollama's own runners have no prompt cache")
     environment = {} if limit is None else {"LLAMA_ARG_CACHE_RAM": limit}
     with OllamaServer(engine.program, folder, environment) as server:
-        server.create_from_gguf("one", gguf)
+        server.create_from_gguf("one", gguf, parameters={"num_ctx": 1024})
         call(server, "one", keep_alive=-1, prompt="x" * 310)
         before = server.runner_resident_bytes()
         for number in range(calls):
@@ -331,7 +333,7 @@ def test_a_growing_prompt_cache_is_found_with_its_bound(engine: Ollama, cached_g
     assert result.grown == pytest.approx(model.cache.peak, rel=0.25)
 
 
-@pytest.mark.parametrize(("limit", "bound"), [("8", "of at most 8.0 MiB"), ("-1", "of at most 2048 tokens")])
+@pytest.mark.parametrize(("limit", "bound"), [("6", "of at most 6.0 MiB"), ("-1", "of at most 1024 tokens")])
 def test_a_bounded_prompt_cache_is_an_info(
     engine: Ollama, cached_gguf: Path, tmp_path: Path, limit: str, bound: str
 ) -> None:

@@ -253,8 +253,8 @@ class Loads:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
         before, after = line.get("effective_num_ctx") or line.get("old_num_ctx", "?"), line.get("new_num_ctx", "?")
-        error = line.get("error") or (failure.error if failure else "")
-        text = f"did not fit with the context of {before} that Ollama chose: tried once more with {after} ({_first(error)})"
+        error = _first(line.get("error") or (failure.error if failure else ""))
+        text = f"did not fit with the context of {before} that Ollama chose: tried once more with {after} ({error})"
         facts = {"before": _number(before), "after": _number(after)}
         self._state.say(Kind.RETRY, place, text[:500], model, "context", **facts)
         self._leaving.makes_room_for(model)
@@ -262,15 +262,16 @@ class Loads:
     def retry_alone(self, place: Place, line: Fields) -> None:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
-        error = line.get("error") or (failure.error if failure else "")
-        text = f"did not fit beside the others: all of them are put out, and it is tried once more ({_first(error)})"
+        error = _first(line.get("error") or (failure.error if failure else ""))
+        text = f"did not fit beside the others: all of them are put out, and it is tried once more ({error})"
         self._state.say(Kind.RETRY, place, text[:500], model, "alone")
         self._leaving.makes_room_for(model)
 
     def retry_projector(self, place: Place, line: Fields) -> None:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
-        text = f"did not fit with its projector on the GPU: tried again with it on the CPU ({_first(line.get('error', '?'))})"
+        error = _first(line.get("error", "?"))
+        text = f"did not fit with its projector on the GPU: tried again with it on the CPU ({error})"
         self._state.say(Kind.RETRY, place, text[:500], model, "projector")
 
     def settle(self) -> None:
