@@ -1,8 +1,8 @@
 /* Preloaded into a real runner: leaks LEAK_BYTES of touched memory with each call of a model.
  *
- * llama-server answers each call with one stream, and the headers of a stream are sent once: that send() is the call.
- * The runners before 0.30 are Go, which calls no libc to send. What they do through libc once a call, and at no other
- * time, is to start the sampler of the answer: LEAK_AT names that function's caller by the size that it allocates.
+ * llama-server answers a call with one stream, and sends the headers of a stream once. Ollama's runners before 0.30 are
+ * Go, which calls no libc to send; for each call their llama.cpp makes one sampler that draws from a distribution, and
+ * allocates nothing else of that size. Both were counted on 0.34.3 and 0.17.4: one a call, and none at other times.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,6 +11,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+
+#define SAMPLER_BYTES 5008 /* llama_sampler_dist of 0.17.4: two seeds, and the 5,000 bytes of a std::mt19937 */
+
+extern void *__libc_malloc(size_t size);
 
 static void leak(void) {
     const char *bytes = getenv("LEAK_BYTES");
@@ -22,6 +26,13 @@ static void leak(void) {
     if (kept != MAP_FAILED) {
         memset(kept, 1, size);
     }
+}
+
+void *malloc(size_t size) {
+    if (size == SAMPLER_BYTES) {
+        leak();
+    }
+    return __libc_malloc(size);
 }
 
 ssize_t send(int socket, const void *sent, size_t length, int flags) {

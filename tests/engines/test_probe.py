@@ -1,4 +1,4 @@
-"""The probe on real runners: steady, a cache that grows and what bounds it, and leaks that are planted in the runner."""
+"""The probe on real runners: steady, a cache that grows and what bounds it, and leaks that are planted in them."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.planted_leak import planted
@@ -38,8 +39,10 @@ def measured(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def gguf(ggufs: Callable[..., Path]) -> Path:
-    return ggufs(0, **SHAPE)
+def gguf(ggufs: Callable[..., Path], engine: Ollama) -> Path:
+    """A model whose prompt cache grows; small where there is none: that engine has no vector instructions."""
+    has_cache = Behavior.PROMPT_CACHE.holds(version_in(engine.version), if_unknown=True)
+    return ggufs(0, **SHAPE) if has_cache else ggufs(0)
 
 
 @pytest.fixture
