@@ -11,7 +11,8 @@ from ollama_policy.drift.fleet import Tokens
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import HOST_VARIABLE, Connection, ModelDetails
-from ollama_provider.ollama.errors import NotFoundError, OllamaError
+from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
+from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ def named_connection(host: str | None, ca_file: str | None, doing: str) -> Conne
 
 
 async def installed_one(client: "Ollama", name: ModelName) -> None:
-    """Raises a NotFoundError where a server does not have a model."""
-    if name not in await client.installed():
-        raise NotFoundError(f"the look for {name}", client.url, "it is not on the server: pull it first")
+    """Raises an OllamaError where a server does not have a model, or would pass its calls on to another server."""
+    asked, there = f"the look for {name}", (await client.installed()).get(name)
+    if there is None:
+        raise NotFoundError(asked, client.url, "it is not on the server: pull it first")
+    if where := runs_elsewhere(there):
+        raise RefusedError(asked, client.url, f"it runs on {where}: this server holds nothing of it in memory")
 
 
 def answered(asking: Coroutine[None, None, Answer], late: str = "no answer in time") -> Answer:

@@ -29,7 +29,7 @@ from ollama_provider.model import (
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
-from ollama_provider.ollama.kinds import can_be_reached, how_to_remove, runs_elsewhere
+from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remove, is_mlx, runs_elsewhere
 from ollama_provider.ollama.names import ModelName, server_url
 from ollama_provider.ollama.versions import version_in
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
@@ -246,6 +246,8 @@ class Lifecycle:
         name, previous = declared.model_name, presence.previous
         try:
             await memory.refuse_unheld(server, declared, presence.model)
+            if declared.must_be_resident and is_mlx(presence.model):
+                self._report(f"{name}: {MLX_MEMORY}")
             if previous:
                 await memory.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
             await memory.place(server, declared, presence.model.digest, self._report)

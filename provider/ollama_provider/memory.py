@@ -75,7 +75,7 @@ async def _refuse_unheld(
 ) -> None:
     version = version_in(await server.version())
     if words := kinds.why_not_held(name, present, capabilities, version):
-        raise RefusedError(f"the load of {name}", server.client.url, words)
+        raise RefusedError(f"the load of {name}", server.client.url, f"{words}. Declare {kinds.WHAT_TO_DECLARE}")
 
 
 async def unload(

@@ -1,5 +1,7 @@
-"""Models of other kinds than one that chats, made on a real server as it makes them itself."""
+"""Models of other kinds than one that chats, made on a real server as it makes them itself, or keeps them on disk."""
 
+import hashlib
+import json
 from pathlib import Path
 
 from tests.engines.ollama_server import OllamaServer
@@ -20,3 +22,29 @@ def make_image(server: OllamaServer, name: str, weights: Path) -> None:
 
 def copy(server: OllamaServer, source: str, destination: str) -> None:
     server.call("POST", "/api/copy", {"source": source, "destination": destination}).raise_for_status()
+
+
+def write_safetensors(server: OllamaServer, name: str) -> None:
+    """A safetensors model as a pull leaves it in the folder of models; to create one takes an Ollama with MLX."""
+    blobs = server.folder / "models" / "blobs"
+    blobs.mkdir(parents=True, exist_ok=True)
+
+    def blob(content: bytes, **rest: str) -> dict[str, str | int]:
+        digest = hashlib.sha256(content).hexdigest()
+        (blobs / f"sha256-{digest}").write_bytes(content)
+        return {"digest": f"sha256:{digest}", "size": len(content), **rest}
+
+    shape = {"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "num_hidden_layers": 1}
+    kept = {"model_format": "safetensors", "model_family": "llama", "capabilities": ["completion"]}
+    image = "application/vnd.ollama.image"
+    manifest = {
+        "schemaVersion": 2,
+        "config": blob(json.dumps(kept).encode(), mediaType="application/vnd.docker.container.image.v1+json"),
+        "layers": [
+            blob(json.dumps(shape).encode(), mediaType=f"{image}.json", name="config.json"),
+            blob(bytes(1000), mediaType=f"{image}.tensor", name="model.norm.weight"),
+        ],
+    }
+    file = server.folder / "models/manifests/registry.ollama.ai/library" / name / "latest"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(manifest))

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from ollama_policy.cli import cli
-from ollama_provider.lifecycle import State
+from ollama_provider.lifecycle import State, UnplacedError
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import RefusedError
 from tests.conftest import TerraformMaker
-from tests.engines.kinds import REMOTE_HOST, copy, make_image, make_remote
+from tests.engines.kinds import REMOTE_HOST, copy, make_image, make_remote, write_safetensors
 from tests.engines.observing import call, count, installed, pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.one_lifecycle import Work, run_on
@@ -75,7 +75,9 @@ def test_a_model_that_makes_images_is_refused_before_its_load(run: Run, ollama: 
     refused = ollama.call("POST", "/api/generate", {"model": "painter"})
     assert (refused.status_code, "image generation" in refused.text) == (400, True), "as the table of versions says"
     since = ollama.mark()
-    with pytest.raises(RefusedError, match="painter:latest makes images, and this version of Ollama loads no such"):
+    with pytest.raises(
+        RefusedError, match=r"painter:latest makes images, and this version of Ollama loads no such model\. Declare"
+    ):
         run(lambda lifecycle: lifecycle.create({"name": "painter"} | MANUAL))
     assert asked(ollama, since) == 0
     state: State = run(lambda lifecycle: lifecycle.create({"name": "painter", "keep_alive": "5m"}))
@@ -159,8 +161,8 @@ def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaSe
     _, said = policy(ollama, "drift", "--format", "json", declared)
     found = {one["address"]: one for one in json.loads(said)["findings"] if one["rule"] != "OLL510"}
     [one] = found.values()
-    assert (one["rule"], f"it runs on {REMOTE_HOST} as gpt-oss:120b" in one["message"]) == ("OLL503", True)
-    assert one["advice"].startswith('declare it memory_management = "automatic"')
+    assert (one["rule"], f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b" in one["message"]) == ("OLL503", True)
+    assert one["advice"].startswith('declare memory_management = "automatic"')
     undeclared = {one["message"]: one["advice"] for one in json.loads(said)["findings"] if one["rule"] == "OLL510"}
     [advice] = [advice for message, advice in undeclared.items() if message.startswith('"chat:local"')]
     assert "ollama rm" not in advice
@@ -171,4 +173,28 @@ def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaSe
     _, said = policy(ollama, "fit", "--memory", "16GiB", declared)
     assert f"far:latest ({declared}:1:" in said
     assert "takes nothing here, it runs on" in said
+    assert asked(ollama, since) == 0
+
+
+def test_of_a_safetensors_model_it_is_said_what_cannot_be_known(run: Run, ollama: OllamaServer, tmp_path: Path) -> None:
+    write_safetensors(ollama, "mlx")
+    since = ollama.mark()
+    declared = tmp_path / "models.yaml"
+    declared.write_text(json.dumps({"models": [{"name": "mlx"} | MANUAL]}))
+    code, said = policy(ollama, "fit", "--memory", "16GiB", declared)
+    assert (code, "not known: it is a safetensors model: Ollama runs it by MLX" in said) == (2, True)
+    assert "up to 8 GiB comes on top, which no variable bounds" in said
+    _, written = policy(ollama, "adopt")
+    assert "# Memory: it is a safetensors model" in written
+    with pytest.raises(UnplacedError, match=r"the load of mlx:latest .* MLX runtime is not available"):
+        run(lambda lifecycle: lifecycle.create({"name": "mlx"} | MANUAL))
+    assert count(ollama, since, "/api/embed") == 0
+
+
+@pytest.mark.parametrize("command", ["probe", "bench"])
+def test_no_prompt_is_sent_to_a_cloud_model(ollama: OllamaServer, command: str) -> None:
+    make_remote(ollama, "far")
+    since = ollama.mark()
+    result = CliRunner().invoke(cli, [command, "far", "--host", ollama.url])
+    assert (result.exit_code, f"it runs on {REMOTE_HOST} as gpt-oss:120b" in result.stderr) == (2, True), result.output
     assert asked(ollama, since) == 0

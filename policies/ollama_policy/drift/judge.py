@@ -121,12 +121,11 @@ class _Judge:
 
     def _not_resident(self, one: Declared) -> Finding:
         message = f"{_quoted(one.model_name)} is declared resident, and is not in memory on {self._url}"
-        if where := kinds.runs_elsewhere(self._seen.installed[one.model_name]):
-            message += f": it runs on {where}, and an apply refuses this"
-            advice = 'declare it memory_management = "automatic", or declare a model that runs on this server'
-            return self._at(NotResident, one, ("memory_management",), message, advice)
-        held = self._seen.installed[one.model_name].digest
-        other = next((model for model in self._seen.running.models if model.digest == held), None)
+        there = self._seen.installed[one.model_name]
+        if why := kinds.why_not_held(one.model_name, there, there.capabilities, version_in(self._seen.version)):
+            message += f", and an apply refuses this: {why}"
+            return self._at(NotResident, one, ("memory_management",), message, f"declare {kinds.WHAT_TO_DECLARE}")
+        other = next((model for model in self._seen.running.models if model.digest == there.digest), None)
         if other is not None:
             message += f" under this name: {_quoted(other.name)} has the same content, and is"
         return self._at(NotResident, one, ("resident", "memory_management"), message, self._pin(one))
@@ -137,7 +136,9 @@ class _Judge:
             f"{_quoted(one.model_name)} is declared resident, and its pin is lost on {self._url}: released in "
             f"{self._left(model)} without a call"
         )
-        if one.context_length not in (None, model.context_length):
+        if kinds.is_mlx(self._seen.installed[one.model_name]):
+            message += ": a client's own keep_alive; no options reload a safetensors model"
+        elif one.context_length not in (None, model.context_length):
             message += (
                 f"; num_ctx in a client's options loaded it anew, with a context of {model.context_length} where "
                 f"{one.context_length} is declared"

@@ -23,7 +23,8 @@ VERSION: Final = 1
 class OnDisk(NamedTuple):
     """A model that a server has. `digest` is its manifest's, in hex; `size` its bytes on disk.
 
-    A cloud model has a `remote_host` and a `remote_model`. Fits `ollama_provider.ollama.kinds.Listed`.
+    `capabilities` are empty where the server does not list them here. A cloud model has a `remote_host` and a
+    `remote_model`. Fits `ollama_provider.ollama.kinds.Listed`.
     """
 
     digest: str
@@ -31,10 +32,11 @@ class OnDisk(NamedTuple):
     format: str = ""
     remote_host: str = ""
     remote_model: str = ""
+    capabilities: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: InstalledModel) -> "OnDisk":
-        return cls(model.digest, model.size, model.format, model.remote_host, model.remote_model)
+        return cls(model.digest, model.size, model.format, model.remote_host, model.remote_model, model.capabilities)
 
 
 class AbandonedRunner(NamedTuple):
@@ -103,7 +105,7 @@ def _written(server: Server) -> dict[str, Any]:
 def _on_disk(model: OnDisk) -> dict[str, Any]:
     """Without what is empty, so that a file of plain models is as it always was."""
     kept = {"digest": model.digest, "size": model.size}
-    return kept | {key: value for key, value in model._asdict().items() if value != ""}
+    return kept | {key: value for key, value in model._asdict().items() if value not in ("", ())}
 
 
 def from_json(data: bytes) -> list[Server]:
@@ -140,7 +142,14 @@ def _read(one: Mapping[str, Any]) -> Server:
         for model in one["running"]
     )
     installed = {
-        ModelName.parse(model["name"]): OnDisk(**{key: value for key, value in model.items() if key != "name"})
+        ModelName.parse(model["name"]): OnDisk(
+            model["digest"],
+            model["size"],
+            model.get("format", ""),
+            model.get("remote_host", ""),
+            model.get("remote_model", ""),
+            tuple(model.get("capabilities", ())),
+        )
         for model in one["installed"]
     }
     time: datetime = durations.parse_time(one["server_time"])
@@ -153,7 +162,10 @@ def schema() -> Schema:
     given = {"type": "boolean", "description": "Whether a person named the server, and not a declaration alone."}
     server = {"url": TEXT, "is_given": given}
     model = {"name": TEXT, "digest": TEXT}
-    installed = record(model | {"size": INTEGER}, {"format": TEXT, "remote_host": TEXT, "remote_model": TEXT})
+    installed = record(
+        model | {"size": INTEGER},
+        {"format": TEXT, "remote_host": TEXT, "remote_model": TEXT} | {"capabilities": listed(TEXT)},
+    )
     running = record(model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER})
     said = {"version": TEXT, "server_time": TIME, "installed": listed(installed), "running": listed(running)}
     abandoned = {"abandoned": listed(record({"pid": INTEGER, "blob": TEXT, "resident": INTEGER, "user": TEXT}))}

@@ -7,6 +7,7 @@ from ollama_provider.ollama.versions import Behavior, Version
 
 SAFETENSORS: Final = "safetensors"
 IMAGE: Final = "image"  # the capability of a model that makes images
+WHAT_TO_DECLARE: Final = 'memory_management = "automatic", or another model'  # where one cannot be held
 MLX_MEMORY: Final = (
     "it is a safetensors model: Ollama runs it by MLX, whose memory follows from no estimate here; a prompt cache of "
     "up to 8 GiB comes on top, which no variable bounds"
@@ -43,13 +44,10 @@ def why_not_held(name: ModelName, model: Listed, capabilities: tuple[str, ...], 
     if where := runs_elsewhere(model):
         return (
             f"{name} runs on {where}: this server holds nothing of it in memory, so there is nothing to pin or to "
-            'unload. Declare it memory_management = "automatic", or declare a model that runs here'
+            "unload"
         )
     if IMAGE in capabilities and Behavior.REFUSES_IMAGE_MODELS.holds(version, if_unknown=False):
-        return (
-            f"{name} makes images, and this version of Ollama loads no such model. Declare it "
-            'memory_management = "automatic", or declare another model'
-        )
+        return f"{name} makes images, and this version of Ollama loads no such model"
     return ""
 
 

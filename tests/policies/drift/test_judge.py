@@ -178,9 +178,17 @@ def remote(name: str, host: str = "https://ollama.com:443") -> Seen:
 def test_a_cloud_model_that_is_declared_resident_is_told_and_no_apply_is_shown(tree: Path) -> None:
     [found] = judged(MANUAL, remote("chat"))
     assert found.rule.id == "OLL503"
-    assert "it runs on https://ollama.com:443 as gpt-oss:120b, and an apply refuses this" in found.message
-    assert found.advice.startswith('declare it memory_management = "automatic"')
+    assert "and an apply refuses this: chat:latest runs on https://ollama.com:443 as gpt-oss:120b" in found.message
+    assert found.advice.startswith('declare memory_management = "automatic"')
     assert judged(FIVE, remote("chat")) == []
+
+
+@pytest.mark.parametrize(("version", "advice"), [("0.18.0", "terraform apply"), ("0.34.3", "declare ")])
+def test_a_model_that_makes_images_is_told_where_no_apply_loads_it(tree: Path, version: str, advice: str) -> None:
+    server = seen(DISK, version=version)
+    [(key, model)] = server.installed.items()
+    [found] = judged(MANUAL, server._replace(installed={key: model._replace(capabilities=("image",))}))
+    assert (found.rule.id, found.advice.startswith(advice)) == ("OLL503", True)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +217,13 @@ def test_no_command_is_shown_by_which_ollama_reaches_another_model(tree: Path, v
 def test_a_lost_pin_names_what_that_version_reloads_by(tree: Path, version: str, said: str) -> None:
     [found] = judged(MANUAL, seen(DISK, [running("chat", MINUTES)], version=version))
     assert found.message.endswith(said), found.message
+
+
+def test_no_options_are_named_of_a_safetensors_model(tree: Path) -> None:
+    server = seen(DISK, [running("chat", MINUTES)])
+    [(key, model)] = server.installed.items()
+    [found] = judged(MANUAL, server._replace(installed={key: model._replace(format="safetensors")}))
+    assert found.message.endswith("a client's own keep_alive; no options reload a safetensors model")
 
 
 def test_a_context_that_is_declared_tells_what_lost_the_pin(tree: Path) -> None:
