@@ -16,7 +16,19 @@ from subprocess import SubprocessError
 
 from httpx import HTTPError
 
-from benchmarks import bench, check, drift, memory, memory_accuracy, probe, pull, pulumi_overhead, terraform
+from benchmarks import (
+    bench,
+    check,
+    drift,
+    memory,
+    memory_accuracy,
+    memory_dry_run,
+    memory_process,
+    probe,
+    pull,
+    pulumi_overhead,
+    terraform,
+)
 from benchmarks.measuring import Report, Result, table
 from benchmarks.toolchains import measure as toolchains
 from ollama_provider.ollama.errors import OllamaError
@@ -29,6 +41,8 @@ BENCHMARKS: dict[str, Callable[[Engines, Report], list[Result]]] = {
     "pull": pull.measure,
     "memory": memory.measure,
     "memory_accuracy": memory_accuracy.measure,
+    "memory_dry_run": memory_dry_run.measure,
+    "memory_process": memory_process.measure,
     "probe": probe.measure,
     "bench": bench.measure,
     "toolchains": toolchains.measure,

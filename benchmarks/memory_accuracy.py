@@ -1,4 +1,4 @@
-"""How exact the estimates of memory are: ours, Ollama's own prediction and gguf-parser's, beside real runners.
+"""How exact the estimates for Ollama before 0.30 are: ours, Ollama's own and gguf-parser's, beside runners of 0.17.4.
 
 `python -m benchmarks.memory_accuracy [--held-out SEED | --repeated] [--quick] [--json FILE] [--from FILE]`: models of
 every supported architecture, over contexts, requests at once and types of KV cache, each loaded on a real Ollama: those
@@ -23,7 +23,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.measuring import Report, Result
 from benchmarks.memory_cases import ARCHITECTURES, MIB, Case, fitted, held_out, repeated
@@ -32,12 +32,14 @@ from ollama_provider.ollama.memory import Estimate, estimate
 from tests.engines import runner_memory
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.recipes import OLLAMA_BEFORE_0_30
 from tests.engines.runner_memory import Measured
 from tests.engines.tiny_architectures import write_architecture
-from tests.engines.toolchain import Engines, find_or_build
+from tests.engines.toolchain import Engines, find_or_build_ollama
 
 SEED = 7
 WITHIN_SHARE, WITHIN_BYTES = 0.05, 32 * 2**20
+VERSION: Final = (0, 17, 4)
 _TOKENS, _TOKENIZER = "tokenizer.ggml.", "tokenizer.ggml.model"
 
 
@@ -80,9 +82,7 @@ class Compared:
 
     @property
     def holds(self) -> bool:
-        return is_near(self.ours, self.real) and is_near(
-            self.estimate.predicted_by_ollama, self.measured.said_by_ollama
-        )
+        return is_near(self.ours, self.real) and is_near(self.estimate.listed_by_ollama, self.measured.said_by_ollama)
 
 
 def is_near(found: int, real: int) -> bool:
@@ -130,6 +130,7 @@ def _estimate(case: Case, metadata: Mapping[str, Any], weights_bytes: int) -> Es
         parallel=case.parallel,
         kv_cache_type=case.kv_cache_type,
         flash_attention=case.flash_attention,
+        version=VERSION,
     )
 
 
@@ -160,7 +161,7 @@ def rows(found: list[Compared]) -> str:
     ]
     for one in found:
         case, real = one.case, one.real
-        ollama, predicted = one.measured.said_by_ollama, one.estimate.predicted_by_ollama
+        ollama, predicted = one.measured.said_by_ollama, one.estimate.listed_by_ollama
         cells = (
             case.model.what,
             str(case),
@@ -219,7 +220,7 @@ def main() -> int:
         if given.before:
             found += measured_before(given.before, wanted)
         else:
-            ollama, peer = find_or_build(report).ollama, gguf_parser(report)
+            ollama, peer = find_or_build_ollama(report, OLLAMA_BEFORE_0_30).program, gguf_parser(report)
             for one in compare(ollama, peer, wanted, report):
                 found.append(one)
                 report(rows([one]).splitlines()[-1])
@@ -245,10 +246,11 @@ FIGURES: Mapping[str, Callable[[Compared], int]] = {
 }
 
 
-def measure(engines: Engines, report: Report) -> list[Result]:
+def measure(_engines: Engines, report: Report) -> list[Result]:
     """Of each architecture one that the seed draws, after the load: a minute or two."""
+    ollama = find_or_build_ollama(report, OLLAMA_BEFORE_0_30).program
     wanted = [case for case in held_out(SEED, 2 * len(ARCHITECTURES)) if not case.fills]
-    found = list(compare(engines.ollama, gguf_parser(report), wanted, report))
+    found = list(compare(ollama, gguf_parser(report), wanted, report))
     return [
         Result(
             f"{whose} off by more than 5 % and 32 MiB, of {len(found)}",
@@ -281,7 +283,7 @@ def summary(found: Sequence[Compared]) -> str:
         f"{whose}: {near} of {len(found)} within 5 % or 32 MiB of the real figure; {off}"
         for whose, near, off in judged(found)
     ]
-    foretold = sum(is_near(one.estimate.predicted_by_ollama, one.measured.said_by_ollama) for one in found)
+    foretold = sum(is_near(one.estimate.listed_by_ollama, one.measured.said_by_ollama) for one in found)
     lines.append(f"Ollama's, as ours foretells it: {foretold} of {len(found)} within 5 % or 32 MiB of what it says")
     spans = [one for one in found if one.is_span]
     if spans:

@@ -24,7 +24,11 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Measured:
-    """Bytes. `unique_at_load` is without pages that other processes have; `peak` is None where nothing was filled."""
+    """Bytes. `unique_at_load` is without pages that other processes have; `peak` is None where nothing was filled.
+
+    `proportional` counts a page that several processes have by their number, and swapped ones: after the contexts were
+    filled, or None.
+    """
 
     at_load: int
     unique_at_load: int
@@ -33,6 +37,8 @@ class Measured:
     kv_cache_in_log: int
     graph_in_log: int
     tokens: int
+    proportional_at_load: int = 0
+    proportional: int | None = None
 
 
 def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, embeds: bool, fills: int) -> Measured:
@@ -44,6 +50,7 @@ def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, emb
     at_load = runner.memory_full_info()
     size = server.ps()[0]["size"]
     log = server.log.read_bytes()[start:].decode(errors="replace")
+    proportional_at_load = proportional_bytes(runner)
     tokens = sum(fill_contexts(server, name, num_ctx, parallel, turn, embeds=embeds) for turn in range(fills))
     measured = Measured(
         at_load=at_load.rss,
@@ -53,6 +60,8 @@ def measure(server: OllamaServer, name: str, *, num_ctx: int, parallel: int, emb
         kv_cache_in_log=_logged(_KV, log, is_llama="KV buffer" in log),
         graph_in_log=_logged(_GRAPH, log, is_llama="KV buffer" in log),
         tokens=tokens,
+        proportional_at_load=proportional_at_load,
+        proportional=proportional_bytes(runner) if fills else None,
     )
     unload(server, name)
     return measured
@@ -98,6 +107,12 @@ def unload(server: OllamaServer, name: str) -> None:
     give_up = time.monotonic() + 30
     while server.runners() and time.monotonic() < give_up:
         time.sleep(0.05)
+
+
+def proportional_bytes(process: psutil.Process) -> int:
+    """What is its share of memory, with the pages that are swapped out (Linux)."""
+    memory = process.memory_full_info()
+    return int(memory.pss + memory.swap)
 
 
 def peak_resident(process: psutil.Process) -> int:

@@ -9,6 +9,7 @@ import gguf
 import numpy as np
 
 from tests.engines.tiny_models import finish
+from tests.engines.vocabularies import byte_pairs, sentence_pieces, word_pieces
 
 EMBEDDING = frozenset({"bert", "nomic-bert"})
 _BYTE_PAIRS = frozenset({"qwen2", "qwen3", "qwen3moe", "lfm2"})
@@ -76,7 +77,8 @@ def write_architecture(path: Path, architecture: str, shape: Shape = _DEFAULT) -
     writer.add_rope_dimension_count(shape.head)
     if architecture in EMBEDDING:
         _embedding_tensors(writer, architecture, shape)
-        _word_pieces(writer, shape.vocabulary)
+        word_pieces(shape.vocabulary).add_to(writer)
+        writer.add_token_type_count(2)
     else:
         kv_heads = [shape.kv_heads * shape.has_attention(architecture, layer) for layer in range(shape.layers)]
         writer.add_head_count_kv(kv_heads if architecture == "lfm2" else shape.kv_heads)
@@ -102,7 +104,7 @@ def write_architecture(path: Path, architecture: str, shape: Shape = _DEFAULT) -
             writer.add_attn_logit_softcapping(50.0)
             writer.add_final_logit_softcapping(30.0)
         _decoder_tensors(writer, architecture, shape)
-        (_byte_pairs if architecture in _BYTE_PAIRS else _sentence_pieces)(writer, shape.vocabulary)
+        (byte_pairs if architecture in _BYTE_PAIRS else sentence_pieces)(shape.vocabulary).add_to(writer)
     return finish(writer, path)
 
 
@@ -202,52 +204,3 @@ def _norm(writer: gguf.GGUFWriter, name: str, width: int, *, bias: bool = False)
 
 def _zeros(writer: gguf.GGUFWriter, name: str, *dimensions: int) -> None:
     writer.add_tensor(name, np.zeros(dimensions, dtype=np.float32))
-
-
-def _sentence_pieces(writer: gguf.GGUFWriter, size: int) -> None:
-    words = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    words += [f"word{number}" for number in range(size - len(words))]
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [gguf.TokenType.BYTE] * 256
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(words)
-    writer.add_token_scores([0.0] * size)
-    writer.add_token_types(kinds + [gguf.TokenType.NORMAL] * (size - len(kinds)))
-    writer.add_unk_token_id(0)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-
-
-def _byte_pairs(writer: gguf.GGUFWriter, size: int) -> None:
-    """GPT-2's bytes, then pairs of pairs; as many merges as there are tokens beyond those bytes, as in a real one."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    words = ["<s>", "</s>", *map(chr, printable), *(chr(256 + index) for index in range(len(others)))]
-    letters = words[2:]
-    pairs = [(first, second) for first in letters for second in letters]
-    pairs += [(a, b + c) for a in letters[:60] for b in letters[:60] for c in letters[:60]]
-    pairs = pairs[: size - len(words)]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list([*words, *("".join(pair) for pair in pairs)])
-    writer.add_token_types([gguf.TokenType.CONTROL] * 2 + [gguf.TokenType.NORMAL] * (size - 2))
-    writer.add_token_merges([" ".join(pair) for pair in pairs])
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(1)
-
-
-def _word_pieces(writer: gguf.GGUFWriter, size: int) -> None:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = [chr(code) for code in range(33, 127)]
-    words += [f"\u2581{letter}" for letter in letters] + letters
-    words += [f"\u2581word{number}" for number in range(size - len(words))]
-    writer.add_tokenizer_model("bert")
-    writer.add_token_list(words)
-    writer.add_token_scores([0.0] * size)
-    writer.add_token_types([gguf.TokenType.CONTROL] * 5 + [gguf.TokenType.NORMAL] * (size - 5))
-    writer.add_token_type_count(2)
-    writer.add_unk_token_id(1)
-    writer.add_bos_token_id(2)
-    writer.add_eos_token_id(3)
-    writer.add_sep_token_id(3)
-    writer.add_pad_token_id(0)
-    writer.add_mask_token_id(4)

@@ -41,7 +41,7 @@ def least_bytes(subjects: Sequence[Subject], target: Target) -> dict[ModelName, 
 
 def _surely(need: Need) -> int:
     parts = need.parts
-    expected = need.total if parts is None else need.total - parts.long_prompts - parts.prompt_cache
+    expected = need.total if parts is None else parts.total - parts.long_prompts
     return max(0, expected - max(round(_PART * expected), _BYTES))
 
 

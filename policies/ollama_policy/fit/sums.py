@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from ollama_provider.ollama.memory import Estimate, estimate, largest_num_ctx, largest_parallel
-from ollama_provider.ollama.model_shape import FLASH_ATTENTION
+from ollama_provider.ollama.memory.model_shape import FLASH_ATTENTION
 from ollama_provider.ollama.versions import Behavior, Version
 
 _MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ of llama.cpp
+_ASSUMED: Final = (0, 17, 4)  # until fit tells growth from what a load takes
 _SPARED: Final = 5  # from 0.30 on, one fifth of what is free is left free
 
 
@@ -66,6 +67,7 @@ class Model(NamedTuple):
             num_ctx=self.num_ctx,
             parallel=num_parallel or settings.num_parallel,
             embedding_bytes=self.embedding_bytes,
+            prompt_cache_bytes=settings.prompt_cache_bytes or 0,
             **self._given(settings),
         )
 
@@ -85,7 +87,7 @@ class Model(NamedTuple):
             "weights_bytes": self.weights_bytes,
             "kv_cache_type": cache_type,
             "flash_attention": has_flash,
-            "prompt_cache_bytes": settings.prompt_cache_bytes,
+            "version": settings.version or _ASSUMED,
         }
 
 
@@ -250,7 +252,7 @@ class Fit:
 
         def is_over(num_parallel: int) -> bool:
             def total(need: Need) -> int:
-                return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).total
+                return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).most
 
             others = max(map(total, self.automatic), default=0)
             return sum(map(total, self.pinned)) + others > capacity
@@ -265,4 +267,4 @@ def _need(model: Model, settings: Settings) -> Need:
     if model.held_bytes is not None:
         return Need(model, model.held_bytes, model.held_bytes, model.held_bytes)
     parts = model.estimated(settings)
-    return Need(model, parts.total, parts.at_load, parts.predicted_by_ollama, parts)
+    return Need(model, parts.most, parts.at_load, parts.predicted_by_ollama, parts)

@@ -47,7 +47,7 @@ class DurationFunction(Function):
 
 
 # Without the prompt cache, which no setting of this function says.
-_PARTS = (*(part for part in Estimate._fields if part != "prompt_cache"), "at_load", "total")
+_PARTS = (*(part for part in Estimate._fields if part not in ("prompt_cache", "later")), "at_load", "total")
 
 
 class ModelMemoryFunction(Function):

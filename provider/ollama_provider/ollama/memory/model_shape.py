@@ -1,7 +1,9 @@
-"""What a GGUF's metadata says about the shape of a model, as far as its memory depends on it."""
+"""What a GGUF's metadata say about the shape of a model, as far as memory depends on it in Ollama before 0.30."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 
 # Served by llama.cpp inside Ollama; "llama" is mistral, mixtral and most others, too.
 LLAMA_RUNNER = frozenset({"llama", "qwen2", "phi3", "gemma2", "granite"})
@@ -20,10 +22,6 @@ _ALWAYS_TIED = frozenset({"gemma2", "gemma3"}) | EMBEDDING
 _MOST_TOKENS = 200_000
 # A llama with more tokens than any SentencePiece one has byte pairs, as from Llama 3 on.
 _MOST_PIECES = 65_536
-
-
-class UnknownArchitectureError(ValueError):
-    """A model whose memory is not known; the text names its architecture."""
 
 
 class ModelShape(NamedTuple):

@@ -1,20 +1,20 @@
-"""The estimate of a model's memory, formula by formula: every expected figure is worked out by hand."""
+"""The estimate of memory on Ollama before 0.30, formula by formula: every expected figure is worked out by hand."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_provider.ollama.memory import (
-    KV_CACHE_TYPES,
-    UnknownArchitectureError,
-    estimate,
-    largest_num_ctx,
-    largest_parallel,
-)
+from ollama_provider.ollama import memory
+from ollama_provider.ollama.memory import KV_CACHE_TYPES, UnknownArchitectureError
 
 MIB = 2**20
+BEFORE_LLAMA_SERVER = (0, 17, 4)
+estimate = partial(memory.estimate, version=BEFORE_LLAMA_SERVER)
+largest_num_ctx = partial(memory.largest_num_ctx, version=BEFORE_LLAMA_SERVER)
+largest_parallel = partial(memory.largest_parallel, version=BEFORE_LLAMA_SERVER)
 
 
 def shape(architecture: str, **changed: Any) -> dict[str, Any]:
@@ -277,17 +277,14 @@ def test_tokens_by_what_they_are_made_of() -> None:
     assert estimate(LLAMA_8B, weights_bytes=0, num_ctx=2048).vocabulary == 273 * 128256
 
 
-def test_the_prompt_cache_is_on_top() -> None:
-    without, within = (
-        estimate(LLAMA_8B, weights_bytes=MIB, num_ctx=2048, prompt_cache_bytes=size) for size in (0, 8192 * MIB)
-    )
-    assert within.total - without.total == within.prompt_cache == 8192 * MIB
-    assert within.at_load == without.at_load
+def test_there_is_no_prompt_cache_whatever_its_variable_says() -> None:
+    found = estimate(LLAMA_8B, weights_bytes=MIB, num_ctx=2048, prompt_cache_bytes=8192 * MIB)
+    assert (found.prompt_cache, found.most) == (0, found.total)
 
 
 def test_the_parts_are_the_total() -> None:
-    found = estimate(LLAMA_8B, weights_bytes=4_920_000_000, num_ctx=8192, parallel=2, prompt_cache_bytes=MIB)
-    assert found.total == sum(found) - found.predicted_by_ollama
+    found = estimate(LLAMA_8B, weights_bytes=4_920_000_000, num_ctx=8192, parallel=2)
+    assert found.total == sum(found) - found.predicted_by_ollama - found.listed_by_ollama - found.later
     assert all(isinstance(part, int) and part >= 0 for part in found)
 
 
@@ -313,7 +310,6 @@ def test_what_is_not_known_says_so(metadata: dict[str, Any], said: str) -> None:
         (shape("llama"), {"num_ctx": 0}, "num_ctx is 0, expected 1 or more"),
         (shape("llama"), {"parallel": 0}, "parallel is 0, expected 1 or more"),
         (shape("llama"), {"weights_bytes": -1}, "weights_bytes is -1, expected 0 or more"),
-        (shape("llama"), {"prompt_cache_bytes": -1}, "prompt_cache_bytes is -1, expected 0 or more"),
         (shape("llama"), {"kv_cache_type": "q5_1"}, "kv_cache_type is 'q5_1', expected one of f16, q8_0, q4_0"),
         (shape("llama", block_count=0), {}, "llama.block_count is 0 in the model's metadata, expected 1 or more"),
         (shape("llama", block_count="8"), {}, "llama.block_count is '8' in the model's metadata, expected a whole"),

@@ -1,4 +1,4 @@
-"""How much memory a model takes on a server without a GPU, worked out from its GGUF's metadata; nothing is asked.
+"""What the runners take that Ollama had until 0.30, worked out from a GGUF's metadata.
 
 Sources, all of Ollama 0.17.4: the KV cache and the compute buffers of llama.cpp (llama-kv-cache.cpp,
 llama-kv-cache-iswa.cpp, llama-context.cpp), Ollama's own engine (kvcache/causal.go, runner/ollamarunner), what Ollama
@@ -9,24 +9,16 @@ In the formulas: C cells of context, B tokens of a batch, E `embedding_length`, 
 K experts that a token uses.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ollama_provider.ollama.model_shape import (
-    FLASH_ATTENTION,
-    OLLAMA_RUNNER,
-    ModelShape,
-    UnknownArchitectureError,
-    read_shape,
-)
-
-__all__ = ["KV_CACHE_TYPES", "Estimate", "UnknownArchitectureError", "estimate", "largest_num_ctx", "largest_parallel"]
+from ollama_provider.ollama.memory.model_shape import FLASH_ATTENTION, OLLAMA_RUNNER, ModelShape, read_shape
+from ollama_provider.ollama.memory.parts import Estimate
 
 # Bytes of 32 elements of each type (ggml-common.h: a block of q8_0 or q4_0 has a scale in f16 beside its values), and
 # what Ollama takes an element for (kvCacheBytesPerElement: without the scales).
 _BYTES_OF_32 = {"f16": 64, "q8_0": 34, "q4_0": 18}
 _PREDICTED_BYTES_OF_32 = {"f16": 64, "q8_0": 32, "q4_0": 16}
-KV_CACHE_TYPES = tuple(_BYTES_OF_32)
 
 _MIB = 2**20
 _NUM_BATCH = 512  # api.DefaultOptions; a request's own num_batch is rare
@@ -55,41 +47,6 @@ _MOST_IN_ARENA = 32 * _MIB
 _LIVE_BESIDE = 24 * _MIB
 
 
-class Estimate(NamedTuple):
-    """Bytes of a runner's process by part."""
-
-    weights: int
-    """The tensors; Ollama's engine loads tied embeddings twice, once as the output."""
-    kv_cache: int
-    recurrent: int
-    """States of recurrent layers and their checkpoints, whatever the context."""
-    compute: int
-    """What calls come to use of the compute buffer, reserved at the load, and of the CPU's own."""
-    masks: int
-    """Attention masks that Ollama's engine leaves to Go's collector at the load."""
-    long_prompts: int
-    """More masks, at most: how many of them prompts leave behind depends on Go's collector and on the threads."""
-    vocabulary: int
-    runner: int
-    prompt_cache: int
-    predicted_by_ollama: int
-    """`size` in /api/ps, which decides what is evicted."""
-
-    @property
-    def at_load(self) -> int:
-        """What is resident when the model was loaded and nothing was asked."""
-        return self.weights + self.kv_cache + self.recurrent + self.masks + self.vocabulary + self.runner
-
-    @property
-    def total(self) -> int:
-        """The most that the process comes to hold, when its contexts are full.
-
-        Where there are `long_prompts`, an upper bound: one long prompt may leave less than half of it, many in a row
-        come near to it. The process then holds between `total - long_prompts` and `total`.
-        """
-        return self.at_load + self.compute + self.long_prompts + self.prompt_cache
-
-
 class _Load(NamedTuple):
     """One load as Ollama does it: what was asked, cut and rounded."""
 
@@ -110,116 +67,48 @@ def estimate(
     *,
     weights_bytes: int,
     num_ctx: int,
-    parallel: int = 1,
-    kv_cache_type: str = "f16",
-    flash_attention: bool | None = None,
-    embedding_bytes: int | None = None,
-    prompt_cache_bytes: int = 0,
+    parallel: int,
+    kv_cache_type: str,
+    flash_attention: bool | None,
+    embedding_bytes: int | None,
 ) -> Estimate:
-    """What a model takes with `num_ctx` tokens for each of `parallel` requests at once (OLLAMA_NUM_PARALLEL).
+    """As `memory.estimate` has it. A `kv_cache_type` other than f16 needs flash attention to be asked for, and takes it
+    to be where `flash_attention` is None.
 
-    `metadata` is `model_info` of /api/show, `weights_bytes` the size of the GGUF. `flash_attention` is what
-    OLLAMA_FLASH_ATTENTION says, None where it is not set; a `kv_cache_type` other than f16 needs it to be true, and
-    takes it to be where it is None. `embedding_bytes` is the size of `token_embd.weight`, worked out where it is None.
-    `prompt_cache_bytes` is what LLAMA_ARG_CACHE_RAM allows, from Ollama 0.30 on.
-
-    Raises UnknownArchitectureError where the architecture is not supported, ValueError for other values that cannot be.
+    Raises UnknownArchitectureError, ValueError.
     """
-    for name, value, least in (
-        ("weights_bytes", weights_bytes, 0),
-        ("num_ctx", num_ctx, 1),
-        ("parallel", parallel, 1),
-        ("prompt_cache_bytes", prompt_cache_bytes, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} is {value}, expected {least} or more")
-    if kv_cache_type not in _BYTES_OF_32:
-        raise ValueError(f"kv_cache_type is {kv_cache_type!r}, expected one of {', '.join(KV_CACHE_TYPES)}")
     load = _load(read_shape(metadata), num_ctx, parallel, kv_cache_type, flash_attention)
     embedding = _embedding_bytes(load.shape, weights_bytes) if embedding_bytes is None else embedding_bytes
     is_doubled = load.has_ollama_engine and load.shape.is_tied
     weights = weights_bytes + (embedding if is_doubled else 0)
     kv_cache, recurrent, graph = _kv_cache(load), _recurrent(load), _graph(load)
+    compute, long_prompts = graph + _work(load), _long_prompts(load)
+    said = (
+        weights + kv_cache + recurrent + graph
+        if load.has_ollama_engine
+        else _predicted_for_llama(load, weights_bytes, embedding)
+    )
     return Estimate(
         weights=weights,
         kv_cache=kv_cache,
         recurrent=recurrent,
-        compute=graph + _work(load),
+        compute=compute,
+        output=0,
+        checkpoints=0,
         masks=_masks_at_load(load),
-        long_prompts=_long_prompts(load),
+        long_prompts=long_prompts,
         vocabulary=_vocabulary(load),
-        runner=_runner(load),
-        prompt_cache=prompt_cache_bytes,
-        predicted_by_ollama=weights + kv_cache + recurrent + graph
-        if load.has_ollama_engine
-        else _predicted_for_llama(load, weights_bytes, embedding),
+        process=_runner(load),
+        prompt_cache=0,
+        predicted_by_ollama=said,
+        listed_by_ollama=said,
+        later=compute + long_prompts,
     )
 
 
-def largest_num_ctx(
-    metadata: Mapping[str, Any],
-    *,
-    fits_in: int,
-    weights_bytes: int,
-    parallel: int = 1,
-    kv_cache_type: str = "f16",
-    flash_attention: bool | None = None,
-    prompt_cache_bytes: int = 0,
-) -> int | None:
-    """The most tokens of context, up to the trained, whose total is at most `fits_in` bytes. None: not even 1."""
-
-    def total(num_ctx: int) -> int:
-        return estimate(
-            metadata,
-            weights_bytes=weights_bytes,
-            num_ctx=num_ctx,
-            parallel=parallel,
-            kv_cache_type=kv_cache_type,
-            flash_attention=flash_attention,
-            prompt_cache_bytes=prompt_cache_bytes,
-        ).total
-
-    return _largest(total, fits_in, read_shape(metadata).trained_context or 2**20)
-
-
-def largest_parallel(
-    metadata: Mapping[str, Any],
-    *,
-    fits_in: int,
-    weights_bytes: int,
-    num_ctx: int,
-    kv_cache_type: str = "f16",
-    flash_attention: bool | None = None,
-    prompt_cache_bytes: int = 0,
-) -> int | None:
-    """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: not even 1.
-
-    Ollama gives some models one at a time, whatever it is told, embedding models among them: then 1 is the most.
-    """
-
-    def total(parallel: int) -> int:
-        return estimate(
-            metadata,
-            weights_bytes=weights_bytes,
-            num_ctx=num_ctx,
-            parallel=parallel,
-            kv_cache_type=kv_cache_type,
-            flash_attention=flash_attention,
-            prompt_cache_bytes=prompt_cache_bytes,
-        ).total
-
-    return _largest(total, fits_in, read_shape(metadata).most_parallel or _MOST_PARALLEL)
-
-
-def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None:
-    least, found = 1, None
-    while least <= most:
-        middle = (least + most) // 2
-        if total(middle) <= fits_in:
-            least, found = middle + 1, middle
-        else:
-            most = middle - 1
-    return found
+def most_parallel(metadata: Mapping[str, Any]) -> int:
+    """How many requests at once Ollama lets the model have at most. Raises as `estimate` does."""
+    return read_shape(metadata).most_parallel or _MOST_PARALLEL
 
 
 def _load(shape: ModelShape, num_ctx: int, parallel: int, kv_cache_type: str, flash_attention: bool | None) -> _Load:

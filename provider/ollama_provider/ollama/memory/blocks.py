@@ -1,0 +1,420 @@
+"""The building blocks of llama.cpp's graphs: attention, feed-forward blocks and experts (llama-graph.cpp, b10970)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ollama_provider.ollama.memory.graph import F16, F32, I32, I64, Graph, Tensor
+from ollama_provider.ollama.memory.hparams import Hparams
+
+
+_ROW_OF_AN_EXPERT = 8  # mmid_row_mapping in ggml-cpu.c
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """What the graph is reserved for (`llama_context::sched_reserve`).
+
+    `tokens` are those of a batch over `requests` at once, a multiple of them; `outputs` those whose logits are wanted;
+    `cells` of a request's cache, and `window_cells` of that of layers with a window.
+    """
+
+    tokens: int
+    requests: int
+    outputs: int
+    cells: int
+    window_cells: int
+    has_flash_attention: bool
+    is_quantised: bool = False
+    embeds: bool = False
+
+
+class Blocks(Graph):
+    def __init__(self, hparams: Hparams, reserve: Reserve) -> None:
+        super().__init__()
+        self.h, self.r = hparams, reserve
+        self.tokens = reserve.tokens
+        self.embedding: Tensor | None = None
+
+    # Inputs
+
+    @cached_property
+    def positions(self) -> Tensor:
+        return self.input(self.tokens * self.h.positions_each, item=I32)
+
+    @cached_property
+    def position_scale(self) -> Tensor:
+        return self.input(1, 1, self.tokens)
+
+    @cached_property
+    def out_ids(self) -> Tensor:
+        return self.input(self.r.outputs, item=I32)
+
+    def embed(self, width: int = 0, *, scales: bool = False) -> Tensor:
+        """build_inp_embd: tokens' rows, or vectors in their place, whose memory is reserved too."""
+        wide = width or self.h.width
+        rows = self.new((self.h.width, self.tokens), self.input(self.tokens, item=I32))
+        if wide != self.h.width:
+            rows = self.new((wide, self.tokens), rows)
+        self.expand(rows)
+        self.expand(self.input(wide, self.tokens))
+        if wide != self.h.width:
+            rows = self.view(rows, self.h.width, self.tokens)
+        self.embedding = rows
+        if scales:
+            rows = self.like(rows if rows.is_plain else self.cont(rows))
+        self.expand(rows)
+        return rows
+
+    def at_outputs(self, *tensors: Tensor) -> list[Tensor]:
+        return [self.rows_of(one, self.out_ids) for one in tensors]
+
+    # Norms and matrices
+
+    def rms(self, a: Tensor, *, has_weight: bool = True) -> Tensor:
+        normed = self.like(a)
+        return self.like(normed) if has_weight else normed
+
+    def layer_norm(self, a: Tensor) -> Tensor:
+        return self.like(self.copy_like(a))
+
+    def rope(self, a: Tensor, factors: bool = False) -> Tensor:
+        return self.like(a, self.positions)
+
+    # Attention
+
+    def qkv(self, a: Tensor, layer: int, *, is_fused: bool, is_flat: bool = False, heads: int = 0) -> list[Tensor]:
+        h = self.h
+        heads, kv_heads = heads or h.heads[layer], h.kv_heads[layer]
+        key, value = h.key[layer], h.value[layer]
+        shapes = ((key, heads), (key, kv_heads), (value, kv_heads))
+        if is_fused:
+            joint = self.matmul(key * heads + (key + value) * kv_heads, a)
+            if is_flat:
+                return [self.cont(self.view(joint, length * count, self.tokens)) for length, count in shapes]
+            return [self.view(joint, length, count, self.tokens) for length, count in shapes]
+        parts = [self.matmul(length * count, a) for length, count in shapes]
+        if is_flat:
+            return parts
+        return [self.reshape(one, *shape, self.tokens) for one, shape in zip(parts, shapes, strict=True)]
+
+    def _mask(self, cells: int) -> Tensor:
+        streams = self.r.requests
+        item = F16 if self.r.has_flash_attention else F32
+        return self.input(cells, self.tokens // streams, 1, streams, item=item)
+
+    @cached_property
+    def _masks(self) -> dict[bool, Tensor]:
+        if self.has_cache:
+            return {False: self._mask(self.r.cells), True: self._mask(self.r.window_cells)}
+        item = F16 if self.r.has_flash_attention else F32
+        return {is_window: self.input(self.tokens, self.tokens, item=item) for is_window in (False, True)}
+
+    has_cache = True
+
+    @cached_property
+    def _ids(self) -> dict[tuple[str, bool], Tensor]:
+        rows = (
+            1
+            if self.r.has_flash_attention
+            else max(value * count for value, count in zip(self.h.value, self.h.kv_heads, strict=True))
+        )
+        return {
+            (part, is_window): self.input(self.tokens * (rows if part == "v" else 1), item=I64)
+            for is_window in (False, True)
+            for part in ("k", "v")
+        }
+
+    @cached_property
+    def _rotations(self) -> dict[tuple[str, bool], Tensor | None]:
+        """`build_input_k_rot`: a quantised cache is of rotated keys and values, where all heads are of one length."""
+        found: dict[tuple[str, bool], Tensor | None] = {}
+        h = self.h
+        for is_window in (False, True):
+            layers = [one for one in range(h.layers) if h.is_window[one] is is_window and h.kv_heads[one]]
+            for part, lengths in (("k", h.key), ("v", h.value)):
+                own = {lengths[one] for one in layers}
+                size = 0
+                if self.r.is_quantised and len(own) == 1 and lengths[0] % 64 == 0:
+                    size = 64
+                    while part == "k" and max(own) % (2 * size) == 0:
+                        size *= 2
+                found[part, is_window] = self.input(size, size) if size else None
+        return found
+
+    def _rotate(self, a: Tensor, by: Tensor | None) -> Tensor:
+        if by is None:
+            return a
+        length, ne = by.ne[0], a.ne
+        count = ne[0] * ne[1] * ne[2] * ne[3] // length
+        flat = self.reshape(a, length, count) if a.is_plain else self.cont(a, length, count)
+        return self.reshape(Tensor((length, count, 1, 1), F32, (by, flat)), *ne)
+
+    def keep_key(self, k: Tensor, is_window: bool) -> None:
+        flat = self.view(k, k.ne[0] * k.ne[1], k.ne[2], is_plain=k.is_plain)
+        self.expand(self.store(flat, self._ids["k", is_window]))
+
+    def keep_value(self, v: Tensor, is_window: bool) -> None:
+        width = v.ne[0] * v.ne[1]
+        if self.r.has_flash_attention:
+            flat = self.view(v, width, v.ne[2], is_plain=v.is_plain)
+        else:
+            flat = self.reshape(v, width, v.ne[2]) if v.is_plain else self.cont(v, width, v.ne[2])
+            most = max(value * count for value, count in zip(self.h.value, self.h.kv_heads, strict=True))
+            if width < most:
+                flat = self.new((most, v.ne[2]), flat)
+            flat = self.reshape(flat, 1, flat.ne[0] * flat.ne[1])
+        self.expand(self.store(flat, self._ids["v", is_window]))
+
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor | None,
+        v: Tensor | None,
+        layer: int,
+        *,
+        output: int | None = None,
+        key_first: bool | None = None,
+        bias: Tensor | None = None,
+        softcaps: bool = False,
+    ) -> Tensor:
+        """build_attn: with the cache where the model has one. `output` are the rows of the last matrix; 0: none of it."""
+        h, r = self.h, self.r
+        is_window = h.is_window[layer]
+        if not self.has_cache:
+            assert k is not None and v is not None
+            for one in (q, k, v):
+                self.expand(one)
+            found = self._own(q, k, v, bias, self._masks[is_window])
+        else:
+            rotate_k, rotate_v = self._rotations["k", is_window], self._rotations["v", is_window]
+            q = self._rotate(q, rotate_k)
+            k = None if k is None else self._rotate(k, rotate_k)
+            v = None if v is None else self._rotate(v, rotate_v)
+            has_window = any(h.is_window)
+            ordered = (q, k, v) if (has_window if key_first is None else key_first) else (q, v, k)
+            for part in ordered:
+                if part is not None:
+                    self.expand(part)
+            if k is not None:
+                self.keep_key(k, is_window)
+            if v is not None:
+                self.keep_value(v, is_window)
+            cells = r.window_cells if is_window else r.cells
+            found = self.cached(q, cells, h.value[layer], layer, bias=bias, softcaps=softcaps)
+            found = self._rotate(found, rotate_v)
+        return found if output == 0 else self.matmul(output or h.width, found)
+
+    def cached(
+        self, q: Tensor, cells: int, value: int, layer: int, *, bias: Tensor | None = None, softcaps: bool = False,
+        rows_after: int = 0,
+    ) -> Tensor:  # fmt: skip
+        """build_attn_mha with keys and values in the cache. `rows_after`: of MLA's matrix that makes values of them."""
+        mask = self._masks[self.h.is_window[layer]]
+        streams, heads = self.r.requests, q.ne[1]
+        each = q.ne[2] // streams
+        q = self.permute(self.view(q, q.ne[0], heads, each, streams, is_plain=q.is_plain), 0, 2, 1, 3)
+        if self.r.has_flash_attention and bias is None:
+            found = self.new((value, heads, each, streams), q, mask)
+            if rows_after:
+                found = self.permute(self.matmul(rows_after, self.permute(found, 0, 2, 1, 3)), 0, 2, 1, 3)
+                found = self.cont(found)
+                value = rows_after
+            found = self.reshape(found, value * heads, self.tokens)
+        else:
+            scores = self.new((cells, each, heads, streams), q)
+            if softcaps:
+                scores = self.like(self.like(self.like(scores)))
+            if bias is not None:
+                scores = self.like(scores, bias)
+            scores = self.like(scores, mask)
+            self.scratch = max(self.scratch, F16 * cells * each * heads * streams)
+            found = self.new((value, each, heads, streams), scores)
+            if rows_after:
+                found = self.matmul(rows_after, found)
+                value = rows_after
+            found = self.cont(self.permute(found, 0, 2, 1, 3), value * heads, self.tokens)
+        self.expand(found)
+        return found
+
+    def _own(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, mask: Tensor) -> Tensor:
+        """build_attn_mha with keys and values of this batch alone."""
+        heads, tokens, value = q.ne[1], q.ne[2], v.ne[0]
+        q = self.permute(self.view(q, *q.ne, is_plain=q.is_plain), 0, 2, 1, 3)
+        k, v = self.permute(k, 0, 2, 1, 3), self.permute(v, 0, 2, 1, 3)
+        if self.r.has_flash_attention and bias is None:
+            k, v = self.cast(k, F16), self.cast(v, F16)
+            found = self.reshape(self.new((value, heads, tokens), q, k, v, mask), value * heads, tokens)
+        else:
+            scores = self.new((k.ne[1], tokens, heads), k, q)
+            if bias is not None:
+                scores = self.like(scores, bias)
+            scores = self.like(scores, mask)
+            found = self.new((value, tokens, heads), self.cont(self.transpose(v)), scores)
+            found = self.cont(self.permute(found, 0, 2, 1, 3), value * heads, tokens)
+        self.expand(found)
+        return found
+
+    # Feed-forward blocks
+
+    def ffn(self, a: Tensor, inner: int, kind: str, *, output: int = 0) -> Tensor:
+        """`kind`: "gated" two matrices and their product, "joint" one of twice the width, "plain" one, "clamped"."""
+        up = self.matmul(2 * inner if kind == "joint" else inner, a)
+        if kind == "gated":
+            made = self.new((inner, *up.ne[1:]), self.matmul(inner, a), up)
+        elif kind == "joint":
+            made = self.new((inner, *up.ne[1:]), up)
+        elif kind == "clamped":
+            limited = self.like(up)
+            made = self.like(self.like(self.like(self.matmul(inner, a))), limited)
+        elif kind == "squared":
+            made = self.like(self.like(up))
+        else:
+            made = self.like(up)
+        return made if output < 0 else self.matmul(output or self.h.width, made)
+
+    def moe(
+        self,
+        a: Tensor,
+        layer: int,
+        inner: int,
+        *,
+        kind: str = "gated",
+        gating: str = "softmax",
+        norms: bool = True,
+        scales: bool = False,
+        has_bias: bool = False,
+        experts: int = 0,
+        used: int = 0,
+        logits: Tensor | None = None,
+        picks_logits: bool = False,
+        weighs_before: bool = False,
+        is_joint: bool = False,
+        picks_again: bool = False,
+        groups_choice: bool = False,
+        width: int = 0,
+    ) -> Tensor:
+        """build_moe_ffn. `has_bias`: for the choice of experts, in a tensor of its own.
+
+        grovemoe alone `picks_again`, and of the experts chosen so takes their groups (`groups_choice`).
+        """
+        h = self.h
+        experts, used = experts or h.experts, used or h.used[layer]
+        tokens = a.ne[1]
+        if logits is None:
+            logits = self.matmul(experts, a)
+        if gating == "softplus":
+            chances = self.like(self.like(logits))
+        else:
+            chances = logits if gating == "chosen" else self.like(logits)
+        chosen_by = (
+            self.like(
+                chances,
+            )
+            if has_bias
+            else chances
+        )
+        if picks_logits:
+            chosen_by = logits
+        if picks_again:
+            chosen_by = self.like(logits)
+        if h.groups > 1 and tokens > 0:
+            chosen_by = self._groups(chosen_by, experts, tokens)
+        order = Tensor((experts, tokens, 1, 1), I32, (chosen_by,))
+        chosen = self.view(order, used, tokens)
+        if groups_choice:
+            chosen = self.cast(self.like(self.cast(chosen, F32)), I32)
+        weights = self.new((1, used, tokens), self.reshape(chances, 1, experts, tokens), chosen)
+        if gating == "chosen":
+            weights = self.reshape(self.like(self.reshape(weights, used, tokens)), 1, used, tokens)
+        if norms:
+            flat = self.reshape(weights, used, tokens)
+            total = self.like(self.new((1, tokens), flat))
+            weights = self.reshape(self.like(flat, total), 1, used, tokens)
+        if scales:
+            weights = self.like(weights)
+        self.expand(weights)
+        wide = width or a.ne[0]
+        a = self.reshape(a, a.ne[0], 1, tokens)
+        if weighs_before:
+            a = self.like(self.new((wide, used, tokens), a), weights)
+        if is_joint:
+            joint = self.new((2 * inner, used, tokens), a, chosen)
+            gate, up = self.view(joint, inner, used, tokens), self.view(joint, inner, used, tokens)
+            made = self.new((inner, used, tokens), gate, up)
+        else:
+            up = self.new((inner, used, tokens), a, chosen)
+            if kind == "gated":
+                made = self.new((inner, used, tokens), self.new((inner, used, tokens), a, chosen), up)
+            elif kind == "biased":
+                up = self.like(up, chosen)
+                made = self.new(
+                    (inner, used, tokens), self.like(self.new((inner, used, tokens), a, chosen), chosen), up
+                )
+            elif kind == "clamped":
+                limited = self.like(up)
+                gate = self.like(self.like(self.new((inner, used, tokens), a, chosen)))
+                made = self.like(gate, limited)
+            elif kind == "squared":
+                made = self.like(self.like(up))
+            else:
+                made = self.like(up)
+        each = self.new((wide, used, tokens), made, chosen)
+        self.factors = max(self.factors, inner * used * tokens)
+        self.scratch = max(self.scratch, _ROW_OF_AN_EXPERT * experts * used * tokens)
+        if kind == "biased":
+            each = self.like(each, chosen)
+        if not weighs_before:
+            each = self.like(each, weights)
+        self.expand(each)
+        parts = [self.view(each, wide, tokens, is_plain=used == 1) for _ in range(used)]
+        for part in parts:
+            self.expand(part)
+        found = parts[0]
+        for part in parts[1:]:
+            found = self.like(found, part)
+            self.expand(found)
+        return self.cont(found) if used == 1 else found
+
+    def _groups(self, chances: Tensor, experts: int, tokens: int) -> Tensor:
+        """The experts of the groups that have the best two; the others' chances are nothing."""
+        groups, kept = self.h.groups, self.h.groups_used
+        each = experts // groups
+        by_group = self.reshape(chances, each, groups, tokens)
+        best = self.view(Tensor((each, groups, tokens, 1), I32, (by_group,)), 2, groups, tokens)
+        scores = self.new((1, 2, groups, tokens), self.reshape(by_group, 1, each, groups, tokens), best)
+        sums = self.new((1, groups, tokens), self.reshape(scores, 2, groups, tokens))
+        order = Tensor((groups, tokens, 1, 1), I32, (self.reshape(sums, groups, tokens),))
+        chosen = self.view(order, kept, tokens)
+        rows = self.new((each, kept, tokens), by_group, chosen)
+        none = self.like(by_group)
+        return self.reshape(Tensor(none.ne, F32, (rows, chosen, none), none), experts, tokens)
+
+    # The end
+
+    def finish(self, a: Tensor, *, has_logits: bool = True, changes: int = 0, rows: int = 0) -> None:
+        """Logits of the tokens that are wanted; `changes` are operations on them that can be in place."""
+        a.is_output = True
+        if has_logits:
+            logits = self.matmul(rows or self.h.vocabulary, a)
+            for _ in range(changes):
+                logits = self.like(logits)
+            logits.is_output = True
+            self.expand(logits)
+        else:
+            self.expand(a)
+        if self.r.embeds:
+            self._pool(a)
+
+    def _pool(self, a: Tensor) -> None:
+        """build_pooling: 1 the mean of the tokens, 2 and 3 one of them."""
+        if self.h.pooling == 1:
+            means = self.input(self.tokens, self.r.requests)
+            pooled = self.product(self.cont(self.transpose(a)), means)
+        elif self.h.pooling:
+            pooled = self.rows_of(a, self.input(self.r.requests, item=I32))
+        else:
+            return
+        pooled.is_output = True
+        self.expand(pooled)

@@ -1,0 +1,168 @@
+"""What llama.cpp reads of a model's metadata (`llama_model_base::load_hparams` in llama-model.cpp, b10970)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ollama_provider.ollama.memory.parts import UnknownArchitectureError
+
+
+class Tensor(NamedTuple):
+    """One tensor of a GGUF: elements by dimension, the innermost first, and the name of its type ("F16", "Q4_K")."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+
+
+class Hparams:
+    """Keys are without the architecture's name before them. What depends on the layer is a tuple, one a layer.
+
+    Raises ValueError where a key is missing or has a value that cannot be.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any], tensors: Iterable[Tensor] | None = None) -> None:
+        architecture = metadata.get("general.architecture")
+        if not isinstance(architecture, str):
+            raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known")
+        self.architecture = architecture
+        self._metadata = metadata
+        self.tensors = None if tensors is None else {one.name: one for one in tensors}
+        self.layers_all = self.positive("block_count")
+        self.nextn = self.number("nextn_predict_layers", 0)
+        self.layers = self.layers_all - self.nextn
+        self.width = self.positive("embedding_length")
+        self.trained_context = self.number("context_length", 0)
+        self.heads = self.by_layer("attention.head_count", 0)
+        self.kv_heads = self.by_layer("attention.head_count_kv", self.heads)
+        self.inner = self.by_layer("feed_forward_length", 0)
+        self.experts = self.number("expert_count", 0)
+        self.used = self.by_layer("expert_used_count", 0)
+        self.groups = self.number("expert_group_count", 0)
+        self.groups_used = self.number("expert_group_used_count", 0)
+        first = next((count for count in self.heads if count), 0)
+        length = self.width // first if first else 0
+        self.key = (self.number("attention.key_length", length),) * self.layers_all
+        self.value = (self.number("attention.value_length", length),) * self.layers_all
+        self.rotated = self.number("rope.dimension_count", self.key[0])
+        self.window = 0
+        self.is_window = (False,) * self.layers_all
+        self.is_recurrent = (False,) * self.layers_all
+        self.has_cache = (True,) * self.layers_all
+        self.has_rope = (True,) * self.layers_all
+        self.is_latent = False
+        self.positions_each = 1
+        self.weighs_positions = False
+        self.deep_stack = 0
+        self.pooling = self.number("pooling_type", 0)
+        self.vocabulary = self._vocabulary()
+        self.parameters = int(metadata.get("general.parameter_count") or 0)
+        self.file_type = metadata.get("general.file_type")
+        self.has_pieces = metadata.get("tokenizer.ggml.model") == "llama"
+
+    # Keys
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._metadata.get(f"{self.architecture}.{key}", default)
+
+    def special_token(self, name: str) -> Any:
+        return self._metadata.get(f"tokenizer.ggml.{name}_token_id")
+
+    def number(self, key: str, default: int | None = None) -> int:
+        """A list counts where all of its entries are the same, or is taken by its first."""
+        found = self.get(key, default)
+        if isinstance(found, (list, tuple)) and found:
+            found = found[0]
+        return self._whole(key, found)
+
+    def positive(self, key: str) -> int:
+        if (found := self.number(key)) == 0:
+            raise ValueError(f"{self.architecture}.{key} is 0 in the model's metadata, expected 1 or more")
+        return found
+
+    def real(self, key: str, default: float = 0.0) -> float:
+        found = self.get(key, default)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise ValueError(f"{self.architecture}.{key} is {found!r} in the model's metadata, expected a number")
+        return float(found)
+
+    def by_layer(self, key: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
+        name = f"{self.architecture}.{key}"
+        if name in self._metadata and self._metadata[name] is None:
+            raise ValueError(
+                f"{name} is a list that the metadata leave out: ask /api/show with verbose, or read the GGUF"
+            )
+        found = self.get(key, default)
+        if not isinstance(found, (list, tuple)):
+            return (self._whole(key, found),) * self.layers_all
+        if len(found) < self.layers_all:
+            raise ValueError(
+                f"{name} has {len(found)} entries in the model's metadata, expected one for each of"
+                f" {self.layers_all} layers"
+            )
+        return tuple(self._whole(key, one) for one in found[: self.layers_all])
+
+    def flags(self, key: str) -> tuple[bool, ...] | None:
+        found = self.get(key)
+        if not isinstance(found, (list, tuple)):
+            return None
+        return tuple(bool(one) for one in (*found, *[False] * self.layers_all)[: self.layers_all])
+
+    def _whole(self, key: str, found: object) -> int:
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or found < 0 or found != int(found):
+            name = f"{self.architecture}.{key}"
+            raise ValueError(f"{name} is {found!r} in the model's metadata, expected a whole number")
+        return int(found)
+
+    # Tensors
+
+    def has(self, name: str, default: bool) -> bool:
+        """Whether the model has a tensor; `default` where the list is not known."""
+        return default if self.tensors is None else name in self.tensors
+
+    def rows(self, name: str, default: int) -> int:
+        """The second dimension of a matrix."""
+        if self.tensors is None or name not in self.tensors or len(self.tensors[name].shape) < 2:
+            return default
+        return self.tensors[name].shape[1]
+
+    def _vocabulary(self) -> int:
+        """Tokens; 0 where nothing tells."""
+        if self.tensors is not None and "token_embd.weight" in self.tensors:
+            return self.rows("token_embd.weight", 0)
+        tokens = self._metadata.get("tokenizer.ggml.tokens")
+        return len(tokens) if isinstance(tokens, (list, tuple)) and tokens else self.number("vocab_size", 0)
+
+    # Patterns
+
+    def every(self, period: int, *, dense_first: bool = False) -> tuple[bool, ...]:
+        """`set_swa_pattern`: one of so many layers is dense, the last of them or the first; of 0, none."""
+        dense = 0 if dense_first else period - 1
+        return tuple(
+            layer < self.layers and (period == 0 or layer % period != dense) for layer in range(self.layers_all)
+        )
+
+    def set_window(self, window: int, period: int, *, dense_first: bool = False, pattern_key: bool = True) -> None:
+        """Layers with a window; none where it is 0. The key of the pattern counts as a number, not as a list."""
+        if window == 0:
+            return
+        found = self.get("attention.sliding_window_pattern")
+        if pattern_key and isinstance(found, int) and not isinstance(found, bool):
+            period = found
+        self.window, self.is_window = window, self.every(period, dense_first=dense_first)
+
+    def set_recurrent(self, which: tuple[bool, ...]) -> None:
+        """These layers have a state, and no cache."""
+        self.is_recurrent = which
+        self.has_cache = tuple(not recurs for recurs in which)
+
+    def set_lengths(self, key: int, value: int) -> None:
+        """Of the heads of layers with a window."""
+        self.key = tuple(key if is_window else own for is_window, own in zip(self.is_window, self.key, strict=True))
+        self.value = tuple(
+            value if is_window else own for is_window, own in zip(self.is_window, self.value, strict=True)
+        )
+
+    def where(self, condition: Callable[[int], bool]) -> tuple[bool, ...]:
+        return tuple(condition(layer) for layer in range(self.layers_all))
