@@ -7,21 +7,25 @@ from ollama_policy.checking import CannotLookError
 from ollama_policy.fit.sums import Settings
 from ollama_policy.formats.writing import place_of
 from ollama_policy.rules.rule import Target
-from ollama_policy.servers import MIB, memory_limit, text, version_of
+from ollama_policy.servers import MIB, may_have_gpu, memory_limit, text, version_of
 from ollama_policy.settings import MEMORY_LIMIT, Subject, Unknown
+from ollama_provider.ollama import llama_arguments
 from ollama_provider.ollama.memory import KV_CACHE_TYPES
-from ollama_provider.ollama.sizes import bytes_of
+from ollama_provider.ollama.sizes import bytes_of, text_of
 from ollama_provider.ollama.variables import (
     DEFAULT_KEEP_ALIVE,
     PROMPT_CACHE_MIB,
+    VRAM_TIERS,
     env_bool,
     env_keep_alive,
     env_uint,
 )
-from ollama_provider.ollama.versions import Behavior, Version, version_in
+from ollama_provider.ollama.versions import NEWEST_KNOWN, Behavior, Version, beyond_known, dotted, version_in
 from ollama_provider.room import DEFAULT_NUM_CTX, memory_of_this_machine
 
 _T = TypeVar("_T")
+_CACHE_RAM = "LLAMA_ARG_CACHE_RAM"
+_VRAM_OF_TIERS = (0, 23 * 2**30, 47 * 2**30)  # of VRAM_TIERS: Behavior.CONTEXT_BY_VRAM
 _MODELS_A_GPU = 3  # defaultModelsPerGPU in server/sched.go, and as many without one
 
 
@@ -86,10 +90,14 @@ class Sources:
             version,
         )
         keep_alive = self._one("OLLAMA_KEEP_ALIVE", None, "", env_keep_alive, version)
+        num_ctx, num_ctx_from = _default_context(gpu_bytes, version)
+        if context:
+            num_ctx, num_ctx_from = context, self._origins["OLLAMA_CONTEXT_LENGTH"]
+        self._say_what_is_taken(version, gpu_bytes)
         return Found(
             settings,
-            context or DEFAULT_NUM_CTX,
-            self._origins.get("OLLAMA_CONTEXT_LENGTH", "Ollama's default") if context else "Ollama's default",
+            num_ctx,
+            num_ctx_from,
             DEFAULT_KEEP_ALIVE if keep_alive is None else keep_alive,
             memory_from,
             self._origins,
@@ -148,17 +156,42 @@ class Sources:
             self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
         return "f16"
 
-    def _prompt_cache(self, version: Version | None) -> int | None:
-        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=False):
+    def _prompt_cache(self, version: Version | None) -> int:
+        """Bytes of each runner; negative: as many tokens as its context has."""
+        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=True):
             return 0
-        mebibytes = self._one("LLAMA_ARG_CACHE_RAM", None, "", _whole, version)
-        if mebibytes is None:
+        texts = self._one(_CACHE_RAM, None, "", lambda value: value, version)
+        if texts is None:
             return PROMPT_CACHE_MIB * MIB
-        return None if mebibytes < 0 else mebibytes * MIB
+        mebibytes = llama_arguments.whole(texts)
+        if mebibytes is None:
+            where = self._origins.pop(_CACHE_RAM)
+            self._assumed.append(
+                f"{where}: {_CACHE_RAM} is {texts!r}, no number: llama-server ends at it, and no model loads; the sums "
+                f"are with the default, {PROMPT_CACHE_MIB}"
+            )
+            return PROMPT_CACHE_MIB * MIB
+        return -1 if mebibytes < 0 else mebibytes * MIB
+
+    def _say_what_is_taken(self, version: Version | None, gpu_bytes: int) -> None:
+        """What of the version and of GPUs is taken for granted."""
+        if version is None:
+            self._assumed.append(f"the version of Ollama is not known: taken for {dotted(NEWEST_KNOWN)}")
+        elif (words := beyond_known(version)) is not None:
+            self._assumed.append(words)
+        if not gpu_bytes and self._server is not None and may_have_gpu(self._server):
+            self._assumed.append(
+                f"{_place(self._server)}: the server may have a GPU, and nobody says how much memory that has: the "
+                "sums are those without one; give --gpu-memory"
+            )
 
 
-def _whole(value: str) -> int | None:
-    return int(value) if value.removeprefix("-").isdecimal() else None
+def _default_context(gpu_bytes: int, version: Version | None) -> tuple[int, str]:
+    """The context where no variable says one, and why it is that."""
+    if not gpu_bytes or not Behavior.CONTEXT_BY_VRAM.holds(version, if_unknown=True):
+        return DEFAULT_NUM_CTX, "Ollama's default"
+    tier = max(tokens for tokens, least in zip(VRAM_TIERS, _VRAM_OF_TIERS, strict=True) if gpu_bytes >= least)
+    return tier, f"Ollama's default with {text_of(gpu_bytes)} of GPU memory"
 
 
 def _bytes(value: str | None, option: str) -> int | None:

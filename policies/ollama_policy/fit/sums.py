@@ -1,8 +1,9 @@
-"""What models take together, what the scheduler would evict, and what would still fit. Pure: nothing is asked.
+"""What models take together, what they may grow to, what makes room for what, and what would still fit. Pure.
 
-How Ollama's scheduler decides (server/sched.go, llm/server.go): a load whose predicted size is over what is free, from
-0.30 on over 80 % of it, evicts the idle model with the shortest keep_alive, and a pin last; as does one that would be
-more than OLLAMA_MAX_LOADED_MODELS. What is free is real, what the load will take is Ollama's prediction.
+How Ollama's scheduler decides (server/sched.go): a load that would be more than OLLAMA_MAX_LOADED_MODELS evicts the
+idle model with the shortest keep_alive, and a pin last. Where it looks at memory at all (Behavior.EVICTS_ON_CPU), a
+load whose predicted size is over what is free, from 0.30 on over 80 % of it, does so too. What is free is real, what
+the load will take is Ollama's prediction. Where it does not look, whatever is over the memory is the kernel's matter.
 """
 
 from bisect import bisect_left
@@ -15,14 +16,15 @@ from ollama_provider.ollama.memory.model_shape import FLASH_ATTENTION
 from ollama_provider.ollama.versions import Behavior, Version
 
 _MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ of llama.cpp
-_ASSUMED: Final = (0, 17, 4)  # until fit tells growth from what a load takes
+PROCESS_BYTES: Final = 20 * 2**20  # an idle llama-server of 0.34.3 without its model, measured: 19.5 MiB
 _SPARED: Final = 5  # from 0.30 on, one fifth of what is free is left free
 
 
 class Settings(NamedTuple):
     """The server's variables as Ollama reads them; bytes of memory, None where that is not known.
 
-    `prompt_cache_bytes` is of each runner; None: without a bound.
+    `prompt_cache_bytes` is of each runner; negative: as many tokens as its context has. A `version` that is not known
+    is taken for the newest.
     """
 
     memory_bytes: int | None
@@ -31,19 +33,38 @@ class Settings(NamedTuple):
     kv_cache_type: str = "f16"
     flash_attention: bool | None = None
     max_loaded: int = 3
-    prompt_cache_bytes: int | None = 0
+    prompt_cache_bytes: int = 0
     version: Version | None = None
 
     @property
     def capacity(self) -> int | None:
         return None if self.memory_bytes is None else self.memory_bytes + self.gpu_bytes
 
+    @property
+    def evicts_for_memory(self) -> bool:
+        """Whether a load makes room by what others hold; where not, nothing but the kernel ends what is too much."""
+        return self.gpu_bytes > 0 or Behavior.EVICTS_ON_CPU.holds(self.version, if_unknown=False)
+
+
+class DryRun(NamedTuple):
+    """What llama.cpp's own dry run says of one load, in bytes. `program` is where it is."""
+
+    program: str
+    model: int
+    context: int
+    compute: int
+
+    @property
+    def total(self) -> int:
+        return self.model + self.context + self.compute + PROCESS_BYTES
+
 
 class Model(NamedTuple):
     """A model that is to be, or may be, in memory. `weights` tells which models share one runner.
 
     `held_bytes` is what /api/ps says of one that is there and nobody declares: it is taken as it is. `keep_alive` is in
-    nanoseconds. `problem` says why its need is not known.
+    nanoseconds. `dry_run` is of one whose architecture the estimate does not know. `problem` says why its need is not
+    known.
     """
 
     name: str
@@ -57,6 +78,7 @@ class Model(NamedTuple):
     num_ctx: int = 0
     num_ctx_from: str = ""
     held_bytes: int | None = None
+    dry_run: DryRun | None = None
     problem: str = ""
     elsewhere: str = ""  # where a cloud model runs: nothing of it is in this server's memory
 
@@ -67,7 +89,7 @@ class Model(NamedTuple):
             num_ctx=self.num_ctx,
             parallel=num_parallel or settings.num_parallel,
             embedding_bytes=self.embedding_bytes,
-            prompt_cache_bytes=settings.prompt_cache_bytes or 0,
+            prompt_cache_bytes=settings.prompt_cache_bytes,
             **self._given(settings),
         )
 
@@ -79,26 +101,34 @@ class Model(NamedTuple):
 
     def _given(self, settings: Settings) -> dict[str, Any]:
         cache_type, has_flash = settings.kv_cache_type, settings.flash_attention
-        if has_flash is None and self.metadata.get("general.architecture") not in FLASH_ATTENTION:
+        is_automatic = Behavior.AUTOMATIC_FLASH_ATTENTION.holds(settings.version, if_unknown=True)
+        if has_flash is None and not is_automatic and self.metadata.get("general.architecture") not in FLASH_ATTENTION:
             cache_type = "f16"  # another needs flash attention, which nobody asks for
-        if settings.prompt_cache_bytes is None:
-            raise ValueError("the prompt cache has no bound: LLAMA_ARG_CACHE_RAM is negative")
         return {
             "weights_bytes": self.weights_bytes,
             "kv_cache_type": cache_type,
             "flash_attention": has_flash,
-            "version": settings.version or _ASSUMED,
+            "version": settings.version,
         }
 
 
 class Need(NamedTuple):
-    """What one model takes. `parts` is None of one that is only known by /api/ps."""
+    """What one model takes, and by how much its runner may grow on top, prompt by prompt.
+
+    `predicted` is what Ollama takes it for before the load, None where that is not known. `parts` is None of one that
+    was not estimated.
+    """
 
     model: Model
     total: int
     at_load: int
-    predicted: int
+    predicted: int | None
+    growth: int = 0
     parts: Estimate | None = None
+
+    @property
+    def most(self) -> int:
+        return self.total + self.growth
 
 
 class Verdict(NamedTuple):
@@ -181,8 +211,29 @@ class Fit:
         return self.pinned_bytes + sum(need.total for need in self.together)
 
     @property
+    def grown_bytes(self) -> int:
+        """What is held when as much is loaded as may be, and each prompt cache is full."""
+        free = max(0, self.settings.max_loaded - len(self.pinned))
+        others = sorted((need.most for need in self.automatic), reverse=True)[:free]
+        return sum(need.most for need in self.pinned) + sum(others)
+
+    @property
+    def outgrows(self) -> bool:
+        """Whether it fits, and not any more when the prompt caches are full."""
+        capacity = self.settings.capacity
+        if capacity is None or self.fits is False:
+            return False
+        return self.grown_bytes > max(capacity, self.together_bytes)
+
+    @property
+    def largest_prompt_cache(self) -> int:
+        """The most bytes of a prompt cache of each runner with which what is loaded at once stays within the memory."""
+        growing = sum(1 for need in (*self.pinned, *self.together) if need.growth)
+        return max(0, (self.settings.capacity or 0) - self.together_bytes) // max(1, growing)
+
+    @property
     def fits(self) -> bool | None:
-        """Whether it all fits, with evictions where need be; None where that is not known."""
+        """Whether it all fits, with evictions where need be, before prompt caches grow; None where it is not known."""
         if self.rivals or any(not verdict.fits for verdict in self.verdicts):
             return False
         return None if self.unknown or self.settings.capacity is None else True
@@ -210,12 +261,20 @@ class Fit:
                 self._load(other, loaded, capacity)
         evicted = self._load(need, loaded, capacity)
         held = sum(one.total for one in {id(one): one for one in (*self.pinned, *loaded)}.values())
+        if not self.settings.evicts_for_memory:
+            held = max(held, self._most_beside(need))
         return self._verdict(need, evicted, held - capacity, capacity)
+
+    def _most_beside(self, need: Need) -> int:
+        """The bytes of a model, of the pins, and of the largest others that may be loaded at the same time."""
+        others = sorted((one.total for one in self.automatic if one is not need), reverse=True)
+        return self.pinned_bytes + need.total + sum(others[: max(0, self.settings.max_loaded - len(self.pinned) - 1)])
 
     def _verdict(self, need: Need, evicted: Sequence[Need], missing: int, capacity: int) -> Verdict:
         beside = self.pinned_bytes - (need.total if need.model.is_pinned else 0)
-        # One that Ollama takes for larger than it is, and than all that there is, is refused.
-        missing = max(0, missing, need.predicted - capacity)
+        missing = max(0, missing)
+        if need.predicted is not None and Behavior.REFUSES_TOO_LARGE.holds(self.settings.version, if_unknown=False):
+            missing = max(missing, need.predicted - capacity)
         fits = not missing and not any(one.model.is_pinned for one in evicted)
         names = tuple(one.model.name for one in evicted)
         return Verdict(need, fits, names, missing, *self._largest(need, capacity - beside))
@@ -238,10 +297,12 @@ class Fit:
     def _has_room(self, loaded: Sequence[Need], need: Need, capacity: int) -> bool:
         if len(loaded) >= self.settings.max_loaded:
             return False
+        if not self.settings.evicts_for_memory:
+            return True
         free = capacity - sum(one.at_load for one in loaded)
-        if Behavior.SPARES_A_FIFTH.holds(self.settings.version, if_unknown=False):
+        if Behavior.SPARES_A_FIFTH.holds(self.settings.version, if_unknown=True):
             free -= free // _SPARED
-        return need.predicted <= free
+        return (need.total if need.predicted is None else need.predicted) <= free
 
     @cached_property
     def largest_parallel(self) -> int | None:
@@ -252,7 +313,7 @@ class Fit:
 
         def is_over(num_parallel: int) -> bool:
             def total(need: Need) -> int:
-                return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).most
+                return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).total
 
             others = max(map(total, self.automatic), default=0)
             return sum(map(total, self.pinned)) + others > capacity
@@ -266,5 +327,9 @@ def _need(model: Model, settings: Settings) -> Need:
         raise ValueError(model.problem)
     if model.held_bytes is not None:
         return Need(model, model.held_bytes, model.held_bytes, model.held_bytes)
+    if model.dry_run is not None:
+        dry = model.dry_run
+        cache = settings.prompt_cache_bytes if settings.prompt_cache_bytes >= 0 else dry.context
+        return Need(model, dry.total, dry.total, None, cache)
     parts = model.estimated(settings)
-    return Need(model, parts.most, parts.at_load, parts.predicted_by_ollama, parts)
+    return Need(model, parts.total, parts.at_load, parts.predicted_by_ollama, parts.prompt_cache, parts)

@@ -5,15 +5,31 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.fit.settings import Found
-from ollama_policy.fit.sums import Fit, Need, Verdict
+from ollama_policy.fit.sums import PROCESS_BYTES, Fit, Need, Verdict
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
-from ollama_policy.json_schemas import BYTES, COUNT, FLAG, TEXT, Schema, document, listed, mapped, or_null, record
+from ollama_policy.json_schemas import (
+    BYTES,
+    COUNT,
+    FLAG,
+    INTEGER,
+    TEXT,
+    Schema,
+    document,
+    listed,
+    mapped,
+    or_null,
+    record,
+)
+from ollama_policy.servers import MIB
 from ollama_provider.ollama.sizes import text_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 _WIDTH: Final = 40
 _LEGEND: Final = "# pinned   = what may be loaded beside   . free   ! more than there is"
+_KILLS: Final = ", the kernel would kill"
+# Of an estimate: what it says beside what the process takes.
+_NO_PARTS: Final = frozenset(("prompt_cache", "predicted_by_ollama", "listed_by_ollama", "later"))
 _GPU: Final = "figures are those of a server without a GPU; what does not fit into the GPU lies in the machine's memory"
 
 
@@ -56,8 +72,10 @@ def schema() -> Schema:
     """The JSON Schema of `fit --format json`."""
     figure = or_null(BYTES)
     settings = {"num_parallel": COUNT, "kv_cache_type": TEXT, "flash_attention": or_null(FLAG)}
-    settings |= {"max_loaded_models": or_null(COUNT), "context_length": or_null(COUNT), "prompt_cache_bytes": BYTES}
+    settings |= {"max_loaded_models": or_null(COUNT), "context_length": or_null(COUNT)}
+    settings |= {"prompt_cache_bytes": INTEGER | {"description": "Negative: as many tokens as the context has."}}
     model = {"name": TEXT, "place": TEXT, "pinned": FLAG, "fits": or_null(FLAG), "bytes": BYTES, "at_load_bytes": BYTES}
+    model |= {"growth_bytes": BYTES, "dry_run_by": or_null(TEXT, "The llama-fit-params that was asked.")}
     model |= {"predicted_by_ollama_bytes": figure, "parts": or_null(mapped(BYTES)), "num_ctx": or_null(COUNT)}
     model |= {"num_ctx_from": or_null(TEXT), "evicts": listed(TEXT), "missing_bytes": BYTES}
     model |= {"largest_num_ctx": or_null(COUNT), "largest_parallel": or_null(COUNT)}
@@ -70,6 +88,10 @@ def schema() -> Schema:
         "gpu_memory_bytes": BYTES,
         "pinned_bytes": BYTES,
         "together_bytes": BYTES,
+        "grown_bytes": BYTES,
+        "outgrows": FLAG,
+        "largest_prompt_cache_mib": or_null(COUNT, "With which what fits does not outgrow; null where nothing grows."),
+        "evicts_for_memory": FLAG,
         "largest_num_parallel": or_null(COUNT),
         "settings": record(settings),
         "settings_from": mapped(TEXT),
@@ -107,10 +129,13 @@ def _server(judged: Judged) -> list[str]:
     if capacity is not None:
         gpu = f" and {text_of(fit.settings.gpu_bytes)} of GPUs" if fit.settings.gpu_bytes else ""
         lines.append(f"  {bar(fit)} of {text_of(capacity - fit.settings.gpu_bytes)} ({found.memory_from}){gpu}")
+    grown = f"; may grow to {text_of(fit.grown_bytes)}" if fit.grown_bytes > fit.together_bytes else ""
     lines.append(
         f"  {many(len(fit.pinned), 'pin')} {text_of(pinned)}; {len(fit.together)} of {len(fit.automatic)} others at "
-        f"once {text_of(beside)}; together {text_of(fit.together_bytes)}"
+        f"once {text_of(beside)}; together {text_of(fit.together_bytes)}{grown}"
     )
+    if fit.outgrows:
+        lines.append(f"  warning: {growth_of(fit)}")
     verdicts = {id(verdict.need): verdict for verdict in fit.verdicts}
     for need in fit.needs:
         lines += _model(need, verdicts.get(id(need)), fit)
@@ -127,10 +152,32 @@ def _server(judged: Judged) -> list[str]:
     lines += [
         f"  {name} is {values[name]}, as {origin} says" for name, origin in found.origins.items() if name in values
     ]
-    lines += [f"  note: {words}" for words in found.assumed]
+    lines += [f"  note: {words}" for words in (*found.assumed, *_rules_of(fit))]
     if fit.settings.gpu_bytes:
         lines.append(f"  note: {_GPU}")
     return lines
+
+
+def growth_of(fit: Fit) -> str:
+    """The warning of one that fits, and does not any more when the prompt caches are full."""
+    over = text_of(fit.grown_bytes - (fit.settings.capacity or 0))
+    most = fit.largest_prompt_cache // MIB
+    fitting = f", up to {most} fits" if most else ""
+    return (
+        f"the prompt caches may grow by {text_of(fit.grown_bytes - fit.together_bytes)}, {over} past the memory, and "
+        f"only an unload gives that back: bound them with LLAMA_ARG_CACHE_RAM (MiB, of each runner){fitting}"
+    )
+
+
+def _rules_of(fit: Fit) -> list[str]:
+    """What a server does past its memory, where that is not what people expect."""
+    if fit.settings.evicts_for_memory:
+        return []
+    return [
+        "without a GPU this Ollama makes no room by what others hold: past the memory the kernel kills a process; "
+        f"at most {many(fit.settings.max_loaded, 'model')} are loaded, and one more takes the place of another, "
+        "of a pinned one too"
+    ]
 
 
 def _values(judged: Judged) -> dict[str, object]:
@@ -141,6 +188,7 @@ def _values(judged: Judged) -> dict[str, object]:
         "OLLAMA_FLASH_ATTENTION": settings.flash_attention,
         "OLLAMA_MAX_LOADED_MODELS": settings.max_loaded,
         "OLLAMA_CONTEXT_LENGTH": judged.found.num_ctx,
+        "LLAMA_ARG_CACHE_RAM": settings.prompt_cache_bytes // MIB if settings.prompt_cache_bytes >= 0 else -1,
     }
 
 
@@ -149,27 +197,32 @@ def verdict_of(fit: Fit) -> str:
         return "does not fit"
     if fit.settings.capacity is None:
         return "not known: nobody says how much memory it has; give --memory"
+    if fit.fits is False:
+        return f"does not fit{_KILLS if _is_over(fit) else ''}"
     if fit.fits is None:
         return f"not known: {many(len(fit.unknown), 'model')} of unknown size"
-    if not fit.fits:
-        return "does not fit"
-    return "fits, with evictions" if any(verdict.evicts for verdict in fit.verdicts) else "fits"
+    words = "fits, with evictions" if any(verdict.evicts for verdict in fit.verdicts) else "fits"
+    return f"{words}, and may outgrow the memory" if fit.outgrows else words
+
+
+def _is_over(fit: Fit) -> bool:
+    """Whether the kernel has to end a process, as Ollama ends no model."""
+    return not fit.settings.evicts_for_memory and any(verdict.missing_bytes for verdict in fit.verdicts)
 
 
 def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     model = need.model
     kind = "pinned" if model.is_pinned else "automatic"
-    lines = [f"  {model.name} ({model.place}): {kind}, {text_of(need.total)}{outcome(verdict, fit)}"]
-    if need.parts is None:
+    lines = [f"  {model.name} ({model.place}): {kind}, {takes(need, fit)}{outcome(verdict, fit)}"]
+    if model.held_bytes is not None:
         return [*lines, "      as /api/ps says"]
     parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in _parts(need).items() if size)
-    lines.append(f"      {parts}")
+    lines.append(f"      {parts}" + ("" if model.dry_run is None else f", as {model.dry_run.program} says"))
     trained = model.metadata.get(f"{model.metadata.get('general.architecture')}.context_length")
     cut = f", cut to the trained {trained}" if isinstance(trained, int) and 0 < trained < model.num_ctx else ""
-    lines.append(
-        f"      num_ctx {model.num_ctx} ({model.num_ctx_from}){cut}; Ollama predicts {text_of(need.predicted)}"
-    )
-    if verdict is not None:
+    predicted = "" if need.predicted is None else f"; Ollama predicts {text_of(need.predicted)}"
+    lines.append(f"      num_ctx {model.num_ctx} ({model.num_ctx_from}){cut}{predicted}")
+    if verdict is not None and need.parts is not None:
         largest = []
         if verdict.largest_num_ctx is not None:
             largest.append(f"num_ctx {verdict.largest_num_ctx}")
@@ -182,12 +235,21 @@ def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     return lines
 
 
+def takes(need: Need, fit: Fit) -> str:
+    """What one model takes, and by how much it may grow, with what bounds that where it is too much."""
+    words = f"takes {text_of(need.total)}"
+    if not need.growth:
+        return words
+    words += f", may grow by {text_of(need.growth)}"
+    return f"{words}: bound it with LLAMA_ARG_CACHE_RAM" if fit.outgrows else words
+
+
 def outcome(verdict: Verdict | None, fit: Fit) -> str:
     if verdict is None:
         return ""
     words = "" if verdict.fits else "; does not fit"
     if verdict.missing_bytes:
-        words += f", {text_of(verdict.missing_bytes)} too much"
+        words += f", {text_of(verdict.missing_bytes)} too much" + ("" if fit.settings.evicts_for_memory else _KILLS)
     if verdict.evicts:
         pins = {need.model.name for need in fit.pinned}
         words += "; evicts " + ", ".join(f"{name}, a pin" if name in pins else name for name in verdict.evicts)
@@ -195,9 +257,11 @@ def outcome(verdict: Verdict | None, fit: Fit) -> str:
 
 
 def _parts(need: Need) -> dict[str, int]:
+    if need.model.dry_run is not None:
+        dry = need.model.dry_run
+        return {"model": dry.model, "context": dry.context, "compute": dry.compute, "process": PROCESS_BYTES}
     parts = {} if need.parts is None else need.parts._asdict()
-    parts.pop("predicted_by_ollama", None)
-    return parts
+    return {name: size for name, size in parts.items() if name not in _NO_PARTS}
 
 
 def _as_object(judged: Judged) -> dict[str, Any]:
@@ -213,6 +277,10 @@ def _as_object(judged: Judged) -> dict[str, Any]:
         "gpu_memory_bytes": settings.gpu_bytes,
         "pinned_bytes": fit.pinned_bytes,
         "together_bytes": fit.together_bytes,
+        "grown_bytes": fit.grown_bytes,
+        "outgrows": fit.outgrows,
+        "largest_prompt_cache_mib": None if fit.grown_bytes == fit.together_bytes else fit.largest_prompt_cache // MIB,
+        "evicts_for_memory": fit.settings.evicts_for_memory,
         "largest_num_parallel": fit.largest_parallel,
         "settings": {
             "num_parallel": settings.num_parallel,
@@ -241,6 +309,8 @@ def _model_object(need: Need, verdict: Verdict | None) -> dict[str, Any]:
         "fits": None if verdict is None else verdict.fits,
         "bytes": need.total,
         "at_load_bytes": need.at_load,
+        "growth_bytes": need.growth,
+        "dry_run_by": None if model.dry_run is None else model.dry_run.program,
         "predicted_by_ollama_bytes": need.predicted,
         "parts": _parts(need) or None,
         "num_ctx": model.num_ctx or None,

@@ -1,7 +1,7 @@
 """What is declared against the memory of the server: a bar, and a table of the same."""
 
 from ollama_policy.fit.sums import Fit, Need, Verdict
-from ollama_policy.fit.text import Judged, outcome, verdict_of
+from ollama_policy.fit.text import Judged, growth_of, outcome, takes, verdict_of
 from ollama_policy.report import svg
 from ollama_policy.report.table import Table
 from ollama_provider.ollama.sizes import text_of
@@ -14,10 +14,11 @@ def sentence(judged: Judged) -> str:
     there_is = (
         "" if fit.settings.capacity is None else f", in {text_of(fit.settings.capacity)} ({judged.found.memory_from})"
     )
-    return (
+    words = (
         f"What is declared {verdict_of(fit)}: {text_of(fit.pinned_bytes)} pinned, "
         f"{text_of(fit.together_bytes)} with what may be loaded beside{there_is}."
     )
+    return f"{words} Warning: {growth_of(fit)}." if fit.outgrows else words
 
 
 def picture(judged: Judged) -> str:
@@ -54,4 +55,5 @@ def table(judged: Judged) -> Table:
 def _row(need: Need, verdict: Verdict | None, fit: Fit) -> tuple[str, ...]:
     kind = "pinned" if need.model.is_pinned else "automatic"
     words = f"{kind}{outcome(verdict, fit)}"
-    return need.model.name, need.model.place, text_of(need.total), text_of(need.predicted), words
+    predicted = "not known" if need.predicted is None else text_of(need.predicted)
+    return need.model.name, need.model.place, takes(need, fit).removeprefix("takes "), predicted, words

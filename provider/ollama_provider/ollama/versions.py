@@ -69,6 +69,12 @@ class Behavior(Enum):
         is_measured=True,
         until=LLAMA_SERVER_SINCE,
     )
+    REFUSES_TOO_LARGE = _Row(
+        "a load whose prediction is over all of the system's memory and swap is refused; after, nothing is",
+        "llm/server.go of 0.17.4 (model requires more system memory); server/sched.go of 0.34.3 has no such check",
+        is_measured=False,
+        until=LLAMA_SERVER_SINCE,
+    )
     SPARES_A_FIFTH = _Row(
         "a load evicts when its prediction exceeds 80 % of the free memory, not all of it",
         "server/sched.go:555",

@@ -44,7 +44,7 @@ def recorded(tree: Path) -> str:
 
 def judged(command: Command, *arguments: str) -> dict[str, Any]:
     report = valid("fit", command("fit", "--from", "seen.json", "--format", "json", *arguments).stdout)
-    assert report["version"] == 1
+    assert report["version"] == 2
     return dict(report["servers"][0])
 
 
@@ -157,7 +157,7 @@ def test_a_snapshot_of_drift_knows_no_details_and_says_so(tree: Path, command: C
     result = command("fit", "--from", "seen.json", *ROOM)
     assert result.exit_code == 2
     assert "fit --record" in result.stdout
-    assert "stray:latest (in memory, and declared nowhere): pinned, 1 MiB" in result.stdout
+    assert "stray:latest (in memory, and declared nowhere): pinned, takes 1 MiB" in result.stdout
 
 
 @pytest.mark.parametrize(

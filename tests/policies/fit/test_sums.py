@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Fit, Model, Settings
-from ollama_policy.fit.text import Judged, Report, bar, text
+from ollama_policy.fit.text import Judged, Report, bar, text, verdict_of
+from ollama_provider.ollama.versions import Version
 
 MIB, GIB = 2**20, 2**30
 LLAMA_8B: dict[str, Any] = {
@@ -34,8 +35,18 @@ def held(name: str, size: int, *, is_pinned: bool = False, keep_alive: int = 5) 
     return Model(name, weights=name, held_bytes=size, is_pinned=is_pinned, keep_alive=keep_alive)
 
 
+def before_0_30(memory: int, **variables: Any) -> Settings:
+    return Settings(memory, version=(0, 17, 4), **variables)
+
+
 def evicted(fit: Fit) -> dict[str, tuple[str, ...]]:
     return {verdict.need.model.name: verdict.evicts for verdict in fit.verdicts}
+
+
+def judged(fit: Fit) -> Judged:
+    return Judged(
+        "http://one:11434", "0.34.3", fit, Found(fit.settings, 4096, "Ollama's default", 5, "--memory", {}, [])
+    )
 
 
 def fitting(fit: Fit) -> dict[str, bool]:
@@ -62,10 +73,10 @@ def test_the_shortest_keep_alive_is_evicted_first_and_pins_stay() -> None:
         held("long", 4 * GIB, keep_alive=60),
         held("short", 4 * GIB, keep_alive=1),
     ]
-    fit = Fit([*models, held("new", 4 * GIB)], Settings(13 * GIB, max_loaded=9))
+    fit = Fit([*models, held("new", 4 * GIB)], before_0_30(13 * GIB, max_loaded=9))
     assert evicted(fit) == {"pin": (), "long": ("short",), "short": ("new",), "new": ("short",)}
     assert fit.fits is True
-    assert set(evicted(Fit(models, Settings(13 * GIB, max_loaded=9))).values()) == {()}
+    assert set(evicted(Fit(models, before_0_30(13 * GIB, max_loaded=9))).values()) == {()}
 
 
 def test_one_more_than_may_be_loaded_evicts_whatever_the_memory() -> None:
@@ -80,16 +91,57 @@ def test_one_more_than_may_be_loaded_evicts_whatever_the_memory() -> None:
 
 
 def test_one_that_does_not_fit_beside_the_pins_evicts_one() -> None:
-    fit = Fit([held("pin", 6 * GIB, is_pinned=True), held("small", GIB), held("big", 5 * GIB)], Settings(10 * GIB))
+    fit = Fit([held("pin", 6 * GIB, is_pinned=True), held("small", GIB), held("big", 5 * GIB)], before_0_30(10 * GIB))
     assert fitting(fit) == {"pin": True, "small": True, "big": False}
     assert evicted(fit)["big"] == ("small", "pin")
     assert fit.verdicts[2].missing_bytes == GIB
 
 
-def test_from_0_30_on_a_fifth_of_what_is_free_is_left_free() -> None:
+def test_from_0_30_on_a_fifth_of_what_is_free_with_a_gpu_is_left_free() -> None:
     models = [held("one", 5 * GIB), held("two", 9 * GIB // 2)]
-    assert evicted(Fit(models, Settings(10 * GIB)))["two"] == ()
-    assert evicted(Fit(models, Settings(10 * GIB, version=(0, 30, 0))))["two"] == ("one",)
+    assert evicted(Fit(models, before_0_30(10 * GIB)))["two"] == ()
+    assert evicted(Fit(models, Settings(2 * GIB, 8 * GIB, version=(0, 30, 0))))["two"] == ("one",)
+
+
+@pytest.mark.parametrize("version", [None, (0, 30, 0), (0, 34, 3), (0, 99, 0)])
+def test_from_0_30_on_nothing_makes_room_on_a_cpu_and_the_kernel_kills(version: Version | None) -> None:
+    models = [held("a", 300 * MIB), held("b", 300 * MIB)]
+    fit = Fit(models, Settings(512 * MIB, version=version))
+    assert (fit.fits, set(evicted(fit).values())) == (False, {()})
+    assert [verdict.missing_bytes for verdict in fit.verdicts] == [88 * MIB] * 2
+    assert verdict_of(fit) == "does not fit, the kernel would kill"
+    old = Fit(models, before_0_30(512 * MIB))
+    assert (old.fits, verdict_of(old)) == (True, "fits, with evictions")
+    assert Fit(models, Settings(512 * MIB, max_loaded=1, version=version)).fits is True, "one takes the other's place"
+
+
+def test_on_a_cpu_the_largest_that_may_be_loaded_at_once_count() -> None:
+    models = [held("a", 3 * GIB, keep_alive=1), held("b", GIB), held("c", 2 * GIB), held("d", GIB)]
+    assert Fit(models, Settings(6 * GIB)).fits is True
+    fit = Fit(models, Settings(6 * GIB - 1))
+    assert fitting(fit) == {"a": False, "b": False, "c": False, "d": False}
+    assert evicted(fit)["d"] == ("a",), "a fourth takes the place of one"
+    pins = Fit([held(name, MIB, is_pinned=True) for name in "abcd"], Settings(GIB))
+    assert (pins.fits, evicted(pins)["d"]) == (False, ("a",)), "and of a pin"
+
+
+def test_what_a_load_takes_and_what_a_runner_may_grow_to_are_two_things() -> None:
+    small = model(
+        "a", metadata=LLAMA_8B | {"llama.block_count": 1, "general.parameter_count": 0}, weights_bytes=2 * MIB
+    )
+    fit = Fit([small], Settings(16 * GIB, prompt_cache_bytes=8 * GIB))
+    assert (fit.fits, fit.outgrows) == (True, False)
+    fit = Fit([small], Settings(8 * GIB, prompt_cache_bytes=8 * GIB))
+    assert (fit.fits, fit.outgrows) == (True, True)
+    [need] = fit.needs
+    assert (need.growth, need.total) == (8 * GIB, fit.together_bytes)
+    assert fit.grown_bytes == need.total + 8 * GIB
+    lines = text(Report([judged(fit)], []))
+    assert "fits, and may outgrow the memory" in lines
+    assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in lines
+    bounded = fit.settings._replace(prompt_cache_bytes=fit.largest_prompt_cache // MIB * MIB)
+    assert Fit([small], bounded).outgrows is False
+    assert Fit([small], Settings(8 * GIB, prompt_cache_bytes=8 * GIB, version=(0, 17, 4))).outgrows is False
 
 
 def test_what_would_still_fit_does_and_more_does_not() -> None:
@@ -119,14 +171,16 @@ def test_names_of_the_same_weights_have_one_runner() -> None:
     assert Fit([model("a"), model("b", weights="a", num_ctx=8192)], Settings(16 * GIB)).fits is True
 
 
-def test_a_cache_is_quantised_only_where_flash_attention_is_asked_for() -> None:
+def test_before_0_30_a_cache_is_quantised_only_where_flash_attention_is_asked_for() -> None:
     def cache(**variables: Any) -> int:
         [need] = Fit([model("a")], Settings(16 * GIB, **variables)).needs
         assert need.parts is not None
         return need.parts.kv_cache
 
-    assert cache(kv_cache_type="q8_0") == cache()
-    assert cache(kv_cache_type="q8_0", flash_attention=True) == cache() * 34 // 64
+    old = (0, 17, 4)
+    assert cache(kv_cache_type="q8_0", version=old) == cache(version=old)
+    assert cache(kv_cache_type="q8_0", flash_attention=True, version=old) == cache() * 34 // 64
+    assert cache(kv_cache_type="q8_0") == cache() * 34 // 64, "from 0.30 on it is automatic"
 
 
 @pytest.mark.parametrize(
@@ -148,10 +202,8 @@ def test_what_is_not_known_is_said(one: Model, words: str) -> None:
     assert misfit.fits is False, "what does not fit does not, whatever else there is"
 
 
-def test_memory_that_nobody_says_and_a_prompt_cache_without_a_bound() -> None:
+def test_memory_that_nobody_says() -> None:
     assert Fit([model("a")], Settings(None)).fits is None
-    [(_, why)] = Fit([model("a")], Settings(16 * GIB, prompt_cache_bytes=None)).unknown
-    assert "LLAMA_ARG_CACHE_RAM" in why
 
 
 @given(
@@ -182,7 +234,7 @@ def test_the_bar_and_the_lines() -> None:
     assert bar(fit) == f"[{'#' * 10}{'=' * 10}{'.' * 20}]"
     over = Fit([held("a", 20 * GIB, is_pinned=True)], Settings(10 * GIB))
     assert bar(over) == f"[{'#' * 20}{'!' * 20}]"
-    found = Found(over.settings, 4096, "Ollama's default", 5, "--memory", {}, [])
-    lines = text(Report([Judged("http://one:11434", "0.17.4", over, found)], [("x.tf", "no\x1b[31m")])).splitlines()
-    assert lines[0] == "http://one:11434, Ollama 0.17.4: does not fit"
+    lines = text(Report([judged(over)], [("x.tf", "no\x1b[31m")])).splitlines()
+    assert lines[0] == "http://one:11434, Ollama 0.34.3: does not fit, the kernel would kill"
+    assert "evict" not in "".join(lines)
     assert "\x1b" not in "".join(lines)

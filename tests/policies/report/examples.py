@@ -97,7 +97,7 @@ def fitted(memory: int | None, name: str = "chat:latest", place: str = "models.t
         Model("see:latest", "models.tf:12:1", problem="the memory of the architecture 'mllama' is not known"),
     ]
     found = Found(Settings(memory), 4096, "Ollama's default", 5, "the limit at compose.yaml:2:3", {}, [])
-    return Judged("http://127.0.0.1:11434", "0.17.4", Fit(models, found.settings), found)
+    return Judged("http://127.0.0.1:11434", "0.34.3", Fit(models, found.settings), found)
 
 
 def compared(old_qps: float, new_qps: float, name: str = "cold: unloaded between calls") -> Comparison:

@@ -88,9 +88,9 @@ def test_as_markdown() -> None:
     assert text.count("```mermaid\n") == text.count("```plantuml\n") == 2
     assert "HELD HERE: 100 MiB in 2 of 2" in text
     assert "1. **Free what no name reaches.**" in text
-    assert "## Does it fit\n\nWhat is declared does not fit: 50 MiB pinned, 80 MiB with what may be" in text
+    assert "## Does it fit\n\nWhat is declared does not fit, the kernel would kill: 50 MiB pinned, 80 MiB with" in text
     assert (
-        "| code:latest | models.tf:7:1 | 30 MiB | 30 MiB | automatic; does not fit, 16 MiB too much; evicts chat:latest"
+        "| code:latest | models.tf:7:1 | 30 MiB | 30 MiB | automatic; does not fit, 16 MiB too much, the kernel would kill"
         in text
     )
     assert (
