@@ -57,6 +57,15 @@ KEPT_SECONDS = 5.0
 _CONTENT_INPUTS = ("base", "parameters", "system", "template")
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """What a plan says of a model that is to be pinned and has no room. What may only grow too large is no error."""
+
+    problem: Problem
+    summary: str
+    is_error: bool
+
+
 class UnplacedError(Exception):
     """A new model is there, and not in memory as declared. `state` is what an engine may keep of it."""
 
@@ -104,7 +113,7 @@ class Lifecycle:
         self._servers = servers
         self._report = report
 
-    async def misfit(self, values: Mapping[str, Any]) -> Problem | None:
+    async def misfit(self, values: Mapping[str, Any]) -> Misfit | None:
         """What a plan is to say of a model that will be pinned, and does not fit beside what is pinned. Only looks."""
         declared = declare(values)
         if self._settings.memory_check == "off" or not declared.must_be_resident:
@@ -113,14 +122,13 @@ class Lifecycle:
 
         server = self._server(declared)
         server.room = server.room or room_of(server, self._settings.memory_bytes)
-        words = await server.room.misfit(server, declared)
+        found = await server.room.shortage(server, declared)
+        if found is None:
+            return None
         expected = 'room for it: less num_ctx, another model automatic, or memory_check = "off"'
-        return Problem(("memory_management",), words, expected) if words else None
-
-    @property
-    def must_fit(self) -> bool:
-        """Whether a misfit is an error, and not a warning."""
-        return self._settings.memory_check == "error"
+        problem = Problem(("memory_management",), found.words, expected)
+        summary = f"{values['name']} {'may outgrow the memory' if found.is_growth else 'will not fit'}"
+        return Misfit(problem, summary, self._settings.memory_check == "error" and not found.is_growth)
 
     async def create(self, values: Mapping[str, Any]) -> State:
         """Makes present, then places in memory. A model that is there already is taken over as it stands."""

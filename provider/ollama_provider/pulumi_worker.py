@@ -92,10 +92,12 @@ class Worker:
         """What does not fit, where that is an error; where it is a warning, it is shown."""
         if values.get("memory_management") != "manual":
             return None
-        problem = self._run(lambda lifecycle: lifecycle.misfit(values))
-        if problem is None or self._settings.memory_check == "error":
-            return problem
-        _show(f"warning: {problem.found}")
+        found = self._run(lambda lifecycle: lifecycle.misfit(values))
+        if found is None:
+            return None
+        if found.is_error:
+            return found.problem
+        _show(f"warning: {found.problem.found}")
         return None
 
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:

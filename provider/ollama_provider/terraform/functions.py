@@ -7,6 +7,7 @@ from typing import Any
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.memory import KV_CACHE_TYPES, Estimate, estimate
 from ollama_provider.ollama.names import NAME_SHAPE, InvalidNameError, ModelName
+from ollama_provider.ollama.versions import NEWEST_KNOWN, dotted
 from ollama_provider.terraform.protocol.provider import Function, FunctionArgumentError, Parameter
 from ollama_provider.terraform.protocol.values import DYNAMIC, NUMBER, STRING, object_of, plain
 
@@ -46,20 +47,19 @@ class DurationFunction(Function):
             raise FunctionArgumentError(0, f"{text!r} is no duration: {error}") from None
 
 
-# Without the prompt cache, which no setting of this function says.
-_PARTS = (*(part for part in Estimate._fields if part not in ("prompt_cache", "later")), "at_load", "total")
+_PARTS = (*(part for part in Estimate._fields if part != "later"), "at_load", "total", "most")
 
 
 class ModelMemoryFunction(Function):
     name = "model_memory"
     summary = "The memory that a model will take"
     description = (
-        "An estimate, in bytes by part, of what the process of one loaded model takes on a server without a GPU: "
-        "`at_load` before it is asked anything, `total` at most, when its contexts are full; between the two, "
-        "`long_prompts` is what chance decides. `predicted_by_ollama` is what "
-        "Ollama itself goes by when it decides what to evict, its `size` in memory. From Ollama 0.30 on, what "
-        "LLAMA_ARG_CACHE_RAM allows comes on top. Models with a vision tower, most with experts, and those of an "
-        "architecture that was not measured are an error."
+        f"An estimate, in bytes by part, of what the process of one loaded model takes on a server without a GPU, as "
+        f"Ollama {dotted(NEWEST_KNOWN)} serves it: `at_load` before it is asked anything, `total` when its contexts "
+        "are full. Its prompt cache comes on top, and only an unload gives it back: the process may grow by `prompt_cache` "
+        "to `most`, where LLAMA_ARG_CACHE_RAM does not bound it. `listed_by_ollama` is its `size` in /api/ps; "
+        "`predicted_by_ollama` is what Ollama takes it for before a load, by which it decides on a server with a GPU "
+        "whether others go. Models of an architecture that was not measured are an error."
     )
     parameters = (
         Parameter("metadata", DYNAMIC, "The `metadata` of an `ollama_model` data source."),

@@ -141,13 +141,12 @@ class ModelResource(Resource):
         """A warning, or by the provider's `memory_check` an error, where what is to be pinned does not fit."""
         if unknown or values.get("memory_management") != "manual" or not self._session().is_known:
             return []
-        lifecycle = self._session().lifecycle()
-        problem = await lifecycle.misfit(values)
-        if problem is None:
+        found = await self._session().lifecycle().misfit(values)
+        if found is None:
             return []
-        summary = f"{values['name']} will not fit"
-        diagnostic = Diagnostic(summary, problem.found, problem.path, is_warning=not lifecycle.must_fit)
-        if lifecycle.must_fit:
+        problem = found.problem
+        diagnostic = Diagnostic(found.summary, problem.found, problem.path, is_warning=not found.is_error)
+        if found.is_error:
             raise DiagnosticsError(diagnostic)
         return [diagnostic]
 

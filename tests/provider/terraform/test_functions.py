@@ -103,7 +103,8 @@ def test_memory_is_what_the_estimate_says_by_part(
         kv_cache_type=(kv_cache_type or "f16").lower(),
     )
     assert found == {name: getattr(expected, name) for name in found}
-    assert found.keys() == {*expected._fields, "at_load", "total"} - {"prompt_cache", "later"}
+    assert found.keys() == {*expected._fields, "at_load", "total", "most"} - {"later"}
+    assert found["most"] == found["total"] + found["prompt_cache"] > found["total"]
     if kv_cache_type == "f16":
         assert found["kv_cache"] == 2**29, "of Llama 3.1 8B at 4096"
 
