@@ -73,7 +73,7 @@ async def _restore(ollama: Ollama, before: Running, called: ModelName, sets_time
         left = None if before.is_pinned(model) else model.expires_at - before.server_time
         is_called = sets_timers and model.name == called
         if is_called or not _is_as_it_was(model, left is None, now):
-            await _load(ollama, model, left)
+            await load_again(ollama, model, left)
 
 
 def _is_as_it_was(model: RunningModel, is_pinned: bool, now: Running) -> bool:
@@ -86,8 +86,13 @@ def _is_as_it_was(model: RunningModel, is_pinned: bool, now: Running) -> bool:
     )
 
 
-async def _load(ollama: Ollama, model: RunningModel, left: timedelta | None) -> None:
-    """Loads it, or re-arms it. One whose name is gone, or has other content now, cannot be had again."""
+async def load_again(
+    ollama: Ollama, model: RunningModel, left: timedelta | None, *, as_clients_do: bool = False
+) -> None:
+    """Loads it, or re-arms it. One whose name is gone, or has other content now, cannot be had again.
+
+    It gets the context that it had, or `as_clients_do` none, which leaves that to the server. Raises TimeoutError.
+    """
     there = (await ollama.installed()).get(model.name)
     if there is None or there.digest != model.digest:
         return
@@ -96,9 +101,8 @@ async def _load(ollama: Ollama, model: RunningModel, left: timedelta | None) -> 
     if left is not None:
         keep_alive = durations.text(max(round(left.total_seconds()), 1) * 10**9)
     async with asyncio.timeout(_LOAD_SECONDS):
-        await ollama.load(
-            model.name, keep_alive, only_embeds=details.only_embeds, context_length=model.context_length or None
-        )
+        context_length = None if as_clients_do else model.context_length or None
+        await ollama.load(model.name, keep_alive, only_embeds=details.only_embeds, context_length=context_length)
 
 
 async def unloaded(ollama: Ollama, name: ModelName) -> None:

@@ -279,6 +279,7 @@ def bench(
 @_CA_FILE
 @_PLAN
 @click.option("--undeclared", is_flag=True, help="Free what no declaration in SOURCES names, too.")
+@click.option("--reload", "reloaded", metavar="NAME", multiple=True, help="Unload and load this model; nothing else.")
 @click.option("--yes", is_flag=True, help="Do not ask. Without it, and without a terminal, nothing is freed.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
 @click.pass_context
@@ -290,14 +291,16 @@ def reclaim(
     ca_file: str | None,
     is_dry: bool,
     undeclared: bool,
+    reloaded: tuple[str, ...],
     yes: bool,
     form: str,
 ) -> NoReturn:
     """Free memory that a server holds for nobody, without a restart of it.
 
     That are orphans, whose model was deleted or replaced while in memory; what SOURCES declare not to be in memory; and
-    on the server's own machine runner processes whose server was killed, those of your own user.
-    Exit codes: 0 nothing to free or all freed, 1 something is left, 2 it could not be looked at.
+    on the server's own machine runner processes whose server was killed, those of your own user. With --reload it is
+    what the runners of named models have grown by: each is loaded again, pinned if it was. Exit codes: 0 nothing to
+    free or all freed, 1 something is left, 2 it could not be looked at.
     """
     import sys
 
@@ -308,8 +311,14 @@ def reclaim(
         return click.confirm("Free it?", err=True)
 
     reached = named_connection(host, ca_file, "models are unloaded")
-    request = Request(sources, reached, undeclared, yes, is_dry, form)
-    context.exit(run(request, confirm if sys.stdin.isatty() else None))
+    ask = confirm if sys.stdin.isatty() else None
+    if reloaded:
+        from ollama_policy.reclaiming import reloading
+
+        if sources or undeclared:
+            raise CannotLookError("--reload reloads the models that it names: give it without SOURCES and --undeclared")
+        context.exit(reloading.run(reloading.Request(reloaded, reached, yes, is_dry, form), ask))
+    context.exit(run(Request(sources, reached, undeclared, yes, is_dry, form), ask))
 
 
 @cli.command()
@@ -380,6 +389,9 @@ def report(
     type=click.Path(),
     help="Write the checker's safe fixes into this file, and show the diff; once for each file.",
 )
+@click.option(
+    "--cache-ram", "cache_mib", metavar="MIB", type=click.IntRange(0), default=512, help="The prompt cache to propose."
+)
 @click.pass_context
 def remedies(
     context: click.Context,
@@ -390,6 +402,7 @@ def remedies(
     form: str,
     output: str | None,
     apply_to: tuple[str, ...],
+    cache_mib: int,
 ) -> NoReturn:
     """Tell what would give memory back on a server, by how many bytes, at which cost and risk, and how to do it.
 
@@ -399,7 +412,7 @@ def remedies(
     from ollama_policy.reaching import connection
     from ollama_policy.remedies.command import Request, run
 
-    context.exit(run(Request(sources, connection(host, ca_file), form, output, apply_to)))
+    context.exit(run(Request(sources, connection(host, ca_file), form, output, apply_to, cache_mib)))
 
 
 @cli.command()

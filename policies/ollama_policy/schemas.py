@@ -15,6 +15,7 @@ from ollama_policy.fit import text as fit_text
 from ollama_policy.formats import json_report
 from ollama_policy.logs import report as logs_report
 from ollama_policy.probe import account as probe_account
+from ollama_policy.reclaiming import reloading
 from ollama_policy.reclaiming import report as reclaim_report
 from ollama_policy.remedies import text as remedies_text
 
@@ -28,6 +29,7 @@ def files() -> dict[str, str]:
         "ollama-policy-logs.schema.json": logs_report.schema(),
         "ollama-policy-probe.schema.json": probe_account.schema(),
         "ollama-policy-reclaim.schema.json": reclaim_report.schema(),
+        "ollama-policy-reload.schema.json": reloading.schema(),
         "ollama-policy-remedies.schema.json": remedies_text.schema(),
         "ollama-policy-report.schema.json": json_report.schema(),
         "ollama-policy-snapshot.schema.json": snapshot.schema(),

@@ -1,5 +1,6 @@
 """`ollama-policy remedies` on a real Ollama: the bytes that it names are about those that then come back."""
 
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -10,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
-from tests.engines.observing import call, resident, wait_until
+from tests.engines.observing import call, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.test_reclaim import delete
-from tests.engines.toolchain import Engines
+from tests.engines.toolchain import Engines, Ollama
 from tests.schemas import valid
 
 pytestmark = pytest.mark.engines
@@ -34,6 +35,75 @@ def found(server: OllamaServer, kind: str, *arguments: str | Path) -> list[dict[
 def unload(server: OllamaServer, name: str) -> None:
     server.call("POST", "/api/generate", {"model": name, "keep_alive": 0}).raise_for_status()
     wait_until(lambda: not any(model.startswith(f"{name}:") for model in resident(server)), "the unload")
+
+
+@pytest.fixture
+def growing(ggufs: Callable[..., Path]) -> Callable[[OllamaServer], None]:
+    """Pins `m`, of 8 KiB of KV cache a token, on a server, and calls it 60 times with other prompts of 316 tokens."""
+    gguf = ggufs(2, layers=8, width=256, heads=2, kv_heads=2, context_length=4096)
+
+    def grow(server: OllamaServer) -> None:
+        server.create_from_gguf("m", gguf, parameters={"num_thread": 1})
+        call(server, "m", keep_alive=-1)
+        for number in range(60):
+            prompt = f"{number:03d}" + "".join(chr(97 + (number * 7 + at * at) % 26) for at in range(312))
+            call(server, "m", prompt=prompt, raw=True, options={"num_predict": 1})
+
+    return grow
+
+
+def own_bytes(server: OllamaServer) -> int:
+    """Anonymous and swapped memory of the only runner: what is its own."""
+    [runner] = server.runners()
+    status = Path(f"/proc/{runner.pid}/status").read_text()
+    return 1024 * sum(int(found) for found in re.findall(r"(?:RssAnon|VmSwap):\s+(\d+) kB", status))
+
+
+def test_a_prompt_cache_that_grew_is_given_back_by_a_reload_and_by_a_cap_as_was_said(
+    engine: Ollama, growing: Callable[[OllamaServer], None], tmp_path: Path
+) -> None:
+    """60 calls with different prompts on a pinned model: what each remedy says comes back, within 10 %."""
+    with OllamaServer(engine.program, tmp_path / "as-it-comes") as server:
+        growing(server)
+        held, listed = own_bytes(server), server.ps()[0]["size"]
+        [reload] = found(server, "reload")
+        [cap] = found(server, "prompt-cache", "--cache-ram", "32")
+        assert (reload["recommended"], reload["target"]) == (True, "m:latest")
+        assert reload["bytes"] > 100 * MIB
+        result = CliRunner().invoke(cli, [*shlex.split(reload["commands"][0])[1:], "--yes"])
+        assert result.exit_code == 0, result.output
+        assert "m:latest: reloaded, and pinned again" in result.stdout
+        assert reload["bytes"] == pytest.approx(held - own_bytes(server), rel=0.1)
+        assert (pinned(server), server.ps()[0]["size"]) == (["m:latest"], listed), "only the process shows any of it"
+        assert not found(server, "reload")
+        call(server, "m")
+        assert pinned(server) == ["m:latest"], "the pin holds at the next call"
+    with OllamaServer(engine.program, tmp_path / "capped", {"LLAMA_ARG_CACHE_RAM": "32"}) as server:
+        growing(server)
+        assert cap["bytes"] == pytest.approx(held - own_bytes(server), rel=0.1)
+        assert not found(server, "prompt-cache", "--cache-ram", "32"), "the runner's own environment says it is capped"
+
+
+def test_a_model_that_cannot_be_reloaded_is_told(ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("gone", tiny)
+    call(ollama, "gone", keep_alive="5m")
+    arguments = ["reclaim", "--host", ollama.url, "--yes", "--format", "json"]
+    loaded = valid("reload", CliRunner().invoke(cli, [*arguments, "--reload", "gone", "--plan"]).stdout)
+    assert [(one["reloaded"], one["left"], one["pinned"]) for one in loaded["models"]] == [(None, None, False)]
+    [runner] = ollama.runners()
+    timed = CliRunner().invoke(cli, [*arguments, "--reload", "gone"])
+    assert (timed.exit_code, valid("reload", timed.stdout)["models"][0]["reloaded"]) == (0, True)
+    assert runner.pid not in [one.pid for one in ollama.runners()]
+    assert 200 < seconds_left(ollama, "gone") <= 300, "it has the rest of its timer"
+    delete(ollama, "gone")
+    result = CliRunner().invoke(cli, [*arguments, "--reload", "gone", "--reload", "never"])
+    assert result.exit_code == 1
+    orphan, never = valid("reload", result.stdout)["models"]
+    assert "orphan" in orphan["left"]
+    assert "not in memory" in never["left"]
+    assert len(ollama.runners()) == 1
+    wrong = CliRunner().invoke(cli, [*arguments, "--reload", "a b"])
+    assert (wrong.exit_code, "--reload a b: " in wrong.output) == (2, True)
 
 
 @pytest.fixture

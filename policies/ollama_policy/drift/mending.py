@@ -79,6 +79,10 @@ def reclaim(url: str) -> str:
     return f"ollama-policy reclaim --host {quote(url)}"
 
 
+def reload(url: str, name: ModelName) -> str:
+    return f"ollama-policy reclaim --host {quote(url)} --reload {_word(name)}"
+
+
 def ollama(url: str, arguments: str) -> str:
     return f"OLLAMA_HOST={quote(url)} ollama {arguments}"
 

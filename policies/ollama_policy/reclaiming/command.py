@@ -99,13 +99,19 @@ def _is_something_to_do(found: Plan) -> bool:
 
 
 def _is_agreed(request: Request, found: Plan, facts: Facts, confirm: Confirm | None) -> bool:
-    if request.is_agreed:
+    planned = report.planned(request.connection.url, found, facts.running)
+    return agreed(request.is_agreed, confirm, planned, is_shown=request.form == "text")
+
+
+def agreed(is_agreed: bool, confirm: Confirm | None, planned: str, *, is_shown: bool) -> bool:
+    """Whether the person wants it done: said beforehand, or when asked, once the plan is shown."""
+    if is_agreed:
         return True
     if confirm is None:
         _say("nothing was freed: without a terminal to ask at, give --yes")
         return False
-    if request.form != "text":
-        sys.stderr.write(report.planned(request.connection.url, found, facts.running))
+    if not is_shown:
+        sys.stderr.write(planned)
     return confirm()
 
 

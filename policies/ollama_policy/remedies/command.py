@@ -11,6 +11,7 @@ from ollama_policy.formats.writing import many
 from ollama_policy.reaching import answered
 from ollama_policy.remedies import applying, looking, sources
 from ollama_policy.remedies.matrix import matrix
+from ollama_policy.remedies.saving import MODEST_CACHE_MIB
 from ollama_policy.remedies.text import FORMATS
 from ollama_policy.result import CLEAN, FINDINGS
 from ollama_provider.ollama.answers import Connection
@@ -24,6 +25,7 @@ class Request(NamedTuple):
     form: str = "text"
     output: str | None = None
     apply_to: Sequence[str] = ()
+    cache_mib: int = MODEST_CACHE_MIB
 
 
 def run(request: Request) -> int:
@@ -35,7 +37,7 @@ def run(request: Request) -> int:
     options = options_of(CheckRequest(paths or (os.curdir,)), {}, with_baseline=False)
     read = sources.read(paths, options, request.connection.url)
     server = answered(looking.look(request.connection, read.wishes))
-    remedies = matrix(server, read.declared)
+    remedies = matrix(server, read.declared, request.cache_mib)
     fixed = applying.planned(request.apply_to, options) if request.apply_to else None
     if fixed is not None:
         applying.apply(fixed)

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ollama_policy.drift.declared import Declared
 from ollama_policy.reclaiming.plan import Entry
+from ollama_policy.remedies.growth import Grown
 from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
@@ -14,7 +15,10 @@ ASSUMED_PARALLEL: Final = 1  # from 0.10 on
 
 
 class Server(NamedTuple):
-    """What a server said. `details` are those of the models that are in memory and reached by their names."""
+    """What a server said. `details` are those of the models that are in memory and reached by their names.
+
+    `grown` are those whose processes show by how much they have grown.
+    """
 
     url: str
     version_text: str
@@ -22,6 +26,7 @@ class Server(NamedTuple):
     running: Running
     details: Mapping[ModelName, ModelDetails] = {}
     orphans: Sequence[Entry] = ()
+    grown: Mapping[ModelName, Grown] = {}
 
     @property
     def version(self) -> Version | None:
@@ -47,7 +52,7 @@ class Settings(NamedTuple):
     place: str = ""
     parallel: int | None = None
     kv_cache_type: str | None = None
-    cache_mib: int | None = None  # -1: without a bound
+    cache_mib: int | None = None  # negative: as many tokens as the context has
     is_container: bool = False
 
     @property

@@ -1,4 +1,5 @@
-"""What one server says of itself: GET /api/version, /api/tags and /api/ps, POST /api/show. Nothing here changes it."""
+"""What one server says of itself, by GET /api/version, /api/tags and /api/ps and POST /api/show, and what its processes
+show where they are on this machine. Nothing here changes it."""
 
 import asyncio
 from typing import Final
@@ -7,10 +8,13 @@ from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.looking import blobs_near
 from ollama_policy.reclaiming.plan import Facts, Wishes, is_current, orphans, plan
 from ollama_policy.remedies.facts import Server
+from ollama_policy.remedies.growth import grown
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.versions import Behavior, version_in
 
 _SECONDS: Final = 30.0
 
@@ -29,6 +33,8 @@ async def _look(client: Ollama, wishes: Wishes) -> Server:
     names = sorted({model.name for model in running.models if is_current(model, installed)}, key=str)
     details = await details_of(client, names)
     entries = plan(await _facts(client, installed, running), wishes).entries
+    has_cache = Behavior.PROMPT_CACHE.holds(version_in(version), if_unknown=True)
+    found = await asyncio.to_thread(grown, client.url, running.models, details, PROMPT_CACHE_MIB) if has_cache else {}
     return Server(
         client.url,
         version,
@@ -36,6 +42,7 @@ async def _look(client: Ollama, wishes: Wishes) -> Server:
         running,
         details,
         tuple(entry for entry in entries if entry.why.is_orphan),
+        found,
     )
 
 

@@ -3,9 +3,9 @@
 from ollama_policy.remedies.facts import Declarations, Server
 from ollama_policy.remedies.releasing import releasing
 from ollama_policy.remedies.remedy import Remedy, in_order
-from ollama_policy.remedies.saving import saving
+from ollama_policy.remedies.saving import MODEST_CACHE_MIB, saving
 
 
-def matrix(server: Server, declared: Declarations) -> list[Remedy]:
-    """Every remedy that there is something to say of here, in order."""
-    return in_order([*releasing(server, declared), *saving(server, declared)])
+def matrix(server: Server, declared: Declarations, cache_mib: int = MODEST_CACHE_MIB) -> list[Remedy]:
+    """Every remedy that there is something to say of here, in order. `cache_mib` is the prompt cache to propose."""
+    return in_order([*releasing(server, declared), *saving(server, declared, cache_mib)])

@@ -6,7 +6,9 @@ from shlex import quote
 from typing import Final
 
 from ollama_policy.drift import mending
+from ollama_policy.formats.writing import many
 from ollama_policy.images import shown
+from ollama_policy.probe.runner import CACHE_VARIABLE
 from ollama_policy.remedies.facts import ASSUMED_PARALLEL, Declarations, Server, Settings
 from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
 from ollama_policy.rules.leaking_version import leaks_of
@@ -15,19 +17,30 @@ from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
 from ollama_provider.ollama.leaks import mended_in
 from ollama_provider.ollama.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
-from ollama_provider.ollama.versions import Behavior
+from ollama_provider.ollama.versions import Behavior, Version
 
 MODEST_CONTEXT: Final = 4096  # what Ollama takes by itself with under 23 GiB of VRAM
 MODEST_CACHE_MIB: Final = 512  # as OLL202 has it
 _QUANTISED: Final = "q8_0"
 _ESTIMATED: Final = "estimated"
+GROWN: Final = "anonymous and swapped memory beyond what the load took"
+# Less is what a process needs for itself, a large vocabulary among it.
+_WORTH_A_LOAD: Final = 64 * MIB
+_SHARE_WORTH_A_LOAD: Final = 0.1
 
 
 class _Load:
     """A model as it is loaded, or would be."""
 
-    def __init__(self, model: RunningModel, details: ModelDetails, disk_bytes: int, settings: Settings) -> None:
-        self.model, self.details, self.disk_bytes = model, details, disk_bytes
+    def __init__(
+        self,
+        model: RunningModel,
+        details: ModelDetails,
+        disk_bytes: int,
+        settings: Settings,
+        version: Version | None,
+    ) -> None:
+        self.model, self.details, self.disk_bytes, self.version = model, details, disk_bytes, version
         self.num_ctx = model.context_length
         self.parallel = max(1, settings.parallel or ASSUMED_PARALLEL)
         kv_cache_type = (settings.kv_cache_type or "f16").lower()
@@ -44,14 +57,33 @@ class _Load:
             num_ctx=num_ctx or self.num_ctx,
             parallel=parallel or self.parallel,
             kv_cache_type=kv_cache_type or self.kv_cache_type,
+            version=self.version,
         )
         return found.kv_cache if self.model.size_vram else found.at_load
 
+    def prompt_cache(self) -> int:
+        """What its context's tokens take of a prompt cache. Raises ValueError."""
+        return memory.estimate(
+            self.details.metadata,
+            weights_bytes=self.disk_bytes,
+            num_ctx=self.num_ctx,
+            parallel=self.parallel,
+            kv_cache_type=self.kv_cache_type,
+            prompt_cache_bytes=-1,
+            version=self.version,
+        ).prompt_cache
 
-def saving(server: Server, declared: Declarations) -> Iterator[Remedy]:
-    """Every remedy of this kind that this server, or these declarations, call for."""
+
+def _load_of(server: Server, settings: Settings, model: RunningModel) -> _Load:
+    """Raises KeyError where the server did not tell the model's details."""
+    disk_bytes = server.installed[model.name].size
+    return _Load(model, server.details[model.name], disk_bytes, settings, server.version)
+
+
+def saving(server: Server, declared: Declarations, cache_mib: int) -> Iterator[Remedy]:
+    """Every remedy of this kind that this server, or these declarations, call for. `cache_mib` is to be proposed."""
     loads = [
-        _Load(model, server.details[model.name], server.installed[model.name].size, declared.settings)
+        _load_of(server, declared.settings, model)
         for model in server.reached
         if model.name in server.details and model.context_length > 0
     ]
@@ -59,7 +91,8 @@ def saving(server: Server, declared: Declarations) -> Iterator[Remedy]:
         yield from _context(server, declared, load)
     yield from _parallel(declared.settings, loads)
     yield from _kv_cache(declared.settings, loads)
-    yield from _prompt_cache(server, declared)
+    yield from _reload(server)
+    yield from _prompt_cache(server, declared, cache_mib)
     yield _version(server, declared)
 
 
@@ -141,33 +174,73 @@ def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
     )
 
 
-def _prompt_cache(server: Server, declared: Declarations) -> Iterator[Remedy]:
-    settings = declared.settings
-    runners = [model for model in server.reached if not _only_embeds(server, model)]
-    if not server.has_prompt_cache or not runners or 0 <= settings.cache <= MODEST_CACHE_MIB:
+def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iterator[Remedy]:
+    """Of runners of llama-server alone: an MLX runner reads no such variable, one that only embeds keeps no prompts."""
+    runners = [model for model in server.reached if not _has_no_prompt_cache(server, model)]
+    if not server.has_prompt_cache or not runners:
         return
-    if settings.cache < 0:
-        gain = Gain(None, "not known: it has no bound, and /api/ps does not show it")
-        now = "without a bound"
+    bounds = [_bound(server, declared.settings, model) for model in runners]
+    if all(bound is not None and bound <= proposed * MIB for bound in bounds):
+        return
+    most = sum(max(0, bound - proposed * MIB) for bound in bounds if bound is not None)
+    measured = [server.grown.get(model.name) for model in runners]
+    of_runners = f"for {many(len(runners), 'runner')}"
+    if None in bounds:
+        gain = Gain(None, "not known: it is bounded by the context's tokens, whose bytes are not known")
+    elif None in measured:
+        how = f"the bound less the new one, {of_runners}; what they hold now /api/ps does not show"
+        gain = Gain(most, how, is_at_most=True)
     else:
-        count = len(runners)
-        how = f"the bound less the new one, for {count} runners; what they hold now /api/ps does not show"
-        gain = Gain(count * (settings.cache - MODEST_CACHE_MIB) * MIB, how, is_at_most=True)
-        now = f"of up to {size(settings.cache * MIB)}"
+        now = sum(max(0, one.beyond - proposed * MIB) for one in measured if one is not None)
+        how = f"measured: {GROWN}, less the new bound, {of_runners}; without it they may come to hold {size(most)} more"
+        gain = Gain(now, how)
     edits = tuple(one for one in declared.edits if one.rule == "OLL202")
     yield Remedy(
         "prompt-cache",
-        f"a prompt cache of {MODEST_CACHE_MIB} MiB a runner",
+        f"a prompt cache of {proposed} MiB a runner",
         SERVER,
         gain,
         Document.LESS,
         True,
-        f"from Ollama 0.30 on every runner has a prompt cache {now}, which only an unload frees (issue 18264)",
-        "long prompts that come again are read anew, where they no longer fit",
+        "every runner keeps the states of past prompts, which only an unload frees (issue 18264)",
+        "a restart: every model is loaded anew; long prompts that come again are read anew, where they no longer fit",
         "the variable is llama.cpp's, not documented by Ollama",
-        (_in_environment(settings, f"LLAMA_ARG_CACHE_RAM={MODEST_CACHE_MIB}"),),
-        edits,
+        (_in_environment(declared.settings, f"{CACHE_VARIABLE}={proposed}"),),
+        edits if proposed == MODEST_CACHE_MIB else (),
     )
+
+
+def _bound(server: Server, settings: Settings, model: RunningModel) -> int | None:
+    """Bytes that a runner's prompt cache may come to hold; None where they are not known."""
+    grown = server.grown.get(model.name)
+    mebibytes = settings.cache if grown is None or grown.cache_mib is None else grown.cache_mib
+    if mebibytes >= 0:
+        return mebibytes * MIB
+    try:
+        return _load_of(server, settings, model).prompt_cache()
+    except (KeyError, ValueError):
+        return None
+
+
+def _reload(server: Server) -> Iterator[Remedy]:
+    """Of each runner that has grown by more than a process needs for itself."""
+    for model in server.reached:
+        grown = server.grown.get(model.name)
+        if grown is None or grown.beyond < _WORTH_A_LOAD:
+            continue
+        pinned = ", which pins it again" if server.running.is_pinned(model) else ""
+        yield Remedy(
+            "reload",
+            "reload its runner",
+            str(model.name),
+            Gain(grown.beyond, f"measured: {GROWN}"),
+            Document.LESS,
+            grown.beyond > grown.held * _SHARE_WORTH_A_LOAD,
+            f"its runner, process {grown.pid}, holds {size(grown.held)}, where /api/ps says {size(model.size)}",
+            f"one load{pinned}: a call that is under way ends first, one that comes meanwhile waits",
+            "it grows again with other prompts, until LLAMA_ARG_CACHE_RAM bounds it",
+            (mending.reload(server.url, model.name),),
+        )
 
 
 def _version(server: Server, declared: Declarations) -> Remedy:
@@ -226,7 +299,7 @@ def _gain(loads: list[_Load], saved: Callable[[_Load], int], settings: Settings)
     return Gain(total, how)
 
 
-def _only_embeds(server: Server, model: RunningModel) -> bool:
+def _has_no_prompt_cache(server: Server, model: RunningModel) -> bool:
     details = server.details.get(model.name)
     return details is not None and details.only_embeds
 

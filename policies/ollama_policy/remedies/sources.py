@@ -17,6 +17,7 @@ from ollama_policy.result import Reported, Unreadable
 from ollama_policy.rules.rule import Target
 from ollama_policy.servers import number, said, text
 from ollama_policy.settings import IMAGE, Kind, Subject
+from ollama_provider.ollama.llama_arguments import whole
 
 
 class Sources(NamedTuple):
@@ -65,7 +66,7 @@ def _settings(servers: Sequence[Subject], target: Target) -> Settings:
         f"{place_of(server.file, server.file.position(server.span.start))}",
         number(server, "OLLAMA_NUM_PARALLEL", target),
         text(said(server, "OLLAMA_KV_CACHE_TYPE", target)) or None,
-        int(cache) if cache.removeprefix("-").isdecimal() else None,
+        whole(cache),
         IMAGE in server.settings,
     )
 

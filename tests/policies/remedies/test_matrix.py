@@ -8,6 +8,7 @@ import pytest
 
 from ollama_policy.checking import Request, options_of
 from ollama_policy.remedies.facts import Declarations, Settings
+from ollama_policy.remedies.growth import Grown
 from ollama_policy.remedies.matrix import matrix
 from ollama_policy.remedies.remedy import Document
 from ollama_policy.remedies.sources import read
@@ -106,21 +107,36 @@ def test_a_version_that_leaks_is_to_be_updated(version: str, to: str) -> None:
     ("version", "cache", "gain"),
     [
         ("0.17.4", None, None),
-        ("0.32.16", None, 2 * 7680),
-        ("0.32.16", 1024, 2 * 512),
-        ("0.32.16", 512, None),
-        ("0.32.16", 0, None),
-        ("0.32.16", -1, "not known"),
+        ("0.34.3", None, 2 * 7680),
+        ("0.34.3", 1024, 2 * 512),
+        ("0.34.3", 512, None),
+        ("0.34.3", 0, None),
+        ("0.34.3", -1, 2 * (4096 - 512)),  # the context's tokens, at 128 KiB each
     ],
 )
-def test_the_prompt_cache_counts_from_0_30_on(version: str, cache: int | None, gain: int | str | None) -> None:
+def test_the_prompt_cache_counts_from_0_30_on(version: str, cache: int | None, gain: int | None) -> None:
     settings = Declarations(settings=Settings(cache_mib=cache))
-    found = by_id(matrix(server(held("a"), held("b"), version=version), settings), "prompt-cache")
-    assert bool(found) == (gain is not None)
-    if isinstance(gain, int):
-        assert (found[0].gain.bytes, found[0].gain.is_at_most) == (gain * MIB, True)
-    elif found:
-        assert found[0].gain.bytes is None
+    in_memory = held("a", context=32768), held("b", context=32768)
+    found = by_id(matrix(server(*in_memory, version=version), settings), "prompt-cache")
+    assert [one.gain[::2] for one in found] == ([] if gain is None else [(gain * MIB, True)])
+
+
+def test_what_a_runner_has_grown_by_is_told_and_what_it_keeps_after_a_cap() -> None:
+    one = server(held("a", 100 * MIB), held("b", 100 * MIB), version="0.34.3")
+    a, b = one.installed
+    one = one._replace(grown={a: Grown(7, 800 * MIB, 700 * MIB, 8192), b: Grown(8, 110 * MIB, 9 * MIB, 8192)})
+    found = matrix(one, Declarations())
+    [reload] = by_id(found, "reload")
+    assert (reload.target, reload.gain.bytes, reload.is_recommended) == ("a:latest", 700 * MIB, True)
+    assert reload.commands == (f"ollama-policy reclaim --host {URL} --reload a:latest",)
+    assert "process 7" in reload.why
+    [cap] = by_id(found, "prompt-cache")
+    assert (cap.gain.bytes, cap.gain.is_at_most) == (188 * MIB, False)
+    assert "may come to hold 15 GiB more" in cap.gain.how
+    [smaller] = by_id(matrix(one, Declarations(), 32), "prompt-cache")
+    assert (smaller.gain.bytes, "32 MiB a runner" in smaller.title) == (668 * MIB, True)
+    capped = one._replace(grown={name: grown._replace(cache_mib=32) for name, grown in one.grown.items()})
+    assert not by_id(matrix(capped, Declarations()), "prompt-cache"), "as the runner's own environment says"
 
 
 def at_load(**settings: int | str) -> int:

@@ -1,0 +1,203 @@
+"""`reclaim --reload`: ends the runners of models and loads them again, each pinned, or for as long, as it was.
+
+All that a runner has grown by goes back, its prompt cache among it. A model is loaded as clients load it, without
+options; only where its context was another then, it is loaded with that.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from ollama_policy.as_found import load_again
+from ollama_policy.checking import CannotLookError, deliver
+from ollama_policy.formats.escaping import shown
+from ollama_policy.formats.writing import many
+from ollama_policy.json_schemas import BYTES, FLAG, TEXT, Schema, document, listed, or_null, record
+from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.reaching import answered
+from ollama_policy.reclaiming.command import Confirm, agreed
+from ollama_policy.reclaiming.freeing import UNLOAD_SECONDS
+from ollama_policy.reclaiming.plan import is_current
+from ollama_policy.result import CLEAN, FINDINGS
+from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
+from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.sizes import exact_text_of as size
+
+VERSION: Final = 1
+_POLL_SECONDS: Final = 0.1
+
+
+class Request(NamedTuple):
+    """What is to be reloaded: names as a person writes them."""
+
+    names: Sequence[str]
+    connection: Connection
+    is_agreed: bool = False
+    is_dry: bool = False
+    form: str = "text"
+
+
+class Wanted(NamedTuple):
+    """A model that was named: what it holds, and why it is not reloaded; None where it is not in memory."""
+
+    name: ModelName
+    model: RunningModel | None
+    is_pinned: bool
+    problem: str
+
+
+class Reloaded(NamedTuple):
+    """What became of one: empty `left` is success. `before` and `after` are the bytes of all runners, as they show."""
+
+    name: ModelName
+    is_pinned: bool
+    before: int | None
+    after: int | None
+    left: str
+
+
+def run(request: Request, confirm: Confirm | None) -> int:
+    """Shows the plan, asks, reloads: 0 all reloaded, 1 something is not. Raises CannotLookError."""
+    url = request.connection.url
+    running, wanted = answered(_look(request.connection, [_name(one) for one in request.names]))
+    planned = _planned(url, running, wanted)
+    if request.form == "text":
+        deliver(planned, None)
+    can_do = [one for one in wanted if not one.problem]
+    done: list[Reloaded] | None = None
+    if can_do and not request.is_dry and agreed(request.is_agreed, confirm, planned, is_shown=request.form == "text"):
+        done = answered(_reload(request.connection, running, can_do))
+        if request.form == "text":
+            deliver(_outcome(done), None)
+    if request.form != "text":
+        deliver(_as_json(url, wanted, done), None)
+    is_done = done is not None and not any(one.left for one in done)
+    return CLEAN if is_done and len(can_do) == len(wanted) else FINDINGS
+
+
+def _name(text: str) -> ModelName:
+    try:
+        return ModelName.parse(text)
+    except InvalidNameError as error:
+        raise CannotLookError(f"--reload {shown(text)}: {error}; expected a model's name, such as llama3:8b") from None
+
+
+async def _look(connection: Connection, names: Iterable[ModelName]) -> tuple[Running, list[Wanted]]:
+    async with Ollama(connection) as client:
+        installed, running = await asyncio.gather(client.installed(), client.running())
+    return running, [_wanted(name, installed, running) for name in dict.fromkeys(names)]
+
+
+def _wanted(name: ModelName, installed: dict[ModelName, InstalledModel], running: Running) -> Wanted:
+    model = next((one for one in running.models if one.name == name), None)
+    if model is None:
+        return Wanted(name, None, False, "it is not in memory: there is nothing to reload")
+    is_pinned = running.is_pinned(model)
+    if not is_current(model, installed):
+        return Wanted(name, model, is_pinned, "it is an orphan, which its name does not reach: reclaim frees it")
+    return Wanted(name, model, is_pinned, "")
+
+
+async def _reload(connection: Connection, before: Running, wanted: Iterable[Wanted]) -> list[Reloaded]:
+    done = []
+    async with Ollama(connection) as client:
+        for one in wanted:
+            sys.stderr.write(shown(f"{one.name}: unloading, and loading again") + "\n")
+            held = await asyncio.to_thread(_held, connection.url)
+            left = ""
+            try:
+                assert one.model is not None
+                left = await _reload_one(client, one.model, before)
+            except OllamaError as error:
+                left = str(error)
+            except TimeoutError:
+                left = "it was unloaded, and not loaded again in time: its next call loads it, without its pin"
+            now = await asyncio.to_thread(_held, connection.url)
+            done.append(Reloaded(one.name, one.is_pinned, held, now, left))
+    return done
+
+
+async def _reload_one(client: Ollama, model: RunningModel, before: Running) -> str:
+    left = None if before.is_pinned(model) else max(timedelta(seconds=1), model.expires_at - before.server_time)
+    if not await _is_unloaded(client, model.name):
+        return f"still in memory after {UNLOAD_SECONDS:g} s: a request is in flight, or a client calls it again"
+    await load_again(client, model, left, as_clients_do=True)
+    now = await client.running()
+    found = next((one for one in now.models if one.name == model.name), None)
+    if found is not None and found.context_length != model.context_length:
+        await load_again(client, model, left)
+        now = await client.running()
+        found = next((one for one in now.models if one.name == model.name), None)
+    if found is None:
+        return "it was unloaded, and is not in memory: its content was changed meanwhile"
+    return "" if left is not None or now.is_pinned(found) else "it is loaded, and a client has taken its pin away"
+
+
+async def _is_unloaded(client: Ollama, name: ModelName) -> bool:
+    """Asks at every look: a client's call with a keep_alive of its own cancels an unload."""
+    give_up = asyncio.get_running_loop().time() + UNLOAD_SECONDS
+    while asyncio.get_running_loop().time() < give_up:
+        if all(one.name != name for one in (await client.running()).models):
+            return True
+        await client.unload(name)
+        await asyncio.sleep(_POLL_SECONDS)
+    return False
+
+
+def _held(url: str) -> int | None:
+    """Bytes of all runners, None where this machine does not show them."""
+    try:
+        return Processes(url).memory().runners
+    except UnseenError:
+        return None
+
+
+def _planned(url: str, running: Running, wanted: Sequence[Wanted]) -> str:
+    lines = [f"{url}: {many(len(wanted), 'model')} to reload"]
+    for one in wanted:
+        if one.problem or one.model is None:
+            lines.append(f"  {one.name}: {one.problem}")
+            continue
+        how = "pinned" if one.is_pinned else f"until {one.model.expires_at:%Y-%m-%d %H:%M:%S %Z}"
+        lines.append(f"  {one.name}  {size(one.model.size)} by /api/ps  {how}, and so again after the reload")
+    return "\n".join(map(shown, lines)) + "\n"
+
+
+def _outcome(done: Sequence[Reloaded]) -> str:
+    lines = []
+    for one in done:
+        if one.left:
+            lines.append(f"{one.name}: {one.left}")
+            continue
+        measured = ""
+        if one.before is not None and one.after is not None:
+            back = size(max(0, one.before - one.after))
+            measured = f"; the runners hold {size(one.after)} in place of {size(one.before)}: {back} given back"
+        lines.append(f"{one.name}: reloaded{', and pinned again' if one.is_pinned else ''}{measured}")
+    return "".join(f"{shown(line)}\n" for line in lines)
+
+
+def _as_json(url: str, wanted: Sequence[Wanted], done: Sequence[Reloaded] | None) -> str:
+    outcomes = {} if done is None else {one.name: one for one in done}
+    models: list[dict[str, Any]] = []
+    for one in wanted:
+        outcome = outcomes.get(one.name)
+        left = one.problem or (outcome.left if outcome else "")
+        entry = {"name": str(one.name), "pinned": one.is_pinned, "reloaded": None if outcome is None else not left}
+        entry |= {"held_before": outcome.before if outcome else None, "held_after": outcome.after if outcome else None}
+        models.append(entry | {"left": left or None})
+    return json.dumps({"version": VERSION, "server": url, "models": models}, indent=2) + "\n"
+
+
+def schema() -> Schema:
+    """The JSON Schema of `reclaim --reload NAME --format json`."""
+    held = or_null(BYTES, "Of all runners of the server; null where this machine does not show them.")
+    model = {"name": TEXT, "pinned": FLAG, "reloaded": or_null(FLAG, "Null where nothing was done.")}
+    model |= {"held_before": held, "held_after": held, "left": or_null(TEXT, "Why it is not reloaded.")}
+    title = "The outcome of `ollama-policy reclaim --reload NAME --format json`"
+    return document(title, VERSION, {"server": TEXT, "models": listed(record(model))})
