@@ -326,7 +326,7 @@ def _need(model: Model, settings: Settings) -> Need:
     if model.problem:
         raise ValueError(model.problem)
     if model.held_bytes is not None:
-        return Need(model, model.held_bytes, model.held_bytes, model.held_bytes)
+        return Need(model, model.held_bytes, model.held_bytes, None, max(0, settings.prompt_cache_bytes))
     if model.dry_run is not None:
         dry = model.dry_run
         cache = settings.prompt_cache_bytes if settings.prompt_cache_bytes >= 0 else dry.context

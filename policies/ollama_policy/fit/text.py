@@ -76,6 +76,7 @@ def schema() -> Schema:
     settings |= {"prompt_cache_bytes": INTEGER | {"description": "Negative: as many tokens as the context has."}}
     model = {"name": TEXT, "place": TEXT, "pinned": FLAG, "fits": or_null(FLAG), "bytes": BYTES, "at_load_bytes": BYTES}
     model |= {"growth_bytes": BYTES, "dry_run_by": or_null(TEXT, "The llama-fit-params that was asked.")}
+    model |= {"listed_by_ollama_bytes": or_null(BYTES, "`size` in /api/ps, once it is loaded.")}
     model |= {"predicted_by_ollama_bytes": figure, "parts": or_null(mapped(BYTES)), "num_ctx": or_null(COUNT)}
     model |= {"num_ctx_from": or_null(TEXT), "evicts": listed(TEXT), "missing_bytes": BYTES}
     model |= {"largest_num_ctx": or_null(COUNT), "largest_parallel": or_null(COUNT)}
@@ -311,6 +312,7 @@ def _model_object(need: Need, verdict: Verdict | None) -> dict[str, Any]:
         "at_load_bytes": need.at_load,
         "growth_bytes": need.growth,
         "dry_run_by": None if model.dry_run is None else model.dry_run.program,
+        "listed_by_ollama_bytes": None if need.parts is None else need.parts.listed_by_ollama,
         "predicted_by_ollama_bytes": need.predicted,
         "parts": _parts(need) or None,
         "num_ctx": model.num_ctx or None,

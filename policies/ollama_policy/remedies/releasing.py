@@ -8,7 +8,7 @@ from ollama_policy.drift import mending
 from ollama_policy.drift.declared import Declared
 from ollama_policy.reclaiming.plan import Entry
 from ollama_policy.remedies.facts import Declarations, Edit, Server
-from ollama_policy.remedies.remedy import HELD, SERVER, Document, Gain, Remedy
+from ollama_policy.remedies.remedy import HELD, HELD_BY_PROCESS, SERVER, Document, Gain, Remedy
 from ollama_policy.rules.automatic_without_bound import BOUND
 from ollama_provider.drift import HELD_TOO_LONG, PINNED_BY_CLIENT, drift_of
 from ollama_provider.ollama.answers import RunningModel
@@ -83,6 +83,12 @@ def _automatic(
             return
 
 
+def _held_by(server: Server, model: RunningModel) -> Gain:
+    """What an unload gives back: as the runner's process shows it, else as /api/ps counts it."""
+    grown = server.grown.get(model.name)
+    return Gain(model.size, HELD) if grown is None else Gain(grown.held, HELD_BY_PROCESS)
+
+
 def _unload(
     server: Server,
     model: RunningModel,
@@ -98,7 +104,7 @@ def _unload(
     risk = _UNDER_WAY if kind == "absent" else f"somebody may use it without declaring it; {_UNDER_WAY}"
     row = Document.MANUAL if kind == "absent" else Document.LESS
     return Remedy(
-        kind, title, str(model.name), Gain(model.size, HELD), row, is_recommended, why, _RELOADED, risk, commands
+        kind, title, str(model.name), _held_by(server, model), row, is_recommended, why, _RELOADED, risk, commands
     )
 
 
@@ -112,11 +118,12 @@ def _bounded(
     one: Declared | None = None,
 ) -> Remedy:
     hold = mending.hold(server.url, model.name, keep_alive)
+    gain = _held_by(server, model)
     return Remedy(
         "keep-alive",
         f"bound keep_alive to {keep_alive}",
         str(model.name),
-        Gain(model.size, f"{HELD}; {keep_alive} after its last call"),
+        Gain(gain.bytes, f"{gain.how}; {keep_alive} after its last call"),
         Document.LESS,
         is_recommended,
         why,

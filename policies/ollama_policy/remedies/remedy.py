@@ -48,6 +48,7 @@ class Remedy(NamedTuple):
 
 
 SERVER = "the server"
+HELD_BY_PROCESS = "measured: anonymous and swapped memory of its runner's process"
 HELD = "by /api/ps, Ollama's own count of what it holds"
 
 
