@@ -435,6 +435,12 @@ def remedies(
 @click.option("--flash-attention/--no-flash-attention", default=None, help="OLLAMA_FLASH_ATTENTION.")
 @click.option("--max-loaded", metavar="N", type=click.IntRange(1, 1000), help="OLLAMA_MAX_LOADED_MODELS.")
 @click.option("--context-length", metavar="N", type=click.IntRange(1, 2**31), help="OLLAMA_CONTEXT_LENGTH.")
+@click.option(
+    "--fit-params",
+    metavar="PROGRAM",
+    help="llama.cpp's llama-fit-params, for architectures that are not known; the one on PATH is asked by default.",
+)
+@click.option("--fail-on", "fail_on", type=click.Choice(["growth"]), help="Fail on what may outgrow the memory, too.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
 @click.pass_context
@@ -447,20 +453,24 @@ def fit(
     from_file: str | None,
     record: str | None,
     asks_registries: bool,
+    fit_params: str | None,
+    fail_on: str | None,
     form: str,
     output: str | None,
     **given: Any,
 ) -> NoReturn:
-    """Tell whether what is declared fits into the memory of its server, and what would be evicted by what.
+    """Tell whether what is declared fits into the memory of its server, what its runners may grow to, and what goes.
 
     PATHS are the declarations, and those of the server itself, whose variables and limits count where no option says
-    otherwise. Servers are only read. Exit codes: 0 it fits, 1 it does not, 2 something is not known (a server, an
-    architecture, how much memory there is), 3 nothing is declared.
+    otherwise. Servers are only read. Exit codes: 0 it fits (prompt caches that may outgrow the memory are a warning, or
+    1 with --fail-on growth), 1 it does not, 2 something is not known (a server, an architecture, how much memory there
+    is), 3 nothing is declared.
     """
     from ollama_policy.fit.command import Request, run
     from ollama_policy.fit.settings import Given
 
-    context.exit(run(Request(paths, hosts, ca_file, Given(**given), form, output, from_file, record, asks_registries)))
+    request = Request(paths, hosts, ca_file, Given(**given), form, output, from_file, record, asks_registries)
+    context.exit(run(request._replace(fit_params=fit_params, fails_on_growth=fail_on == "growth")))
 
 
 @cli.command()

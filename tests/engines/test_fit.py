@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
+from ollama_policy.fit.sums import Model
+from ollama_provider.ollama.memory import Estimate, UnknownArchitectureError
 from tests.engines.cgroups import memory_limited
 from tests.engines.observing import call, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
@@ -216,3 +218,38 @@ def test_a_registry_that_does_not_say_is_told(ollama: OllamaServer, registry: Re
         assert result.exit_code == 2
         assert f"({name.partition('/')[0]}: " in result.stdout, result.stdout
         assert why in result.stdout
+
+
+@pytest.fixture
+def no_architecture_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(model: Model, *_: object) -> Estimate:
+        raise UnknownArchitectureError(f"the memory of the architecture of {model.name} is not known")
+
+    monkeypatch.setattr(Model, "estimated", unknown)
+
+
+@pytest.mark.usefixtures("no_architecture_is_known")
+def test_what_the_estimate_does_not_know_llama_fit_params_is_asked(
+    ollama: OllamaServer, registry: Registry, fit_params: Path, large: Path, tmp_path: Path
+) -> None:
+    """Of a file, of a blob of the server, and of the first MiB of what is not pulled yet: three times the same."""
+    registry.push("large", large)
+    (tmp_path / "large.gguf").write_bytes(large.read_bytes())
+    remote = f'"{registry.reference("large:latest")}"\n  insecure = true\n'
+    file = '"new"\n  gguf = "large.gguf"\n'
+    ollama.create_from_gguf("here", large)
+    told = []
+    for form in ('"here"\n', file, remote):
+        (tmp_path / "m.tf").write_text(PINNED.format("m").replace('"m"\n', form, 1))
+        arguments = (tmp_path / "m.tf", "--memory", "8GiB")
+        unasked = fit(ollama, *arguments)
+        assert (unasked.exit_code, "llama-fit-params on PATH, or named by --fit-params" in unasked.stdout) == (2, True)
+        [one] = fitted(ollama, *arguments, "--fit-params", fit_params)["models"]
+        assert one["dry_run_by"] == str(fit_params)
+        told.append(one["parts"])
+    assert told[0] == told[1] == told[2]
+    assert told[0]["context"] == 17 * MIB, "8 layers of 4096 tokens, and the MiB that it may have cut"
+    result = fit(ollama, tmp_path / "m.tf", "--memory", "8GiB", "--fit-params", fit_params)
+    assert f"as {fit_params} says" in result.stdout
+    wrong = fit(ollama, tmp_path / "m.tf", "--memory", "8GiB", "--fit-params", tmp_path / "none")
+    assert (wrong.exit_code, "it is no program" in wrong.output) == (2, True)

@@ -15,6 +15,7 @@ from ollama_policy.drift import fleet
 from ollama_policy.drift.declared import Declared, declarations
 from ollama_policy.drift.placing import Placing
 from ollama_policy.drift.snapshot import Unseen
+from ollama_policy.fit import dry_run
 from ollama_policy.fit.looking import Asked, Looked, from_json, look, to_json
 from ollama_policy.fit.needs import missing, models, wanted
 from ollama_policy.fit.registries import OfRegistry, ask
@@ -44,10 +45,14 @@ class Request(NamedTuple):
     from_file: str | None = None
     record: str | None = None
     asks_registries: bool = True
+    fit_params: str | None = None
+    fails_on_growth: bool = False
 
 
 def run(request: Request) -> int:
     """Looks, sums up, reports: 0 fits, 1 does not, 2 something is not known, 3 nothing is declared.
+
+    What fits, and may outgrow the memory, is 0 with a warning, or 1 where it `fails_on_growth`.
 
     Raises CannotLookError.
     """
@@ -58,7 +63,7 @@ def run(request: Request) -> int:
         sys.stderr.write(FORMATS[request.form](report))
     else:
         deliver(FORMATS[request.form](report), request.output)
-    return _exit_code(report)
+    return _exit_code(report, request.fails_on_growth)
 
 
 def judged(request: Request) -> Report:
@@ -97,6 +102,7 @@ def judged(request: Request) -> Report:
     ]
     configured = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
     found_of = []
+    to_ask = dry_run.program(request.fit_params)
     for server in servers:
         if isinstance(server, Unseen):
             problems.append((server.url, server.problem))
@@ -104,7 +110,8 @@ def judged(request: Request) -> Report:
         url, version = server.seen.url, server.seen.version
         found = Sources(request.given, configured, configuration.target).read(version, server.is_here)
         declared_here = placing.by_url[url]
-        fit = Fit(models(declared_here, server, found, _of_registries(request, declared_here, server)), found.settings)
+        every = models(declared_here, server, found, _of_registries(request, declared_here, server))
+        fit = Fit(dry_run.asked(every, found.settings, to_ask), found.settings)
         found_of.append(Judged(url, version, fit, found))
     return Report(found_of, problems)
 
@@ -117,13 +124,14 @@ def _of_registries(request: Request, declared: Sequence[Declared], server: Looke
     return asyncio.run(ask(names, _REGISTRY_SECONDS)) if names else {}
 
 
-def _exit_code(report: Report) -> int:
+def _exit_code(report: Report, fails_on_growth: bool) -> int:
     if report.problems or any(one.fit.unknown or one.fit.settings.capacity is None for one in report.judged):
         return COULD_NOT_LOOK
     if not report.judged:
         sys.stderr.write("nothing is declared: give PATHS that declare models\n")
         return NOTHING_TO_LOOK_AT
-    return CLEAN if all(one.fit.fits for one in report.judged) else FINDINGS
+    is_clean = all(one.fit.fits and not (fails_on_growth and one.fit.outgrows) for one in report.judged)
+    return CLEAN if is_clean else FINDINGS
 
 
 def _look(placing: Placing, given: Sequence[str], ca_file: str | None) -> list[Looked | Unseen]:

@@ -1,6 +1,7 @@
 """The models that a server is to hold, with what their memory is worked out from: its own answers, a GGUF file, or the
 registry that one is to be pulled from."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -76,13 +77,14 @@ def _model(
     gguf = chain[-1].subject.value("gguf")
     problem = ""
     if isinstance(gguf, str):
-        header = _header(gguf, chain[-1])
+        file, header = _header(gguf, chain[-1])
         if isinstance(header, GgufHeader):
             return model._replace(
                 metadata=header.model_info,
                 weights=gguf,
                 weights_bytes=header.weights_bytes,
                 embedding_bytes=header.embedding_bytes,
+                file=str(file),
             )
         problem = header
     names = _names(chain)
@@ -94,7 +96,10 @@ def _model(
             if num_ctx_from != "its parameters" and details.num_ctx is not None:
                 model = model._replace(num_ctx=details.num_ctx, num_ctx_from="the model's own")
             return model._replace(
-                metadata=details.metadata, weights=details.blob or on_disk.digest, weights_bytes=on_disk.size
+                metadata=details.metadata,
+                weights=details.blob or on_disk.digest,
+                weights_bytes=on_disk.size,
+                file=details.blob if looked.is_here and os.access(details.blob, os.R_OK) else "",
             )
     if any(name in looked.seen.installed for name in names):
         return model._replace(problem="what it is made of is not in the snapshot: take one by `fit --record`")
@@ -106,6 +111,7 @@ def _model(
             weights=str(_root(chain)),
             weights_bytes=header.weights_bytes,
             embedding_bytes=header.embedding_bytes,
+            beginning=of_registry.beginning,
         )
     why = f", and its registry does not say what it is made of ({of_registry})" if of_registry else ""
     return model._replace(problem=problem or f"it is not on the server{why}: pull it there")
@@ -144,12 +150,12 @@ def wanted(declared: Sequence[Declared]) -> set[ModelName]:
     return {name for one in declared for name in (one.model_name, one.base) if name is not None}
 
 
-def _header(gguf: str, one: Declared) -> GgufHeader | str:
+def _header(gguf: str, one: Declared) -> tuple[Path, GgufHeader | str]:
     """Of the file, relative to the declaration's folder or to this one; else what is wrong with it."""
     for path in (Path(one.subject.file.path).parent / gguf, Path(gguf)):
         try:
             if path.is_file():
-                return read_header_of(path)
+                return path, read_header_of(path)
         except (OSError, ValueError, InvalidGgufError) as error:
-            return f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return f"its GGUF {gguf} is not here, and it is not on the server"
+            return path, f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return Path(gguf), f"its GGUF {gguf} is not here, and it is not on the server"

@@ -63,8 +63,8 @@ class Model(NamedTuple):
     """A model that is to be, or may be, in memory. `weights` tells which models share one runner.
 
     `held_bytes` is what /api/ps says of one that is there and nobody declares: it is taken as it is. `keep_alive` is in
-    nanoseconds. `dry_run` is of one whose architecture the estimate does not know. `problem` says why its need is not
-    known.
+    nanoseconds. `file` is its GGUF, where that is on this machine, `beginning` the header of one that is elsewhere;
+    `dry_run` is of one whose architecture the estimate does not know. `problem` says why its need is not known.
     """
 
     name: str
@@ -78,6 +78,8 @@ class Model(NamedTuple):
     num_ctx: int = 0
     num_ctx_from: str = ""
     held_bytes: int | None = None
+    file: str = ""
+    beginning: bytes = b""
     dry_run: DryRun | None = None
     problem: str = ""
     elsewhere: str = ""  # where a cloud model runs: nothing of it is in this server's memory

@@ -27,6 +27,7 @@ from ollama_provider.ollama.sizes import text_of
 VERSION: Final = 2
 _WIDTH: Final = 40
 _LEGEND: Final = "# pinned   = what may be loaded beside   . free   ! more than there is"
+_BY_DRY_RUN: Final = "as {} says, of which compute is an upper bound"
 _KILLS: Final = ", the kernel would kill"
 # Of an estimate: what it says beside what the process takes.
 _NO_PARTS: Final = frozenset(("prompt_cache", "predicted_by_ollama", "listed_by_ollama", "later"))
@@ -218,7 +219,7 @@ def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     if model.held_bytes is not None:
         return [*lines, "      as /api/ps says"]
     parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in _parts(need).items() if size)
-    lines.append(f"      {parts}" + ("" if model.dry_run is None else f", as {model.dry_run.program} says"))
+    lines.append(f"      {parts}" + ("" if model.dry_run is None else f", {_BY_DRY_RUN.format(model.dry_run.program)}"))
     trained = model.metadata.get(f"{model.metadata.get('general.architecture')}.context_length")
     cut = f", cut to the trained {trained}" if isinstance(trained, int) and 0 < trained < model.num_ctx else ""
     predicted = "" if need.predicted is None else f"; Ollama predicts {text_of(need.predicted)}"

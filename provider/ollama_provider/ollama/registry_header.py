@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -26,10 +26,11 @@ _FIRST_RANGE, _LARGEST_HEADER = 2**20, 2**26  # the largest vocabularies take so
 
 @dataclass(frozen=True)
 class RegistryModel:
-    """`size` is of the whole GGUF, in bytes."""
+    """`size` is of the whole GGUF, in bytes; `beginning` is what was asked for of it, with all of the header."""
 
     header: GgufHeader
     size: int
+    beginning: bytes = field(default=b"", repr=False, compare=False)
 
 
 async def registry_model(name: ModelName, client: httpx.AsyncClient, *, insecure: bool = False) -> RegistryModel:
@@ -44,7 +45,8 @@ async def registry_model(name: ModelName, client: httpx.AsyncClient, *, insecure
         digest, size = layer.get("digest"), layer.get("size")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest) or not isinstance(size, int) or size < 0:
             raise RefusedError(asked, server, f"its manifest has a layer {digest!r} of {size!r} bytes")
-        return RegistryModel(await _header(client, f"{base}/blobs/{digest}", size), size)
+        header, beginning = await _header(client, f"{base}/blobs/{digest}", size)
+        return RegistryModel(header, size, beginning)
     except httpx.HTTPStatusError as error:
         kind: type[OllamaError] = NotFoundError if error.response.status_code == 404 else RefusedError
         raise kind(asked, server, f"HTTP {error.response.status_code}") from None
@@ -64,14 +66,14 @@ def _layers(manifest: object) -> list[Mapping[str, Any]]:
     return [layer for layer in found if isinstance(layer, dict)] if isinstance(found, list) else []
 
 
-async def _header(client: httpx.AsyncClient, url: str, size: int) -> GgufHeader:
+async def _header(client: httpx.AsyncClient, url: str, size: int) -> tuple[GgufHeader, bytes]:
     """Asks for twice as much each time, and only for what is not there yet."""
     content, wanted = b"", _FIRST_RANGE
     while True:
         last = min(wanted, size) - 1
         content += await _get(client, url, {"Range": f"bytes={len(content)}-{last}"}, last + 1 - len(content))
         try:
-            return read_header(io.BytesIO(content))
+            return read_header(io.BytesIO(content)), content
         except TruncatedGgufError:
             if len(content) < last + 1 or wanted >= min(size, _LARGEST_HEADER):
                 raise

@@ -48,6 +48,42 @@ def judged(command: Command, *arguments: str) -> dict[str, Any]:
     return dict(report["servers"][0])
 
 
+def test_growth_is_a_warning_and_fails_where_that_is_asked_for(tree: Path, command: Command) -> None:
+    seen = looked()
+    (tree / "seen.json").write_text(to_json([seen._replace(seen=seen.seen._replace(version="0.34.3"))]))
+    (tree / "models.tf").write_text(MANUAL)
+    arguments = ("fit", "--from", "seen.json", "--memory", "8GiB")
+    warned = command(*arguments)
+    assert warned.exit_code == 0
+    assert "fits, and may outgrow the memory" in warned.stdout
+    assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in warned.stdout
+    assert command(*arguments, "--fail-on", "growth").exit_code == 1
+    assert "warning" not in command(*arguments[:-1], "64GiB").stdout
+    for text, note in (("512", ""), ("1GB", ""), ("auto", "no model loads"), ("-1", "")):
+        (tree / "compose.yaml").write_text(SERVER.replace("0.17.4", "0.34.3").format(f"LLAMA_ARG_CACHE_RAM: {text}"))
+        told = judged(command, "--memory", "8GiB")
+        assert told["outgrows"] == (text == "auto")
+        assert note in "".join(told["assumed"])
+
+
+def test_a_version_that_nobody_knows_yet_is_taken_for_the_newest_known(tree: Path, command: Command) -> None:
+    seen = looked()
+    (tree / "models.tf").write_text(MANUAL)
+    for version, words in (("0.99.0", "Ollama 0.99.0 is newer than"), ("odd", "the version of Ollama is not known")):
+        (tree / "seen.json").write_text(to_json([seen._replace(seen=seen.seen._replace(version=version))]))
+        told = judged(command, *ROOM)
+        assert words in "".join(told["assumed"])
+        assert told["evicts_for_memory"] is False
+
+
+def test_the_context_of_a_server_goes_by_the_memory_of_its_gpus(tree: Path, recorded: str, command: Command) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    for amount, num_ctx in (("8GiB", 4096), ("24GiB", 32768), ("48GiB", 131072)):
+        [one] = judged(command, *ROOM, "--gpu-memory", amount)["models"]
+        assert min(one["num_ctx"], 131072) == num_ctx
+        assert amount.removesuffix("GiB") in one["num_ctx_from"]
+
+
 @pytest.mark.parametrize(
     ("declared", "arguments", "code"),
     [
