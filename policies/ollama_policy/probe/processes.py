@@ -85,7 +85,8 @@ class Processes:
         `blob` is the digest of its weights, empty where it is not known. A runner whose command line does not name
         the model is taken for it only where the server has no other.
         """
-        if self._known is None or not self._psutil.pid_exists(self._known.pid):
+        known = self._known
+        if known is None or not known.holds(name, blob) or not self._psutil.pid_exists(known.pid):
             self._known = self._runner_of(name, blob)
         runner = self._known
         held = 0 if runner is None else self._held_by(runner.pid)

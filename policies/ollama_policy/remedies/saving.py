@@ -15,6 +15,7 @@ from ollama_policy.rules.leaking_version import leaks_of
 from ollama_policy.servers import MIB, size
 from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
+from ollama_provider.ollama.kinds import is_mlx
 from ollama_provider.ollama.leaks import mended_in
 from ollama_provider.ollama.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
 from ollama_provider.ollama.versions import Behavior, Version
@@ -300,8 +301,10 @@ def _gain(loads: list[_Load], saved: Callable[[_Load], int], settings: Settings)
 
 
 def _has_no_prompt_cache(server: Server, model: RunningModel) -> bool:
-    details = server.details.get(model.name)
-    return details is not None and details.only_embeds
+    """None, or one that no variable bounds."""
+    details, installed = server.details.get(model.name), server.installed.get(model.name)
+    only_embeds = details is not None and details.only_embeds
+    return only_embeds or (installed is not None and is_mlx(installed))
 
 
 def _in_environment(settings: Settings, *assignments: str) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from ollama_policy.declarations import is_pinned, model_name
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import MIB, decided, may_have_gpu, memory_limit, said, size, text
+from ollama_policy.servers import MIB, decided, may_have_gpu, memory_limit, raw_text, said, size, version_of
 from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
-from ollama_provider.ollama.variables import env_uint
+from ollama_provider.ollama.llama_arguments import whole
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.versions import Behavior
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
@@ -32,8 +34,9 @@ class LimitTooSmall(Rule):
         "middle of a request, and from 0.30 on without a message that says so. Only what is certain is compared with "
         "the limit, or with the machine of the configuration (`target-memory`), on the only server of the tree: what "
         "resident models take at least, worked out from their GGUF beside the declaration or from a `snapshot` that "
-        "`ollama-policy fit --record` wrote; else the weights of models of the library by the size in their tag; and "
-        "the prompt cache of one runner. `ollama-policy fit` tells the whole sum."
+        "`ollama-policy fit --record` wrote; else the weights of models of the library by the size in their tag; and, "
+        "where the version is known to have one, what the prompt cache of each runner may grow to beside. "
+        "`ollama-policy fit` tells the whole sum."
     )
     fix = "Raise the limit, declare fewer or smaller resident models, or lower `LLAMA_ARG_CACHE_RAM`."
     bad = (
@@ -52,7 +55,7 @@ class LimitTooSmall(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, limit = said(subject, _CACHE, target), _limit(subject)
-        cache = env_uint(text(setting))
+        cache = None if setting is None else whole(raw_text(setting))
         if setting is not None and limit is not None and cache is not None and cache * MIB >= limit.value:
             yield self.at(
                 setting,
@@ -73,13 +76,32 @@ class LimitTooSmall(Rule):
             return
         needs = _least(pins, subjects, target)
         needed = sum(needs.values())
-        if needed <= there_is:
+        growth = len(needs) * _cache_bytes(servers, target)
+        if not needs or needed + growth <= there_is:
             return
         limit = _limit(servers[0]) if servers else None
         of, setting = (servers[0], limit) if limit is not None else (pins[0], pins[0].known("memory_management"))
-        message = f"{size(there_is)} do not hold what is declared resident: {', '.join(sorted(map(str, needs)))}"
+        names = ", ".join(sorted(map(str, needs)))
+        if needed > there_is:
+            message = f"{size(there_is)} do not hold what is declared resident: {names}"
+        else:
+            message = f"{size(there_is)} hold what is declared resident only until its prompt caches grow: {names}"
         label = f"it takes more than {size(needed)}"
+        if growth:
+            label += f", and may grow by {size(growth)}: bound it with {_CACHE}"
         yield self.at(setting, of, message, label=label) if setting else self.about(of, message, label=label)
+
+
+def _cache_bytes(servers: Sequence[Subject], target: Target) -> int:
+    """What the prompt cache of each runner may come to hold, as far as that is certain; else 0."""
+    version = version_of(servers[0], target) if servers else target.version
+    if not Behavior.PROMPT_CACHE.holds(version, if_unknown=False):
+        return 0
+    if servers and not decided(servers[0], _CACHE):
+        return 0
+    setting = servers[0].known(_CACHE) if servers else None
+    mebibytes = PROMPT_CACHE_MIB if setting is None else whole(raw_text(setting))
+    return max(0, mebibytes or 0) * MIB
 
 
 def _limit(server: Subject) -> Setting | None:
