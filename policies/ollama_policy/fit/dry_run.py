@@ -22,6 +22,7 @@ from ollama_provider.ollama.versions import Behavior
 NAME: Final = "llama-fit-params"
 _SECONDS: Final = 20.0
 _MIB: Final = 2**20
+_PADDING: Final = 2**20
 _LINE: Final = re.compile(r"^\S+ (\d+) (\d+) (\d+)\s*$", re.MULTILINE)
 _BATCHES: Final = ((32768, 2048), (4096, 1024), (0, 512))  # Behavior.AUTOMATIC_BATCH: more tokens than, the batch
 
@@ -85,9 +86,10 @@ def _asked(model: Model, settings: Settings, to_ask: str, why: str) -> Model:
 
 
 def _sparse(path: Path, model: Model) -> str:
+    """A file with the header, and a hole for the weights and what is between them."""
     with path.open("wb") as file:
         file.write(model.beginning)
-        file.truncate(max(model.weights_bytes, len(model.beginning)))
+        file.truncate(len(model.beginning) + model.weights_bytes + _PADDING)
     return str(path)
 
 
