@@ -1,7 +1,7 @@
 """`python -m tests.engines.story FILE`: records docs/story.md's session: from a symptom to its proof, in five commands.
 
-The situation is made by real clients on a private Ollama: one pins a model, a deploy moves its name to other weights,
-and the next client pins those too. What the commands print is written down as it comes.
+The situation is a private Ollama as an operator has it, with a unit that bounds nothing, and a model that a client
+pinned. What the commands print is written down as it comes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +25,21 @@ DECLARATION = """resource "ollama_model" "my_model" {
   memory_management = "automatic"
 }
 """
-COMMANDS = (
-    "ollama-policy probe example-model",
-    "ollama-policy drift .",
+UNIT = """[Service]
+ExecStart=/usr/bin/ollama serve
+Environment=OLLAMA_KEEP_ALIVE=5m
+MemoryMax=16G
+"""
+CAP = {"LLAMA_ARG_CACHE_RAM": "32"}
+CAPPED = "# The unit has LLAMA_ARG_CACHE_RAM=32 now, and the server was started again."
+PROBE = "ollama-policy probe example-model"
+BEFORE_THE_CAP = (
+    PROBE,
+    "ollama-policy check .",
     "ollama-policy remedies . --apply-to models.tf",
-    "ollama-policy reclaim . --yes",
-    "ollama-policy drift .",
+    "ollama-policy reclaim --reload example-model --yes",
 )
+COMMANDS = (*BEFORE_THE_CAP, PROBE)
 _SESSION = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 
 
@@ -39,37 +47,57 @@ class Step(NamedTuple):
     command: str
     output: str
     exit_code: int
+    said_before: str = ""
+
+    @property
+    def shown_before(self) -> str:
+        return f"{self.said_before}\n" if self.said_before else ""
 
 
 def played(server: OllamaServer, folder: Path) -> Iterator[Step]:
-    """Makes the situation on `server`, then runs the commands in `folder`, beside the declaration."""
-    for version in (1, 2):
-        weights = folder / f"v{version}.gguf"
-        write_llama(weights, seed=version, layers=8, width=512, heads=8)
-        # One thread: on a busy machine several wait for each other longer than they compute.
-        server.create_from_gguf(f"example-model:v{version}", weights, parameters={"num_thread": 1})
-        weights.unlink()
-        copied = {"source": f"example-model:v{version}", "destination": "example-model"}
-        server.call("POST", "/api/copy", copied).raise_for_status()
-        server.call("POST", "/api/generate", {"model": "example-model", "keep_alive": -1}).raise_for_status()
-    (folder / "models.tf").write_text(DECLARATION, encoding="utf-8")
+    """Makes the situation on `server`, then runs the commands in `folder`, beside the declaration and the unit."""
+    weights = folder / "weights.gguf"
+    write_llama(weights, layers=16, width=128, heads=8, kv_heads=8)
+    # One thread: on a busy machine several wait for each other longer than they compute.
+    server.create_from_gguf("example-model", weights, parameters={"num_thread": 1})
+    weights.unlink()
+    server.call("POST", "/api/generate", {"model": "example-model", "keep_alive": -1}).raise_for_status()
+    version = server.call("GET", "/api/version").json()["version"]
+    for name, text in (
+        ("models.tf", DECLARATION),
+        ("ollama.service", UNIT),
+        ("ollama-policy.toml", f'target-version = "{version}"\n'),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+    for command in BEFORE_THE_CAP:
+        yield ran(command, server, folder)
+    (folder / "ollama.service").write_text(UNIT + _lines(CAP), encoding="utf-8")
+    server.environment.update(CAP)
+    server.restart()
+    yield ran(PROBE, server, folder)._replace(said_before=CAPPED)
+
+
+def ran(command: str, server: OllamaServer, folder: Path) -> Step:
     commands = Path(sys.executable).parent
     environment = {**os.environ, "OLLAMA_HOST": server.url, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
-    for command in COMMANDS:
-        ran = subprocess.run(
-            command.split(),
-            cwd=folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=120,
-        )
-        yield Step(command, ran.stdout, ran.returncode)
+    process = subprocess.run(
+        command.split(),
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=170,
+    )
+    return Step(command, process.stdout, process.returncode)
+
+
+def _lines(variables: Mapping[str, str]) -> str:
+    return "".join(f"Environment={name}={value}\n" for name, value in variables.items())
 
 
 def session(steps: Iterator[Step]) -> str:
-    return "\n".join(f"$ {step.command}\n{step.output}" for step in steps)
+    return "\n".join(f"{step.shown_before}$ {step.command}\n{step.output}" for step in steps)
 
 
 def session_in(page: str) -> str:

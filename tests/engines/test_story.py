@@ -7,9 +7,9 @@ import pytest
 
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.text import MEANINGS
-from tests.engines.observing import pinned
 from tests.engines.ollama_server import OllamaServer
-from tests.engines.story import COMMANDS, played, session, session_in
+from tests.engines.story import CAP, COMMANDS, played, session, session_in
+from tests.engines.toolchain import Ollama
 
 ROOT = Path(__file__).parents[2]
 _NO_LEAK = "|".join(
@@ -32,14 +32,19 @@ def masked(text: str) -> list[str]:
 
 
 @pytest.mark.engines
-def test_the_recorded_session_is_what_the_commands_print(ollama: OllamaServer, tmp_path: Path) -> None:
-    steps = list(played(ollama, tmp_path))
-    recorded = session_in((ROOT / "docs" / "story.md").read_text(encoding="utf-8"))
-    assert masked(session(iter(steps))) == masked(recorded)
+@pytest.mark.timeout(400)
+def test_the_recorded_session_is_what_the_commands_print(engine: Ollama, tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    with OllamaServer(engine.program, tmp_path / "ollama") as server:
+        steps = list(played(server, tmp_path / "infra"))
+        recorded = session_in((ROOT / "docs" / "story.md").read_text(encoding="utf-8"))
+        assert masked(session(iter(steps))) == masked(recorded)
     assert [step.exit_code for step in steps] == [0, 1, 1, 0, 0]
-    # What is left in memory is what is declared there, by the edit that the third command made.
-    assert pinned(ollama) == ["example-model:latest"]
-    assert 'memory_management = "manual"' in (tmp_path / "models.tf").read_text(encoding="utf-8")
+    grown, _, _, reloaded, capped = (step.output for step in steps)
+    assert "the prompt cache grows up to 8,192.0 MiB" in grown
+    assert "reloaded, and pinned again" in reloaded
+    assert f"the prompt cache grows up to {CAP['LLAMA_ARG_CACHE_RAM']}.0 MiB" in capped
+    assert 'memory_management = "manual"' in (tmp_path / "infra" / "models.tf").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_parts_of_that_session() -> None:
