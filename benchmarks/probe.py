@@ -26,7 +26,7 @@ RUNS = 20
 MIB = 2**20
 CAPPED = {"LLAMA_ARG_CACHE_RAM": "32"}  # the different prompts of one run fill it
 # 8 KiB of KV cache a token, for a prompt cache that grows. 0.17.4 has none, and is built without vector instructions.
-SHAPE = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8}
+SHAPE: dict[str, Any] = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8}
 
 
 class Case(NamedTuple):
@@ -62,7 +62,7 @@ def measure(engines: Engines, report: Report) -> list[Result]:
     return results
 
 
-def counted(engines: Engines, case: Case, shape: Mapping[str, int], report: Report) -> Counter[str]:
+def counted(engines: Engines, case: Case, shape: Mapping[str, Any], report: Report) -> Counter[str]:
     """How many of the runs were called a leak, and in how many the prompt cache is named as growing."""
     found: Counter[str] = Counter()
     with ExitStack() as cleanup:
