@@ -74,7 +74,7 @@ def test_memory_that_is_held_is_marked_and_remedies_follow(
 def test_a_probe_from_a_file_needs_no_server(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
     hold(ollama, model)
     file = tmp_path / "probe.json"
-    arguments = ["probe", model, "--host", ollama.url, "--calls", "24", "--format", "json", "-o", str(file)]
+    arguments = ["probe", model, "--host", ollama.url, "--calls", "40", "--format", "json", "-o", str(file)]
     subprocess.run([sys.executable, "-m", "ollama_policy", *arguments], timeout=120, check=False)
     code, text = report("--from", str(file), "--format", "svg")
     assert code == 0, text

@@ -106,7 +106,7 @@ def test_a_screen_reader_is_told_of_pictures_and_tables(opened: Page, report: Pa
     roles = opened.roles()
     names = {name for role, name in roles if role in ("image", "img", "graphics-document", "SvgRoot")}
     assert {"Measured calls of chat:latest", "Ollama's architecture, and where memory is held"} <= names
-    assert "m, r and what is resident, call by call" in {name for role, name in roles if role == "table"}
+    assert "m, r and what is held, call by call" in {name for role, name in roles if role == "table"}
     assert {"main", "navigation", "contentinfo"} <= {role for role, _ in roles}
     # Stacked cells are a table still.
     assert "On the server" in {name for role, name in roles if role == "table"}
