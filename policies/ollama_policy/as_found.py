@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from ollama_policy.formats.escaping import shown
+from ollama_policy.reaching import installed_one
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import FOR_EVER, Running, RunningModel
 from ollama_provider.ollama.api import Ollama
@@ -26,8 +27,10 @@ async def as_found(ollama: Ollama, called: ModelName, *, sets_timers: bool) -> A
 
     A model that stayed in memory keeps its own timer, which every call begins anew. With `sets_timers` the calls
     brought a keep_alive along: then the called one is given what it had left, or its pin, for Ollama does not tell how
-    long a timer was. Raises OllamaErrors and TimeoutError, but none where the block failed already.
+    long a timer was. Raises OllamaErrors and TimeoutError, but none where the block failed already; and before
+    anything is called, where the model is not on the server, or the server would pass its calls on to another.
     """
+    await installed_one(ollama, called)
     before = await ollama.running()
     try:
         yield before

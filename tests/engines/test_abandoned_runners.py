@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
-from ollama_policy.probe import abandoned
 from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, end
+from ollama_policy.probe.processes import of_server
 from tests.engines.observing import call, pinned, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import kill_all
@@ -114,5 +114,5 @@ def test_a_runner_of_another_folder_of_models_is_not_this_servers(
     server: OllamaServer, runner: psutil.Process, ollama: OllamaServer
 ) -> None:
     every: list[Abandoned] = abandoned_runners()
-    assert runner.pid in {one.pid for one in abandoned.of_server(server.url, every)}
-    assert runner.pid not in {one.pid for one in abandoned.of_server(ollama.url, every)}
+    assert runner.pid in {one.pid for one in of_server(server.url, every)}
+    assert runner.pid not in {one.pid for one in of_server(ollama.url, every)}

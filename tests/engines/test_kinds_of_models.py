@@ -191,10 +191,10 @@ def test_of_a_safetensors_model_it_is_said_what_cannot_be_known(run: Run, ollama
     assert count(ollama, since, "/api/embed") == 0
 
 
-@pytest.mark.parametrize("command", ["probe", "bench"])
-def test_no_prompt_is_sent_to_a_cloud_model(ollama: OllamaServer, command: str) -> None:
+@pytest.mark.parametrize("command", [["probe"], ["bench", "pinned"]], ids=["probe", "bench"])
+def test_no_prompt_is_sent_to_a_cloud_model(ollama: OllamaServer, command: list[str]) -> None:
     make_remote(ollama, "far")
     since = ollama.mark()
-    result = CliRunner().invoke(cli, [command, "far", "--host", ollama.url])
+    result = CliRunner().invoke(cli, [*command, "far", "--host", ollama.url])
     assert (result.exit_code, f"it runs on {REMOTE_HOST} as gpt-oss:120b" in result.stderr) == (2, True), result.output
     assert asked(ollama, since) == 0

@@ -19,6 +19,7 @@ from ollama_policy.rules import RULES
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.bare_seconds import BareSeconds
 from ollama_policy.rules.boolean_reads_true import BooleanReadsTrue
+from ollama_policy.rules.cloud_model import CloudModel
 from ollama_policy.rules.conflicting_declarations import ConflictingDeclarations
 from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.invalid_duration import InvalidDuration
@@ -62,8 +63,9 @@ from tests.engines.experimenting import (
     plain,
     requests,
 )
+from tests.engines.kinds import copy, make_remote
 from tests.engines.memory_group import NoMemoryGroupError, memory_group
-from tests.engines.observing import call, pinned, resident, seconds_left, wait_until
+from tests.engines.observing import call, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.toolchain import Ollama
 
@@ -155,9 +157,31 @@ def invalid_declaration(bench: Bench) -> None:
             with pytest.raises(InvalidDeclarationError):
                 create(server, values)
         assert server.requests(since) == []
-        [values, _] = declared(plain(InvalidDeclaration.good))
+        [values, *_] = declared(plain(InvalidDeclaration.good))
         create(server, values)
         assert pinned(server) == [f"{MODEL}:latest"]
+        copy(server, MODEL, "chat")
+        copy(server, "chat", "chat:local")
+        server.call("DELETE", "/api/delete", {"model": "chat:local"}).raise_for_status()
+        assert {"chat:latest", "chat:local"} & installed(server).keys() == {"chat:local"}
+    (bench.models / "manifests/registry.ollama.ai/library/chat/local").unlink()  # no call reaches it
+
+
+@shows(CloudModel)
+def cloud_model(bench: Bench) -> None:
+    [bad], [good] = declared(plain(CloudModel.bad)), declared(plain(CloudModel.good))
+    with bench.server({"OLLAMA_NO_CLOUD": "1"}) as server:  # so that nothing is sent from here
+        make_remote(server, bad["name"])
+        create(server, bad)
+        passed_on = load(server, bad["name"], keep_alive=-1)
+        assert (passed_on.status_code, "cloud" in passed_on.text) == (403, True), passed_on.text
+        assert resident(server) == []
+        copy(server, MODEL, good["name"])
+        create(server, good)
+        load(server, good["name"], keep_alive="5m").raise_for_status()
+        assert resident(server) == [good["name"]]
+        for values in (bad, good):
+            server.call("DELETE", "/api/delete", {"model": values["name"]}).raise_for_status()
 
 
 @shows(InvalidKeepAlive)

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from typing import Final
 
 from ollama_policy.drift.snapshot import AbandonedRunner, OnDisk, Seen, Server, Unseen
-from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, of_server
+from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
+from ollama_policy.probe.processes import of_server
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama, is_loopback

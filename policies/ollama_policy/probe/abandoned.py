@@ -7,10 +7,9 @@ server; one that is started on the same address loads the model a second time, b
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.probe.runner import Engine, runner_of
 
 if TYPE_CHECKING:
@@ -50,17 +49,6 @@ def abandoned_runners() -> list[Abandoned]:
             if one is not None:
                 found.append(one)
     return sorted(found)
-
-
-def of_server(url: str, every: Sequence[Abandoned]) -> list[Abandoned]:
-    """Those whose weights are in the folder of models of the server at an address; of a folder not to be seen, all."""
-    if not every:
-        return []
-    try:
-        folder = Processes(url).models_folder()
-    except UnseenError:
-        folder = None
-    return [one for one in every if folder is None or Path(one.path).parent == folder / "blobs"]
 
 
 def end(one: Abandoned) -> str:

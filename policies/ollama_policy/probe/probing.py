@@ -139,9 +139,9 @@ class _Probe:
 
     async def run(self) -> Called:
         version = await self._ollama.version()
-        details = await self._ollama.show(self._name)
-        self._blob = blob_in(details.blob)
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
+            details = await self._ollama.show(self._name)
+            self._blob = blob_in(details.blob)
             was_in_memory = any(model.name == self._name for model in found.models)
             await self._work(was_in_memory, has_checkpoints=has_checkpoints(details.metadata))
         return Called(version, self._runner)

@@ -8,12 +8,13 @@ resident memory is counted.
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
 from ollama_policy.probe.runner import Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _PROC: Final = Path("/proc")
 _OWN_PAGES: Final = re.compile(rb"^(?:RssAnon|VmSwap):\s*(\d+) kB$", re.MULTILINE)
-_INITS: Final = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan")
 OWN_PAGES = "anonymous and swapped"
 RESIDENT = "resident"
 
@@ -110,18 +110,7 @@ class Processes:
 
     def lost(self) -> list[Lost]:
         """Runners of Ollama on this machine that no server knows any more: theirs was killed, and they live on."""
-        return sorted(self._lost(), key=lambda one: one.pid)
-
-    def _lost(self) -> Iterator[Lost]:
-        for process in self._psutil.process_iter():
-            try:
-                runner = runner_of(process.pid, process.cmdline())
-                parent = process.parent()
-                is_lost = runner is not None and runner.blob and (parent is None or _is_init(parent.pid, parent.name()))
-            except self._psutil.Error:
-                continue
-            if runner is not None and is_lost:
-                yield Lost(process.pid, runner.model, self._held(process))
+        return [Lost(one.pid, one.path, self._held_by(one.pid)) for one in abandoned_runners()]
 
     def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
         found = []
@@ -175,9 +164,15 @@ def _own_pages(pid: int) -> int | None:
     return sum(map(int, found)) * 1024 if found else None
 
 
-def _is_init(pid: int, name: str) -> bool:
-    """Whether a parent only collects what has lost its own. In a container process 1 may be Ollama itself."""
-    return name in _INITS or (pid == 1 and "ollama" not in name)
+def of_server(url: str, every: Sequence[Abandoned]) -> list[Abandoned]:
+    """Those whose weights are in the folder of models of the server at an address; of a folder not to be seen, all."""
+    if not every:
+        return []
+    try:
+        folder = Processes(url).models_folder()
+    except UnseenError:
+        folder = None
+    return [one for one in every if folder is None or Path(one.path).parent == folder / "blobs"]
 
 
 def _is_here(host: str) -> bool:

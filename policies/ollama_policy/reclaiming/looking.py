@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, of_server
-from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
+from ollama_policy.probe.processes import Processes, UnseenError, of_server
 from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.plan import Facts, is_current, lookalikes, orphans
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel

@@ -54,7 +54,8 @@ class InvalidDeclaration(Rule):
     )
     source = "ollama_provider/model.py, the one source of a declaration's fields"
     experiment = (
-        "An apply refuses both declarations before it sends a request; as corrected, the model is loaded and pinned."
+        "An apply refuses each declaration before it sends a request; as corrected, the model is loaded and pinned. A "
+        "delete of `chat:local` deletes `chat:latest`, and leaves `chat:local`."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
