@@ -10,7 +10,9 @@ from ollama_policy.gitignore import IgnoreFile, relative_to
 from ollama_policy.housekeeping import HOUSEKEEPING
 from ollama_policy.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Rule, Target
+from ollama_policy.servers import versions_of
 from ollama_policy.settings import Kind, SourceFile, Subject, UnreadableError
+from ollama_provider.ollama.versions import beyond_known
 
 if TYPE_CHECKING:
     from datetime import date
@@ -63,6 +65,8 @@ def check(paths: Sequence[str], options: Options) -> Result:
     result.unreadable = workspace.problems + [reading.problem for reading in readings if reading.problem]
     result.read = sum(reading.is_read for reading in readings)
     subjects = [subject for reading in readings for subject in reading.subjects]
+    versions = versions_of(subjects, configuration.target)
+    result.remarks += [words for version in versions if (words := beyond_known(version)) is not None]
     findings = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
     report = Report(result, options, baseline)
     report.load_suppressions([reading.file for reading in readings], findings)

@@ -88,6 +88,7 @@ class Result:
     ) -> None:
         self.rules = rules
         self.notes = notes
+        self.remarks: list[str] = []  # what the verdicts take for granted, in sentences
         self.searched = searched  # files whose name may hold settings
         self.read = read  # files that a source read
         self.findings = list(findings)

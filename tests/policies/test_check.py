@@ -1,5 +1,6 @@
 """The pipeline: what is decided is reported at its place, what is not is counted, and a defect costs one file."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from ollama_policy import discover
 from ollama_policy.check import Options, check
 from ollama_policy.configuration import Configuration, parse
+from ollama_policy.formats import Format, render
+from ollama_policy.formats.writing import Look
 from ollama_policy.result import Result
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.rule import Finding, Rule, Severity, Target
@@ -28,6 +31,15 @@ class Raises(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         raise RuntimeError("a defect")
+
+
+def test_a_version_that_is_newer_than_all_known_is_treated_as_the_newest_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services:\n  ollama:\n    image: ollama/ollama:0.99.1\n", encoding="utf-8")
+    said = "Ollama 0.99.1 is newer than 0.34.3, the newest known: treated like it"
+    result = check([str(tmp_path)], Options(()))
+    assert result.remarks == [said]
+    assert f"note: {said}\n" in render(Format.TEXT, result, Look())
+    assert json.loads(render(Format.JSON, result, Look()))["remarks"] == [said]
 
 
 class SeesAll(Rule):

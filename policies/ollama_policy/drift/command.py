@@ -25,6 +25,7 @@ from ollama_policy.result import NOTHING_TO_LOOK_AT, Result, ServerFigures, Unde
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.settings import SourceFile, UnreadableError
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.versions import beyond_known, version_in
 
 _LARGEST_SNAPSHOT = 256 * 2**20
 
@@ -189,6 +190,7 @@ class Session:
         placing = self._placing([one.url for one in servers if one.is_given])
         findings: list[Finding] = []
         figures: list[ServerFigures] = []
+        remarks: list[str] = []
         problems = [*self._problems, *self._not_named]
         for server in servers:
             if isinstance(server, Unseen):
@@ -198,8 +200,10 @@ class Session:
                 found = self._findings(server, placing)
                 findings += found
                 figures.append(_figures(server, found))
+                if (words := beyond_known(version_in(server.version))) is not None:
+                    remarks.append(f"{server.url}: {words}")
         result = Result(rules=KINDS, notes=self._workspace.notes, searched=self._workspace.searched, read=self._read)
-        result.unreadable, result.servers = problems, figures
+        result.unreadable, result.servers, result.remarks = problems, figures, remarks
         report = check.Report(result, self._options, None)
         report.load_suppressions(self._files, findings)
         report.add_undecided(self._undecided(placing, {one.url for one in servers}))

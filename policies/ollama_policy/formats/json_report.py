@@ -43,6 +43,8 @@ def render(result: Result) -> str:
             "files_read": result.read,
         },
     }
+    if result.remarks:
+        document["remarks"] = result.remarks
     if result.servers:
         document["servers"] = [one._asdict() | {"drift": dict(one.drift)} for one in result.servers]
     return json.dumps(_valid(document), indent=2) + "\n"
@@ -130,7 +132,10 @@ def schema() -> Schema:
         document(
             "The report of `ollama-policy check --format json`, and of `drift`",
             VERSION,
-            optional={"servers": listed(record(server))},
+            optional={
+                "remarks": listed(TEXT) | {"description": "What the verdicts take for granted."},
+                "servers": listed(record(server)),
+            },
             properties={
                 "tool": record({"name": TEXT, "version": TEXT}),
                 "findings": listed(record(finding)),

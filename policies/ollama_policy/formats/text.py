@@ -39,6 +39,7 @@ def render(result: Result, look: Look) -> str:
     if look.is_verbose:
         lines += [f"{_place(one.file, one.start)} undecided: {_about(one)}" for one in result.undecided]
         lines += [f"note: {shown(note)}" for note in result.notes]
+    lines += [f"note: {shown(remark)}" for remark in result.remarks]
     lines.append(summary(result, look))
     return "\n".join(lines) + "\n"
 

@@ -125,6 +125,15 @@ def test_a_version_that_leaks_is_told_with_the_one_that_does_not(
     assert (found["rule"], found["file"], found["advice"]) == ("OLL509", fake.url, "update it to Ollama 0.7.1")
 
 
+def test_a_version_that_is_newer_than_all_known_is_treated_as_the_newest_and_that_is_said(
+    tree: Path, command: Command, fake: FakeOllamaWithFaults
+) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    fake.version = "0.99.1"
+    said = f"note: {fake.url}: Ollama 0.99.1 is newer than 0.34.3, the newest known: treated like it"
+    assert said in command("drift", "--host", fake.url).stdout.splitlines()
+
+
 def test_a_name_that_vanishes_in_passing_is_no_drift(tree: Path, command: Command, fake: FakeOllamaWithFaults) -> None:
     """As a pull of what is there makes it: the manifest is rewritten in place."""
     (tree / "models.tf").write_text(MANUAL)
