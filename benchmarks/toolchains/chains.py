@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.toolchains.model import CONTEXT, FIRST_BYTE, text_of, tokens_of
 from benchmarks.toolchains.weights import Weights
-from ollama_policy.probe.processes import Memory, Processes
+from ollama_policy.probe.processes import Memory
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import child_setup, kill_all
@@ -77,7 +77,6 @@ class OllamaChain:
     def start(self) -> None:
         self._server.start()
         self.version = self._server.call("GET", "/api/version").json()["version"]
-        self._processes = Processes(self._server.url)
 
     def load(self) -> None:
         self._generate({"keep_alive": -1})
@@ -106,7 +105,9 @@ class OllamaChain:
         return False
 
     def memory(self) -> Memory:
-        return self._processes.memory()
+        assert self._server.process
+        own = psutil.Process(self._server.process.pid).memory_info().rss
+        return Memory(own, self._server.runner_resident_bytes())
 
     def stop(self) -> None:
         self._server.stop()

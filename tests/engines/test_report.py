@@ -36,13 +36,14 @@ def test_a_page_of_measured_calls_and_of_what_is_held(
     ollama: OllamaServer, engine: Ollama, model: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    code, text = report("--host", ollama.url, "--model", model, "--calls", "24", "-o", str(file))
+    code, text = report("--host", ollama.url, "--model", model, "--calls", "40", "-o", str(file))
     assert code == 0, text
     page = file.read_text(encoding="utf-8")
     ElementTree.fromstring(page.partition("\n")[2])  # noqa: S314 - our own
     for expected in (
         f"Ollama {engine.version} at",
-        "calls 2 to 24",
+        "calls 2 to 20, prompts that differ",
+        "calls 21 to 40, one prompt",
         "released: timer ran out",
         "loaded again",
         "released: unload",

@@ -10,7 +10,7 @@ from ollama_policy.probe import leak
 from ollama_policy.probe.growth import Cause, Growth, of_prompts, of_turns
 from ollama_policy.probe.leak import Kind, Verdict
 from ollama_policy.probe.probing import CONVERSATION, DIFFERENT, PHASES_OF_CALLS, REPEATED, Called, Sample
-from ollama_policy.probe.processes import OWN_PAGES, RESIDENT, Lost
+from ollama_policy.probe.processes import OWN_PAGES, RESIDENT
 from ollama_policy.probe.runner import Engine
 
 VERSION = 2
@@ -25,6 +25,14 @@ class Call(NamedTuple):
     phase: str
     allocated: int
     released: int
+    held: int
+
+
+class Lost(NamedTuple):
+    """A runner whose server is gone, the path of its weights, and its resident bytes."""
+
+    pid: int
+    model: str
     held: int
 
 

@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 from ollama_policy.as_found import dry_run, promise
 from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.probe import text
-from ollama_policy.probe.account import Account, Sight, account
+from ollama_policy.probe.abandoned import abandoned_runners
+from ollama_policy.probe.account import Account, Lost, Sight, account
 from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.probing import Called, Plan, Sample, Watch, probe, steps
-from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.probe.processes import Processes, UnseenError, of_server
 from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
 from ollama_provider.ollama.answers import Connection, Running
@@ -67,7 +68,8 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
     processes, sight = None, Sight()
     try:
         processes = Processes(connection.url)
-        sight = Sight(processes.counts, lost=tuple(processes.lost()))
+        lost = (Lost(one.pid, one.path, one.resident) for one in of_server(connection.url, abandoned_runners()))
+        sight = Sight(processes.counts, lost=tuple(lost))
     except UnseenError as error:
         sight = Sight(unseen=str(error))
     samples: list[Sample] = []

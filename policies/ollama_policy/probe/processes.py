@@ -1,5 +1,4 @@
-"""Ollama's own processes on this machine: the one that listens at an address, the runners that it started, and those
-whose server is gone.
+"""Ollama's own processes on this machine: the one that listens at an address, and the runners that it started.
 
 Counted is what a process has for itself: anonymous and swapped pages, RssAnon + VmSwap of /proc/PID/status. What the
 kernel swaps out has not come back, and the pages of a file that is mapped are the file's. Where there is no /proc,
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
+from ollama_policy.probe.abandoned import Abandoned
 from ollama_policy.probe.runner import Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 
@@ -37,14 +36,6 @@ class Memory(NamedTuple):
     @property
     def total(self) -> int:
         return self.server + self.runners
-
-
-class Lost(NamedTuple):
-    """A runner whose server is gone, and the bytes that it holds."""
-
-    pid: int
-    model: str
-    held: int
 
 
 class UnseenError(Exception):
@@ -80,7 +71,7 @@ class Processes:
         return Memory(self._held(self._server), sum(map(self._held, self.runners())))
 
     def memory_of(self, name: ModelName, blob: str) -> Memory:
-        """As `memory`, of the server and of the model's own runner alone.
+        """As `memory`, of the server and the model's own runner alone: what is held for it, and 0 where it has none.
 
         `blob` is the digest of its weights, empty where it is not known. A runner whose command line does not name
         the model is taken for it only where the server has no other.
@@ -107,10 +98,6 @@ class Processes:
         given = environment.get("OLLAMA_MODELS", "").strip().strip("\"'")
         home = environment.get("HOME") or environment.get("USERPROFILE") or ""
         return Path(given) if given else Path(home) / ".ollama" / "models"
-
-    def lost(self) -> list[Lost]:
-        """Runners of Ollama on this machine that no server knows any more: theirs was killed, and they live on."""
-        return [Lost(one.pid, one.path, self._held_by(one.pid)) for one in abandoned_runners()]
 
     def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
         found = []

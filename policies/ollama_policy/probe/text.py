@@ -20,7 +20,7 @@ MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
     Kind.BOUNDED: "bounded growth: it grows, and ever less",
     Kind.SLOW: "slow growth, no leak that matters within these calls: --calls 500 tells more",
-    Kind.LEAK: "a leak: with one prompt, which no cache keeps twice, every call still adds the same",
+    Kind.LEAK: "a leak: every call with one prompt still adds the same",
     Kind.UNDECIDED: "undecided",
 }
 
@@ -68,7 +68,7 @@ def _lines(account: Account) -> Iterator[str]:
     yield from _phases(account)
     for lost in account.sight.lost:
         yield f"beside it, process {lost.pid} holds {mib(lost.held)}: a runner whose server is gone ({lost.model})"
-        yield f"  no server knows it, nothing unloads it; `kill {lost.pid}` gives that back"
+        yield "  no server knows it, and nothing unloads it: `ollama-policy reclaim` ends it"
 
 
 def _expected(account: Account) -> Iterator[str]:

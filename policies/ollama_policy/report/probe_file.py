@@ -7,9 +7,8 @@ from math import isfinite
 from typing import Any
 
 from ollama_policy.json_schemas import check
-from ollama_policy.probe.account import MOMENTS, PHASES, VERSION, Account, Sight, account, schema
+from ollama_policy.probe.account import MOMENTS, PHASES, VERSION, Account, Lost, Sight, account, schema
 from ollama_policy.probe.probing import Called, Sample
-from ollama_policy.probe.processes import Lost
 from ollama_policy.probe.runner import Engine, Runner
 from ollama_policy.settings import UnreadableError
 

@@ -5,12 +5,11 @@ import json
 import pytest
 
 from ollama_policy.probe import text
-from ollama_policy.probe.account import Account, Sight, account
+from ollama_policy.probe.account import Account, Lost, Sight, account
 from ollama_policy.probe.command import exit_code
 from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import MIB, Kind
 from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
-from ollama_policy.probe.processes import Lost
 from tests.policies.report.examples import probed
 
 UNKNOWN = Called("0.17.4", None)
@@ -112,5 +111,5 @@ def test_runners_whose_server_is_gone_are_told() -> None:
     found = account("m", "http://s", UNKNOWN, Sight(lost=(lost,)), samples(*[(31, 30)] * 60))
     shown = text.render(found)
     assert "beside it, process 4711 holds 64.0 MiB: a runner whose server is gone" in shown
-    assert "`kill 4711` gives that back" in shown
+    assert "`ollama-policy reclaim` ends it" in shown
     assert "\x1b" not in shown

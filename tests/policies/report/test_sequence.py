@@ -35,7 +35,7 @@ MERMAID = """sequenceDiagram
         Application-->>User: response
         Memory-->>Ollama: r, given back: +60.0 MiB
     end
-    Note over Memory: M = sum(m - r) = +60.0 MiB: a leak: with one prompt, which no cache keeps twice, every call still adds the same
+    Note over Memory: M = sum(m - r) = +60.0 MiB: a leak: every call with one prompt still adds the same
     Note over Memory: idle: 130.0 MiB held, 50.0 MiB by /api/ps
     Application->>Ollama: one more call, keep_alive 1s
     Memory-->>Ollama: timer ran out: 90.0 MiB came back
