@@ -8,7 +8,7 @@ from ollama_policy.drift import mending
 from ollama_policy.drift.declared import Declared
 from ollama_policy.reclaiming.plan import Entry
 from ollama_policy.remedies.facts import Declarations, Edit, Server
-from ollama_policy.remedies.remedy import HELD, HELD_BY_PROCESS, SERVER, Document, Gain, Remedy
+from ollama_policy.remedies.remedy import HELD, HELD_BY_PROCESS, SERVER, Document, Gain, Kind, Remedy
 from ollama_policy.rules.automatic_without_bound import BOUND
 from ollama_provider.drift import HELD_TOO_LONG, PINNED_BY_CLIENT, drift_of
 from ollama_provider.ollama.answers import RunningModel
@@ -35,7 +35,7 @@ def _orphan(server: Server, entry: Entry) -> Remedy:
     else:
         why = entry.why.value + ("" if entry.ways else "; no name on this server is seen to have its weights")
     return Remedy(
-        "orphan",
+        Kind.ORPHAN,
         "reclaim an orphan",
         f"{entry.model.name} {entry.model.digest[:12]}",
         Gain(entry.model.size, HELD),
@@ -55,7 +55,7 @@ def _held(server: Server, declared: Declarations, model: RunningModel) -> Iterat
     is_pinned = server.running.is_pinned(model)
     if not ours:
         if declared.is_complete and model.name not in declared.others:
-            yield _unload(server, model, "undeclared", "unload what nobody declared", "declared nowhere", is_pinned)
+            yield _unload(server, model, Kind.UNDECLARED, "unload what nobody declared", "declared nowhere", is_pinned)
         elif is_pinned and not declared.models and model.name not in declared.others:
             # Without declarations nobody knows whether it is meant.
             yield _bounded(server, model, BOUND, "pinned, and no file that was given declares it", False, ())
@@ -63,7 +63,9 @@ def _held(server: Server, declared: Declarations, model: RunningModel) -> Iterat
     if not all(one.is_decided for one in ours):
         return
     if all(one.must_be_absent for one in ours):
-        yield _unload(server, model, "absent", "unload it, as it is declared", "declared resident = false", True, ours)
+        yield _unload(
+            server, model, Kind.ABSENT, "unload it, as it is declared", "declared resident = false", True, ours
+        )
     elif all(_is_automatic(one) for one in ours):
         yield from _automatic(server, declared, model, ours)
 
@@ -92,7 +94,7 @@ def _held_by(server: Server, model: RunningModel) -> Gain:
 def _unload(
     server: Server,
     model: RunningModel,
-    kind: str,
+    kind: Kind,
     title: str,
     why: str,
     is_recommended: bool,
@@ -101,8 +103,8 @@ def _unload(
     why += ", and pinned" if server.running.is_pinned(model) else ", and released when its timer runs down"
     stop = mending.stop(server.url, model.name)
     commands = tuple(mending.apply(one, stop) for one in ours) or (stop,)
-    risk = _UNDER_WAY if kind == "absent" else f"somebody may use it without declaring it; {_UNDER_WAY}"
-    row = Document.MANUAL if kind == "absent" else Document.LESS
+    risk = _UNDER_WAY if kind is Kind.ABSENT else f"somebody may use it without declaring it; {_UNDER_WAY}"
+    row = Document.MANUAL if kind is Kind.ABSENT else Document.LESS
     return Remedy(
         kind, title, str(model.name), _held_by(server, model), row, is_recommended, why, _RELOADED, risk, commands
     )
@@ -120,7 +122,7 @@ def _bounded(
     hold = mending.hold(server.url, model.name, keep_alive)
     gain = _held_by(server, model)
     return Remedy(
-        "keep-alive",
+        Kind.KEEP_ALIVE,
         f"bound keep_alive to {keep_alive}",
         str(model.name),
         Gain(gain.bytes, f"{gain.how}; {keep_alive} after its last call"),
@@ -145,7 +147,7 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
             if server.running.is_pinned(model) and not any(one.must_be_resident for one in declared.of(model.name))
         )
         yield Remedy(
-            "keep-alive",
+            Kind.KEEP_ALIVE,
             "bound the server's OLLAMA_KEEP_ALIVE",
             SERVER,
             Gain(pinned, f"{HELD}, over what is pinned and not declared resident", is_at_most=True),
@@ -163,7 +165,7 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
         name = names.get(edit.address)
         if name is not None and name not in in_memory:
             yield Remedy(
-                "keep-alive",
+                Kind.KEEP_ALIVE,
                 f"bound keep_alive to {BOUND}",
                 name,
                 Gain(0, "it is not pinned now; it prevents a pin that stays"),
@@ -186,7 +188,7 @@ def _manual(server: Server, declared: Declarations) -> Remedy:
     ]
     edits = _edits(declared, ("OLL001",), bounding=False)
     return Remedy(
-        "manual",
+        Kind.MANUAL,
         'switch to memory_management = "manual"',
         SERVER,
         Gain(

@@ -15,6 +15,22 @@ class Document(StrEnum):
     LESS = "3 less memory used"
 
 
+class Kind(StrEnum):
+    """The catalogue: what there is to recommend, here and in the report."""
+
+    ORPHAN = "orphan"
+    UNDECLARED = "undeclared"
+    ABSENT = "absent"
+    KEEP_ALIVE = "keep-alive"
+    MANUAL = "manual"
+    RELOAD = "reload"
+    PROMPT_CACHE = "prompt-cache"
+    CONTEXT = "context"
+    PARALLEL = "parallel"
+    KV_CACHE = "kv-cache"
+    VERSION = "version"
+
+
 class Gain(NamedTuple):
     """Bytes that a remedy would give back: `how` they are known, or why they are not (`bytes` is None then).
 
@@ -29,7 +45,7 @@ class Gain(NamedTuple):
 class Remedy(NamedTuple):
     """`target` is a model or "the server". `commands` are to be pasted, `edits` are what the checker's fixes write."""
 
-    id: str
+    id: Kind
     title: str
     target: str
     gain: Gain
@@ -44,7 +60,7 @@ class Remedy(NamedTuple):
     @property
     def is_of_the_document(self) -> bool:
         """Whether the document itself recommends it: to update, and to switch to manual."""
-        return self.id in ("version", "manual")
+        return self.id in (Kind.VERSION, Kind.MANUAL)
 
 
 SERVER = "the server"

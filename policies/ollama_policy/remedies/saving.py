@@ -10,7 +10,7 @@ from ollama_policy.formats.writing import many
 from ollama_policy.images import shown
 from ollama_policy.probe.runner import CACHE_VARIABLE
 from ollama_policy.remedies.facts import ASSUMED_PARALLEL, Declarations, Server, Settings
-from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
+from ollama_policy.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
 from ollama_policy.rules.leaking_version import leaks_of
 from ollama_policy.servers import MIB, size
 from ollama_provider.ollama import memory
@@ -111,7 +111,7 @@ def _context(server: Server, declared: Declarations, load: _Load) -> Iterator[Re
         why = f"in memory with a context of {now}"
         commands = (_less_context(server, declared, load, proposed),)
     yield Remedy(
-        "context",
+        Kind.CONTEXT,
         f"a context of {proposed} in place of {now}",
         str(name),
         _gain([load], lambda one: one.bytes() - one.bytes(num_ctx=proposed), declared.settings),
@@ -141,7 +141,7 @@ def _parallel(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
     if settings.parallel is None or settings.parallel < 2 or not loads:
         return
     yield Remedy(
-        "parallel",
+        Kind.PARALLEL,
         f"OLLAMA_NUM_PARALLEL of 1 in place of {settings.parallel}",
         SERVER,
         _gain(loads, lambda one: one.bytes() - one.bytes(parallel=1), settings),
@@ -162,7 +162,7 @@ def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
     if gain.bytes is not None and gain.bytes <= 0:
         return
     yield Remedy(
-        "kv-cache",
+        Kind.KV_CACHE,
         f"a KV cache of {_QUANTISED} in place of f16",
         SERVER,
         gain,
@@ -197,7 +197,7 @@ def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iter
         gain = Gain(now, how)
     edits = tuple(one for one in declared.edits if one.rule == "OLL202")
     yield Remedy(
-        "prompt-cache",
+        Kind.PROMPT_CACHE,
         f"a prompt cache of {proposed} MiB a runner",
         SERVER,
         gain,
@@ -231,7 +231,7 @@ def _reload(server: Server) -> Iterator[Remedy]:
             continue
         pinned = ", which pins it again" if server.running.is_pinned(model) else ""
         yield Remedy(
-            "reload",
+            Kind.RELOAD,
             "reload its runner",
             str(model.name),
             Gain(grown.beyond, f"measured: {GROWN}"),
@@ -245,7 +245,7 @@ def _reload(server: Server) -> Iterator[Remedy]:
 
 
 def _version(server: Server, declared: Declarations) -> Remedy:
-    """The document's second. It helps against leaks that a release mends, and against nothing else."""
+    """The document's second. It helps against leaks that a release fixes, and against nothing else."""
     version = server.version
     leaks = leaks_of(version) if version is not None else ""
     risk = "a newer version has defaults of its own"
@@ -260,11 +260,11 @@ def _version(server: Server, declared: Declarations) -> Remedy:
         title, why = f"update Ollama to {shown(mended_in(version))} or later", leaks
         gain = Gain(None, "not known: a leak grows with the calls; `ollama-policy probe` measures it")
     else:
-        title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release mends"
+        title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release fixes"
         gain = Gain(0, "nothing is known that it would give back")
     edits = tuple(one for one in declared.edits if one.rule in ("OLL301", "OLL302"))
     return Remedy(
-        "version",
+        Kind.VERSION,
         title,
         SERVER,
         gain,

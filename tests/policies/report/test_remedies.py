@@ -1,9 +1,12 @@
 """Remedies follow from what was found, and nothing else brings one."""
 
 from ollama_policy.checking import all_rules
+from ollama_policy.remedies.remedy import Kind
 from ollama_policy.report import remedies
 from ollama_policy.report.architecture import architecture
 from tests.policies.report.examples import probed, running, seen
+
+CACHE = ["Cap the prompt cache", "Reload a runner that has grown"]
 
 
 def titles(
@@ -29,8 +32,8 @@ def test_a_server_and_measurements() -> None:
     assert titles(is_pinned=True) == ["Bound keep_alive"]
     assert titles(version="0.6.5") == ["Update Ollama"]
     assert titles(growth=1) == ["Update Ollama", "Bound keep_alive"]
-    assert titles(growth=1, cached=3) == ["Update Ollama", "Bound keep_alive", "Cap the prompt cache"]
-    assert titles(growth=0, cached=3) == ["Cap the prompt cache"]
+    assert titles(growth=1, cached=3) == ["Update Ollama", "Bound keep_alive", *CACHE]
+    assert titles(growth=0, cached=3) == CACHE
 
 
 def test_what_grows_in_the_server_itself_is_not_given_back_by_a_timer() -> None:
@@ -39,6 +42,11 @@ def test_what_grows_in_the_server_itself_is_not_given_back_by_a_timer() -> None:
         "Update Ollama",
         "Restart the server from time to time",
     ]
+
+
+def test_the_catalogue_is_that_of_the_command() -> None:
+    told = [kind for known in remedies._ALL for kind in known.kinds]
+    assert sorted(told) == sorted(Kind)
 
 
 def test_each_rule_that_is_named_exists() -> None:
