@@ -308,6 +308,8 @@ def quantised_kv_without_flash_attention(bench: Bench) -> None:
     alone = {"OLLAMA_KV_CACHE_TYPE": "q8_0"}
     with bench.server(alone) as server:
         load(server).raise_for_status()  # on a CPU the automatic choice is right
+        server.create_from_gguf("narrow", bench.ggufs(9))  # heads of 16
+        assert load(server, "narrow").status_code == 500
 
 
 @shows(ModelsIsAFolder)

@@ -30,8 +30,8 @@ class ContextByGpuMemory(Rule):
         "configuration says what GPUs the machine has (`target-gpu-memory`, `target-gpu-count`)."
     )
     fix = "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
-    bad = (compose(image="«ollama/ollama:0.34.3»", limit="64g", gpus=1),)
-    good = (compose("OLLAMA_CONTEXT_LENGTH: 8192", image="ollama/ollama:0.34.3", limit="64g", gpus=1),)
+    bad = (compose(image="«ollama/ollama:0.34.3»", gpus=1),)
+    good = (compose("OLLAMA_CONTEXT_LENGTH: 8192", gpus=1),)
     example_target = Target(gpu_memory_bytes=80 * 2**30)
     source = "server/routes.go:2073; issue 14116"
     not_shown = "It needs GPUs with 48 GiB of memory."

@@ -3,7 +3,7 @@
 from ollama_policy.rules.rule import Example
 
 
-def compose(*environment: str, image: str = "ollama/ollama:0.17.4", limit: str = "16g", gpus: int = 0) -> Example:
+def compose(*environment: str, image: str = "ollama/ollama:0.34.3", limit: str = "64g", gpus: int = 0) -> Example:
     """A compose file with one Ollama; each line of `environment` is `NAME: value`."""
     lines = ["services:", "  ollama:", f"    image: {image}"]
     if limit:

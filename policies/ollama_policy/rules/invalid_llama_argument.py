@@ -32,8 +32,8 @@ class InvalidLlamaArgument(Rule):
         "trimmed, and quotes belong to the text: those in an env file stay in it under `docker run --env-file`."
     )
     fix = "Write what is expected there, such as `1024` for 1 GiB, or leave the variable out."
-    bad = (compose("LLAMA_ARG_CACHE_RAM: «auto»", image="ollama/ollama:0.34.3"),)
-    good = (compose("LLAMA_ARG_CACHE_RAM: 1024", image="ollama/ollama:0.34.3"),)
+    bad = (compose("LLAMA_ARG_CACHE_RAM: «auto»"),)
+    good = (compose("LLAMA_ARG_CACHE_RAM: 1024"),)
     source = "llama.cpp common/arg.cpp, std::stoi on the bare text; measured on 0.34.3"
     experiment = (
         "With `auto`, and with an empty text, each load is HTTP 500; with `1GB` the runner logs a prompt cache of "

@@ -41,11 +41,11 @@ class LimitTooSmall(Rule):
     fix = "Raise the limit, declare fewer or smaller resident models, or lower `LLAMA_ARG_CACHE_RAM`."
     bad = (
         Example("models.yaml", "- name: llama3.1:70b\n  memory_management: manual\n"),
-        compose("OLLAMA_KEEP_ALIVE: -1", limit="«16g»"),
+        compose("OLLAMA_KEEP_ALIVE: -1", "LLAMA_ARG_CACHE_RAM: 512", limit="«16g»"),
     )
     good = (
         Example("models.yaml", "- name: llama3.1:8b\n  memory_management: manual\n"),
-        compose("OLLAMA_KEEP_ALIVE: -1", limit="16g"),
+        compose("OLLAMA_KEEP_ALIVE: -1", "LLAMA_ARG_CACHE_RAM: 512", limit="16g"),
     )
     source = "server/sched.go; issue 15474; the library's default is 4 bits a weight"
     experiment = (

@@ -19,12 +19,13 @@ class NoMemoryLimit(Rule):
     why = (
         "Ollama has no bound of its own for the memory that it takes: models that the GPU does not hold, prompt caches "
         "and leaks grow until the kernel ends something, and without a limit that may be any process of the machine. "
-        "With one, Ollama sees it as the memory that there is, and evicts models sooner."
+        "With one, that is a process of this container. Before 0.30 Ollama also evicts models sooner, as it takes the "
+        "limit for the memory that there is; from 0.30 on it does so for a GPU's memory alone."
     )
     fix = "Give the container a limit, with room for its models: `mem_limit`, or `resources.limits.memory`."
-    bad = (compose(image="«ollama/ollama:0.17.4»", limit=""),)
-    good = (compose(limit="16g"),)
-    source = "discover/cpu_linux.go: what there is, is the cgroup's memory.max (0.17.4)"
+    bad = (compose(image="«ollama/ollama:0.34.3»", limit=""),)
+    good = (compose(limit="64g"),)
+    source = "discover/cpu_linux.go: what there is, is the memory.max of cgroup v2; server/sched.go:552"
     experiment = (
         "A model loads whatever it takes; in a cgroup that is too small for it the kernel ends the runner, the "
         "load is HTTP 500, and the server lives on. Needs a cgroup that the test may make."

@@ -27,8 +27,8 @@ class OverriddenLlamaArgument(Rule):
         "cannot read keeps models from loading."
     )
     fix = "Delete it, and set Ollama's own variable where there is one."
-    bad = (compose("LLAMA_ARG_CTX_SIZE: «8192»", image="ollama/ollama:0.34.3", limit="64g"),)
-    good = (compose("OLLAMA_CONTEXT_LENGTH: 8192", image="ollama/ollama:0.34.3", limit="64g"),)
+    bad = (compose("LLAMA_ARG_CTX_SIZE: «8192»"),)
+    good = (compose("OLLAMA_CONTEXT_LENGTH: 8192"),)
     source = "llm/llama_server.go:334, startLlamaServer; llama.cpp common/arg.cpp"
     experiment = (
         "With LLAMA_ARG_CTX_SIZE the model has the context of 4096 that it has without; with "

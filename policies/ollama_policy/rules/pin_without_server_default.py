@@ -12,7 +12,7 @@ from ollama_provider.ollama.variables import FOR_EVER, env_keep_alive
 _NAME = "OLLAMA_KEEP_ALIVE"
 _MODEL = 'resource "ollama_model" "chat" {{\n  name              = "llama3"\n  memory_management = {}\n}}\n'
 _SERVER = (
-    "services:\n  ollama:\n    image: ollama/ollama:0.17.4\n    mem_limit: 16g\n"
+    "services:\n  ollama:\n    image: ollama/ollama:0.34.3\n    mem_limit: 64g\n"
     "    environment:\n      OLLAMA_KEEP_ALIVE: {}\n"
 )
 

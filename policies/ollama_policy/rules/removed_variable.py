@@ -28,7 +28,7 @@ class RemovedVariable(Rule):
     fix = "Delete it, or use what took its place."
     bad = (compose("OLLAMA_MAX_VRAM: «8589934592»"),)
     good = (compose("OLLAMA_MAX_VRAM: 8589934592", image="ollama/ollama:0.5.13"),)
-    source = "envconfig/config.go of every release up to 0.33"
+    source = "envconfig/config.go of every release up to 0.33, and of 0.34.3"
     experiment = "A server with OLLAMA_MAX_VRAM says at its start exactly what one without it says."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

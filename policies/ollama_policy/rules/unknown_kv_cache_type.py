@@ -25,12 +25,13 @@ class UnknownKvCacheType(Rule):
     summary = "a type of KV cache that Ollama does not have"
     why = (
         "Up to 0.24 Ollama knows f16, q8_0 and q4_0, and takes f16 for everything else: the cache needs twice or four "
-        "times the memory that was meant. From 0.30 on the text goes to llama.cpp unchecked, which knows a few more."
+        "times the memory that was meant. From 0.30 on the text goes to llama.cpp unchecked, which knows a few more: "
+        "with another one llama-server ends, and no model loads."
     )
     fix = "Write `q8_0`, half of f16, or `q4_0`, a quarter."
     bad = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: «q8»"),)
     good = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: q8_0"),)
-    source = "fs/ggml/ggml.go, SupportsKVCacheType (0.17.4); llm/llama_server.go (0.33)"
+    source = "fs/ggml/ggml.go, SupportsKVCacheType (0.17.4); llm/llama_server.go and llama.cpp common/arg.cpp (0.34.3)"
     experiment = "With `q8` each load is HTTP 500; with `q8_0` the model loads."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

@@ -21,9 +21,9 @@ class UnpinnedImage(Rule):
         "when it is released: 0.15.5 brought contexts of up to 262144 tokens, 0.30 a prompt cache of 8 GiB a runner. "
         "Such a change should come with a commit, not with a restart."
     )
-    fix = "Name a version, such as `ollama/ollama:0.17.4`, or a digest."
+    fix = "Name a version, such as `ollama/ollama:0.34.3`, or a digest."
     bad = (compose(image="«ollama/ollama:latest»"),)
-    good = (compose(image="ollama/ollama:0.17.4"),)
+    good = (compose(image="ollama/ollama:0.34.3"),)
     source = "docker.io/ollama/ollama"
     not_shown = "It needs a container engine, and a registry in which a tag moves."
 
