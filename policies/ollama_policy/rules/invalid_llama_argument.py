@@ -62,8 +62,8 @@ class InvalidLlamaArgument(Rule):
                 yield self.at(
                     setting,
                     subject,
-                    f"{name} {setting.written}: with `docker run --env-file` the quotes belong to it, no model loads",
-                    label="other readers take them off; without them all agree",
+                    f"{name} {setting.written}: `docker run --env-file` leaves the quotes in it, and no model loads",
+                    label="other readers take them off: leave them out",
                     fixes=_fixes(name, value, setting, subject),
                 )._replace(severity=Severity.WARNING)
 

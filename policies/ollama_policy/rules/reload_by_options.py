@@ -95,7 +95,13 @@ class ReloadByOptions(Rule):
         shift = request.known("shift")
         if shift is not None and shift.value is False and tree.any_does(Behavior.SHIFT_RELOADS):
             message = f'shift false reloads "{named}", and its pin is lost'
-            yield self.at(shift, request, message, label="it was loaded with a context that shifts, as is the default")
+            yield self.at(
+                shift,
+                request,
+                message,
+                label="it was loaded with a context that shifts, as is the default",
+                advice="leave it out of requests: no declaration has it",
+            )
 
 
 class _Tree:

@@ -45,10 +45,7 @@ class RemovedParameter(Rule):
                 since = removed.behavior.since
                 assert since is not None
                 if removed.is_refused:
-                    what = "this declaration" if subject.kind is Kind.MODEL else "this"
-                    message = (
-                        f"from {shown(since)} on Ollama answers {what} with HTTP 400: {name} is no longer supported"
-                    )
+                    message = f"Ollama refuses {name} from {shown(since)} on, with HTTP 400"
                     yield self.at(setting, subject, message, label="delete it")
                 else:
                     message = f"Ollama ignores {name}, and only its log says so"

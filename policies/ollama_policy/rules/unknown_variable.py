@@ -38,7 +38,10 @@ class UnknownVariable(Rule):
         "good as not written. Names of your own are left alone: only what is close to a real one is named here. Of "
         "LLAMA_ARG_* all are named that llama.cpp's server does not have: nobody else reads them."
     )
-    fix = "Write the name that is meant; where it is a request's option, put it into the request or the Modelfile."
+    fix = (
+        "Write the name that is meant, or delete it; where it is a request's option, put it into the request or the "
+        "Modelfile."
+    )
     bad = (compose("OLLAMA_KEEPALIVE: «10m»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 10m"),)
     source = "envconfig/config.go of releases up to 0.34.3; llama.cpp common/arg.cpp, builds b10488, b10760 and b10970"
