@@ -189,7 +189,7 @@ def version(text: str) -> tuple[int, int, int]:
     """Raises ValueError."""
     match = re.fullmatch(_VERSION, text)
     if match is None:
-        raise ValueError(f"{text!r} is no version, expected such as 0.17.4")
+        raise ValueError(f"{text!r} is no version, expected such as 0.34.3")
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 

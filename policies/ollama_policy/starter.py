@@ -8,7 +8,7 @@ _CONFIGURATION = """\
 # What `ollama-policy check` does here, with ollama-iac {version}.
 # select = ["OLL"]
 # ignore = ["OLL302"]
-# target-version = "0.17.4"
+# target-version = "0.34.3"
 # target-memory = "64GiB"
 # target-gpu-memory = "24GiB"
 # exclude = ["vendor/"]

@@ -40,7 +40,7 @@ def problems_of(
     """All that is wrong with given settings, for any server or for a version. `unknown` are those not known yet."""
     version = version_in(version_text) if version_text is not None else None
     if version_text is not None and version is None:
-        return [Problem(("version",), _shown(version_text), 'a version of Ollama such as "0.17.4"')]
+        return [Problem(("version",), _shown(version_text), 'a version of Ollama such as "0.34.3"')]
     problems = []
     for name, value in settings.items():
         expected = _too_new(name, version) or _expected(name, value, version)

@@ -67,7 +67,7 @@ def test_every_key_is_read() -> None:
         ({"fail-on": "never"}, "'never' is no severity, expected one of error, warning, info"),
         ({"strict": "yes"}, "strict = 'yes', expected true or false"),
         ({"baseline": 1}, "baseline = 1, expected a path"),
-        ({"target-version": "new"}, "'new' is no version, expected such as 0.17.4"),
+        ({"target-version": "new"}, "'new' is no version, expected such as 0.34.3"),
         ({"target-memory": "much"}, "target-memory = 'much' is no amount of memory, expected such as \"24GiB\""),
         ({"target-memory": True}, 'target-memory = True is no amount of memory, expected such as "24GiB"'),
         ({"target-gpu-count": "2"}, "target-gpu-count = '2', expected a whole number"),

@@ -120,7 +120,7 @@ def test_a_version_says_what_it_reads() -> None:
         'kv_cache_type: found "q5_1", expected one of f16, q8_0, q4_0'
     ]
     assert places({"keep_alive": "1d"}, version="latest") == [
-        'version: found "latest", expected a version of Ollama such as "0.17.4"'
+        'version: found "latest", expected a version of Ollama such as "0.34.3"'
     ]
 
 

@@ -8,13 +8,14 @@ terraform {
 
 # Checked when it is planned: Ollama takes a default for what it cannot read, mostly without a word.
 data "ollama_server_environment" "small" {
-  version           = "0.17.4"
-  keep_alive        = "5m"
-  max_loaded_models = 2
-  num_parallel      = 1
-  context_length    = 8192
-  flash_attention   = true
-  kv_cache_type     = "q8_0"
+  version             = "0.34.3"
+  keep_alive          = "5m"
+  max_loaded_models   = 2
+  num_parallel        = 1
+  context_length      = 8192
+  flash_attention     = true
+  kv_cache_type       = "q8_0"
+  llama_arg_cache_ram = 512
 }
 
 # A compose file; a container, Helm's values or a systemd unit take the same map.
@@ -22,7 +23,7 @@ output "compose" {
   value = yamlencode({
     services = {
       ollama = {
-        image       = "ollama/ollama:0.17.4"
+        image       = "ollama/ollama:0.34.3"
         environment = data.ollama_server_environment.small.variables
         mem_limit   = "16g"
       }

@@ -31,7 +31,7 @@ def _memory(name: str, expires: str, digest: str = _NOW, context: int = 4096) ->
     )
 
 
-def _server(disk: str = _disk("chat"), memory: str = "", version: str = "0.17.4", more: str = "") -> Example:
+def _server(disk: str = _disk("chat"), memory: str = "", version: str = "0.34.3", more: str = "") -> Example:
     return Example(
         "snapshot.json",
         f'{{"version": 1, "servers": [{{"url": "{_URL}", "is_given": true,\n'
@@ -149,7 +149,7 @@ class Orphan(Drift):
     fix = "Free it with `ollama-policy reclaim`, which gives its weights a name again; or restart the server."
     bad = (_model(name='«"chat"»'), _server(memory=_memory("chat", _NEVER, _OLD)))
     good = (_model(_MANUAL), _PINNED)
-    source = "server/sched.go: runners are found by their model's path; issue 4443; measured on 0.17.4"
+    source = "server/sched.go: runners are found by their model's path; issue 4443; measured on 0.17.4 and 0.34.3"
 
 
 class UndeclaredInMemory(Drift):

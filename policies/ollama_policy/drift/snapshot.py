@@ -1,6 +1,6 @@
 """What servers said at one moment, as plain values, and as a JSON file to judge later or elsewhere.
 
-{"version": 1, "servers": [{"url": ..., "is_given": true, "version": "0.17.4", "server_time": ..., "installed": [...],
+{"version": 1, "servers": [{"url": ..., "is_given": true, "version": "0.34.3", "server_time": ..., "installed": [...],
 "running": [...]}, {"url": ..., "is_given": true, "problem": "no connection: ..."}]}
 
 There is no secret in it: names, digests, sizes and times, and what went wrong in words that repeat no token.

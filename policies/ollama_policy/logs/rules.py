@@ -258,7 +258,7 @@ class LeakingRelease(LogRule):
     )
     fix = "Update the server; `ollama-policy explain OLL301` tells which releases leak."
     bad = _log(f"«{_line('INFO', 'Listening on [::]:11434 (version 0.6.5)')}»")
-    good = _log(_line("INFO", "Listening on [::]:11434 (version 0.17.4)"))
+    good = _log(_line("INFO", "Listening on [::]:11434 (version 0.34.3)"))
     source = "issues 10040, 10434, 10688 and 10433"
 
 

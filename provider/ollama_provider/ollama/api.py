@@ -100,7 +100,7 @@ class Ollama:
         await self._http.aclose()
 
     async def version(self) -> str:
-        """The server's version, such as `0.17.4`. Raises NotOllamaError where something else answers."""
+        """The server's version, such as `0.34.3`. Raises NotOllamaError where something else answers."""
         answer = await self._ask("GET", "/api/version", "the version")
         return self._text_of(answer, "version", "the version")
 

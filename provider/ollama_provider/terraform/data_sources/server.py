@@ -16,7 +16,7 @@ class ServerDataSource(AskingDataSource):
         attributes={
             "host": HOST,
             "url": computed(STRING, "The server's address as it is asked."),
-            "version": computed(STRING, "The version that the server says it is, such as `0.17.4`."),
+            "version": computed(STRING, "The version that the server says it is, such as `0.34.3`."),
             "known_leaks": computed(
                 list_of(STRING),
                 "What this version is known to lose memory by, with the numbers of Ollama's issues; empty where "

@@ -35,7 +35,7 @@ class ServerEnvironmentDataSource(DataSource):
         attributes={
             "version": Attribute(
                 type=STRING,
-                description="The version of Ollama that will read them, such as `0.17.4`: what it does not know is an "
+                description="The version of Ollama that will read them, such as `0.34.3`: what it does not know is an "
                 "error then.",
                 optional=True,
             )
