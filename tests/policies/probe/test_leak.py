@@ -59,6 +59,11 @@ def test_growth_that_began_late_asks_for_more_calls(seed: int) -> None:
     assert judge(late).kind is Kind.SLOW
 
 
+def test_what_a_real_server_adds_to_its_heap_is_steady() -> None:
+    held = [round(9.2 * MIB + call * 6 * KIB) for call in range(31)]
+    assert judge(held).kind is Kind.STEADY
+
+
 def test_too_few_calls_decide_nothing() -> None:
     assert judge(series(LEAST_CALLS - 1, 0, growth=MIB)).kind is Kind.UNDECIDED
 
