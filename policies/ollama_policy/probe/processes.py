@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ollama_policy.probe.abandoned import Abandoned
-from ollama_policy.probe.runner import Runner, runner_of
+from ollama_policy.probe.runner import VARIABLES, Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 
 if TYPE_CHECKING:
@@ -114,8 +114,9 @@ class Processes:
         return found[0] if len(found) == 1 and not (blob and found[0].blob) else None
 
     def _environment(self, process: "psutil.Process") -> dict[str, str] | None:
+        """What bounds its caches, and nothing else: an environment has secrets in it."""
         try:
-            return {name: value for name, value in process.environ().items() if name.startswith("LLAMA_ARG_")}
+            return {name: value for name, value in process.environ().items() if name in VARIABLES}
         except self._psutil.Error:
             return None
 

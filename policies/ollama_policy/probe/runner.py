@@ -14,6 +14,7 @@ DEFAULT_CHECKPOINTS: Final = 32  # of a slot: llama.cpp's common/common.h (n_ctx
 MLX_CACHE_BYTES: Final = 8 * 2**30  # mlxrunner/prefix_cache.go:43 of 0.34.3, read: nothing sets it
 CACHE_VARIABLE: Final = "LLAMA_ARG_CACHE_RAM"
 CHECKPOINTS_VARIABLE: Final = "LLAMA_ARG_CTX_CHECKPOINTS"
+VARIABLES: Final = frozenset((CACHE_VARIABLE, CHECKPOINTS_VARIABLE))
 
 
 class Engine(StrEnum):
@@ -27,7 +28,7 @@ class Engine(StrEnum):
 class Runner(NamedTuple):
     """One runner. `model` is a path or a name, `context` the tokens of all its `slots` together.
 
-    `environment` has its LLAMA_ARG_* alone; None where the process does not show it.
+    `environment` has what of VARIABLES is set; None where the process does not show it.
     """
 
     pid: int

@@ -8,6 +8,7 @@ from ollama_policy.probe.growth import Cause, Growth
 from ollama_policy.probe.leak import CONFIDENCE, MIB, Kind, Verdict
 from ollama_policy.probe.probing import REPEATED
 from ollama_policy.probe.runner import CACHE_VARIABLE, CHECKPOINTS_VARIABLE
+from ollama_policy.servers import size
 from ollama_provider.ollama.versions import Behavior, version_in
 
 _ROWS = 12
@@ -59,7 +60,7 @@ def _lines(account: Account) -> Iterator[str]:
         of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
         yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
         yield from _table(account.calls)
-        yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls"
+        yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls; {_listed(account)}"
         for growth in account.growth:
             yield from _growth(growth)
         if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
@@ -86,6 +87,14 @@ def _table(calls: tuple[Call, ...]) -> Iterator[str]:
             yield f"{call.number:>6}  {call.phase:<12}  {moved}  {mib(call.held):>11}"
 
 
+def _listed(account: Account) -> str:
+    """What Ollama itself said of the model meanwhile, in /api/ps."""
+    sizes = sorted({one.ps_size for one in account.samples if one.is_call and one.moment == "settled"})
+    if len(sizes) == 1:
+        return f"/api/ps: {mib(sizes[0])} throughout"
+    return f"/api/ps: {mib(sizes[0])} to {mib(sizes[-1])}"
+
+
 def _growth(growth: Growth) -> Iterator[str]:
     end = ", then nothing" if growth.has_stopped else ", and on"
     what = "turns of a conversation" if growth.cause is Cause.CHECKPOINTS else "different prompts"
@@ -101,14 +110,14 @@ def _limit(growth: Growth) -> str:
     """How far it goes, and how many calls like these that is."""
     if growth.bound is None:
         return growth.bounded_by
-    limit = f"{mib(growth.bound)}: {growth.bounded_by}"
+    limit = f"{size(growth.bound)}: {growth.bounded_by}"
     if growth.has_stopped or not growth.a_call:
         return limit
     return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} calls like these"
 
 
 def _up_to(growth: Growth) -> str:
-    return "" if growth.bound is None else f" up to {mib(growth.bound)} ({growth.bounded_by})"
+    return "" if growth.bound is None else f" up to {size(growth.bound)} ({growth.bounded_by})"
 
 
 def _leak(account: Account, found: Verdict) -> Iterator[str]:

@@ -67,7 +67,7 @@ def test_a_cache_that_grows_is_a_warning_and_fails_only_where_it_is_asked_to() -
     [grown] = found.growth
     assert (grown.cause, grown.bound, grown.a_call) == (Cause.PROMPT_CACHE, 8192 * MIB, 3 * MIB)
     shown = text.render(found)
-    assert "warning: bounded growth: the prompt cache grows up to 8,192.0 MiB" in shown
+    assert "warning: bounded growth: the prompt cache grows up to 8 GiB" in shown
     assert "LLAMA_ARG_CACHE_RAM is not set" in shown
 
 
@@ -103,7 +103,7 @@ def test_growth_that_nothing_explains_is_not_decided() -> None:
 def test_too_few_calls_decide_no_leak_and_still_name_the_cache() -> None:
     found = probed(24, cached=3)
     assert (found.kind, exit_code(found)) == (Kind.UNDECIDED, 2)
-    assert "the prompt cache grows up to 8,192.0 MiB" in text.render(found)
+    assert "the prompt cache grows up to 8 GiB" in text.render(found)
 
 
 def test_runners_whose_server_is_gone_are_told() -> None:
