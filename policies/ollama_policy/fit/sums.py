@@ -230,8 +230,10 @@ class Fit:
     @property
     def largest_prompt_cache(self) -> int:
         """The most bytes of a prompt cache of each runner with which what is loaded at once stays within the memory."""
-        growing = sum(1 for need in (*self.pinned, *self.together) if need.growth)
-        return max(0, (self.settings.capacity or 0) - self.together_bytes) // max(1, growing)
+        growing = [need.growth for need in (*self.pinned, *self.together) if need.growth]
+        # What grows whatever the cache's bound is: checkpoints of windows and states.
+        others = sum(max(0, growth - max(0, self.settings.prompt_cache_bytes)) for growth in growing)
+        return max(0, (self.settings.capacity or 0) - self.together_bytes - others) // max(1, len(growing))
 
     @property
     def fits(self) -> bool | None:

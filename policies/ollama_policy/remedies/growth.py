@@ -2,7 +2,8 @@
 
 What a process has for itself are its anonymous and swapped pages. What its load took is `size` of /api/ps, the buffers
 that llama-server logged, less the pages of them that no prompt has touched yet: the kernel counts none of those. The
-rest has come since: states of past prompts, which only an unload gives back, and what the process itself needs.
+rest has come since: states of past prompts, which only an unload gives back, and some MiB that the process itself needs;
+what the vocabulary takes of those is estimated, where the architecture is known.
 """
 
 import re
@@ -13,7 +14,10 @@ from typing import Final, NamedTuple
 from ollama_policy.probe.processes import OWN_PAGES, Processes, UnseenError
 from ollama_policy.probe.runner import CACHE_VARIABLE, Engine, Runner
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
+from ollama_provider.ollama.memory import estimate
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.versions import Version
 
 _PROC: Final = Path("/proc")
 _BLOB: Final = re.compile(r"sha256[-:]([0-9a-f]{64})")
@@ -39,7 +43,7 @@ class Grown(NamedTuple):
 
 
 def grown(
-    url: str, models: Iterable[RunningModel], details: Mapping[ModelName, ModelDetails], default_mib: int
+    url: str, models: Iterable[RunningModel], details: Mapping[ModelName, ModelDetails], version: Version | None
 ) -> dict[ModelName, Grown]:
     """Of the models whose runners this machine shows, and whose buffers lie in its memory alone."""
     try:
@@ -55,13 +59,22 @@ def grown(
             continue
         memory = processes.memory_of(model.name, f"sha256:{blob[1]}")
         if memory.runner is not None and memory.runner.engine is Engine.LLAMA_SERVER:
-            found[model.name] = _grown(model, memory.runner, memory.runners, default_mib)
+            known = _vocabulary(details[model.name], version)
+            found[model.name] = _grown(model, memory.runner, memory.runners, known)
     return found
 
 
-def _grown(model: RunningModel, runner: Runner, held: int, default_mib: int) -> Grown:
-    cache, _ = runner.setting(CACHE_VARIABLE, default_mib)
-    at_load = model.size - untouched(runner.pid)
+def _vocabulary(details: ModelDetails, version: Version | None) -> int:
+    """Bytes that a process keeps of its tokens; 0 where that is not known."""
+    try:
+        return estimate(details.metadata, weights_bytes=0, num_ctx=1, version=version).vocabulary
+    except ValueError:
+        return 0
+
+
+def _grown(model: RunningModel, runner: Runner, held: int, vocabulary: int) -> Grown:
+    cache, _ = runner.setting(CACHE_VARIABLE, PROMPT_CACHE_MIB)
+    at_load = model.size - untouched(runner.pid) + vocabulary
     return Grown(runner.pid, held, max(0, held - at_load), None if runner.environment is None else cache)
 
 

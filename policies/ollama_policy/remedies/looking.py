@@ -13,7 +13,6 @@ from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
 from ollama_provider.ollama.versions import Behavior, version_in
 
 _SECONDS: Final = 30.0
@@ -33,8 +32,9 @@ async def _look(client: Ollama, wishes: Wishes) -> Server:
     names = sorted({model.name for model in running.models if is_current(model, installed)}, key=str)
     details = await details_of(client, names)
     entries = plan(await _facts(client, installed, running), wishes).entries
-    has_cache = Behavior.PROMPT_CACHE.holds(version_in(version), if_unknown=True)
-    found = await asyncio.to_thread(grown, client.url, running.models, details, PROMPT_CACHE_MIB) if has_cache else {}
+    parsed = version_in(version)
+    has_cache = Behavior.PROMPT_CACHE.holds(parsed, if_unknown=True)
+    found = await asyncio.to_thread(grown, client.url, running.models, details, parsed) if has_cache else {}
     return Server(
         client.url,
         version,

@@ -15,7 +15,7 @@ from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
 from tests.policies.conftest import Command
 from tests.policies.drift.servers import NOW, URL, running, seen
-from tests.policies.fit.test_sums import LLAMA_8B
+from tests.policies.fit.test_sums import LLAMA_8B, of_architecture
 from tests.schemas import valid
 
 MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
@@ -180,7 +180,7 @@ def test_where_num_ctx_is_from(tree: Path, command: Command) -> None:
 
 
 def test_an_architecture_that_is_not_known(tree: Path, command: Command) -> None:
-    (tree / "seen.json").write_text(to_json([looked({"general.architecture": "mamba"})]))
+    (tree / "seen.json").write_text(to_json([looked(of_architecture("other"))]))
     (tree / "models.tf").write_text(MANUAL)
     result = command("fit", "--from", "seen.json", *ROOM)
     assert result.exit_code == 2

@@ -7,9 +7,9 @@ import pytest
 from ollama_policy.checking import CannotLookError
 from ollama_policy.fit.dry_run import asked, program
 from ollama_policy.fit.sums import Fit, Model, Settings
-from tests.policies.fit.test_sums import GIB, MIB, model
+from tests.policies.fit.test_sums import GIB, MIB, model, of_architecture
 
-UNKNOWN = {"general.architecture": "no-such-architecture", "no-such-architecture.context_length": 2048}
+UNKNOWN = of_architecture("no-such-architecture") | {"no-such-architecture.context_length": 2048}
 
 
 def faulty(tmp_path: Path, script: str) -> str:

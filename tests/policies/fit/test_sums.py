@@ -26,6 +26,13 @@ LLAMA_8B: dict[str, Any] = {
 WEIGHTS = 4_661_211_808
 
 
+def of_architecture(name: str) -> dict[str, Any]:
+    """The metadata, as if they were of another one."""
+    return {key.replace("llama.", f"{name}."): value for key, value in LLAMA_8B.items()} | {
+        "general.architecture": name
+    }
+
+
 def model(name: str, *, num_ctx: int = 4096, **changes: Any) -> Model:
     facts: dict[str, Any] = {"weights": name, "metadata": LLAMA_8B, "weights_bytes": WEIGHTS, "num_ctx": num_ctx}
     return Model(name, **(facts | changes))
@@ -186,9 +193,8 @@ def test_before_0_30_a_cache_is_quantised_only_where_flash_attention_is_asked_fo
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (model("a", metadata={"general.architecture": "mamba"}), "mamba"),
+        (model("a", metadata=of_architecture("other")), "'other' is not known"),
         (model("a", metadata={}), "architecture"),
-        (model("a", metadata={"general.architecture": "granite", "granite.expert_count": 8}), "with experts"),
         (model("a", metadata=LLAMA_8B | {"clip.has_vision_encoder": True}), "with a projector"),
         (model("a", problem="it is not on the server"), "it is not on the server"),
     ],

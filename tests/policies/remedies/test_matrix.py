@@ -13,6 +13,7 @@ from ollama_policy.remedies.matrix import matrix
 from ollama_policy.remedies.remedy import Document
 from ollama_policy.remedies.sources import read
 from ollama_provider.ollama.memory import estimate
+from tests.policies.fit.test_sums import of_architecture
 from tests.policies.remedies.examples import LLAMA, MIB, OLD, URL, by_id, held, server
 
 
@@ -142,7 +143,8 @@ def test_what_a_runner_has_grown_by_is_told_and_what_it_keeps_after_a_cap() -> N
 
 
 def at_load(**settings: int | str) -> int:
-    return estimate(LLAMA, weights_bytes=16 * 2**30, **{"num_ctx": 32768, **settings}).at_load  # type: ignore[arg-type]
+    settings = {"num_ctx": 32768, **settings}
+    return estimate(LLAMA, weights_bytes=16 * 2**30, version=(0, 17, 4), **settings).at_load  # type: ignore[arg-type]
 
 
 def test_context_parallelism_and_kv_cache_are_estimated_at_the_present_and_the_proposed_setting(tree: Path) -> None:
@@ -181,10 +183,10 @@ def test_a_context_is_changed_where_it_is_set() -> None:
 
 
 def test_what_cannot_be_estimated_is_not_known() -> None:
-    found = matrix(server(held("odd", context=32768), metadata={"general.architecture": "mamba"}), Declarations())
+    found = matrix(server(held("odd", context=32768), metadata=of_architecture("other")), Declarations())
     [context] = by_id(found, "context")
     assert context.gain.bytes is None
-    assert "'mamba' is not known" in context.gain.how
+    assert "'other' is not known" in context.gain.how
 
 
 def test_the_recommended_come_first_then_bytes_and_the_unknown_last(tree: Path) -> None:

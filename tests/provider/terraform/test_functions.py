@@ -85,6 +85,7 @@ SHAPE: dict[str, Any] = {
     "llama.vocab_size": 128256,
 }
 METADATA = SHAPE | {"size": 4_920_000_000}
+OTHER = {key.replace("llama.", "other."): value for key, value in METADATA.items()} | {"general.architecture": "other"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_memory_is_what_the_estimate_says_by_part(
         (SHAPE, 4096, 1, "f16", 0, "expected the metadata of an ollama_model data source, with its size"),
         ("llama3", 4096, 1, "f16", 0, "expected the metadata of an ollama_model data source, with its size"),
         ({"size": 5}, 4096, 1, "f16", 0, "the memory of the architecture None is not known"),
-        (METADATA | {"general.architecture": "mamba"}, 1, 1, "f16", 0, "architecture 'mamba' is not known"),
+        (OTHER, 1, 1, "f16", 0, "architecture 'other' is not known"),
         (METADATA | {"clip.has_vision_encoder": True}, 1, 1, "f16", 0, "'llama' with a projector is not known"),
         (METADATA | {"llama.attention.head_count_kv": None}, 1, 1, "f16", 0, "head_count_kv is a list"),
         (METADATA | {"llama.block_count": "32"}, 1, 1, "f16", 0, "llama.block_count is '32'"),
