@@ -294,10 +294,10 @@ def _gain(loads: list[_Load], saved: Callable[[_Load], int], settings: Settings)
         )
         if value is None
     ]
-    how = f"{_ESTIMATED} from the model's metadata, as it is held once loaded" + (
-        f"; {', '.join(assumed)}" if assumed else ""
-    )
-    return Gain(total, how)
+    is_bound = any(Behavior.LLAMA_SERVER.holds(load.version, if_unknown=True) for load in loads)
+    held = "with all pages of its buffers in use" if is_bound else "as it is held once loaded"
+    how = f"{_ESTIMATED} from the model's metadata, {held}" + (f"; {', '.join(assumed)}" if assumed else "")
+    return Gain(total, how, is_at_most=is_bound)
 
 
 def _has_no_prompt_cache(server: Server, model: RunningModel) -> bool:
