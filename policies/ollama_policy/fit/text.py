@@ -27,6 +27,7 @@ from ollama_provider.ollama.sizes import text_of
 VERSION: Final = 2
 _WIDTH: Final = 40
 _LEGEND: Final = "# pinned   = what may be loaded beside   . free   ! more than there is"
+_LEAST_SHOWN: Final = MIB // 2  # of a part
 _BY_DRY_RUN: Final = "as {} says, of which compute is an upper bound"
 _KILLS: Final = ", the kernel would kill"
 # Of an estimate: what it says beside what the process takes.
@@ -164,10 +165,10 @@ def growth_of(fit: Fit) -> str:
     """The warning of one that fits, and does not any more when the prompt caches are full."""
     over = text_of(fit.grown_bytes - (fit.settings.capacity or 0))
     most = fit.largest_prompt_cache // MIB
-    fitting = f", up to {most} fits" if most else ""
+    fitting = f": up to {most} MiB for each runner fits" if most else ""
     return (
         f"the prompt caches may grow by {text_of(fit.grown_bytes - fit.together_bytes)}, {over} past the memory, and "
-        f"only an unload gives that back: bound them with LLAMA_ARG_CACHE_RAM (MiB, of each runner){fitting}"
+        f"only an unload gives that back: bound them with LLAMA_ARG_CACHE_RAM{fitting}"
     )
 
 
@@ -218,7 +219,8 @@ def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
     lines = [f"  {model.name} ({model.place}): {kind}, {takes(need, fit)}{outcome(verdict, fit)}"]
     if model.held_bytes is not None:
         return [*lines, "      as /api/ps says"]
-    parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in _parts(need).items() if size)
+    shown_parts = {name: size for name, size in _parts(need).items() if size >= _LEAST_SHOWN}
+    parts = ", ".join(f"{name.replace('_', ' ')} {text_of(size)}" for name, size in shown_parts.items())
     lines.append(f"      {parts}" + ("" if model.dry_run is None else f", {_BY_DRY_RUN.format(model.dry_run.program)}"))
     trained = model.metadata.get(f"{model.metadata.get('general.architecture')}.context_length")
     cut = f", cut to the trained {trained}" if isinstance(trained, int) and 0 < trained < model.num_ctx else ""
