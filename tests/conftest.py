@@ -1,5 +1,6 @@
 """What tests share: the real engines once a session, a server and a registry that each test finds empty."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -114,6 +115,8 @@ def ollama(session_server: OllamaServer) -> OllamaServer:
         session_server.call("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
     for model in session_server.tags():
         session_server.call("DELETE", "/api/delete", {"model": model["name"]})
+    if session_server.tags():  # a tag `local`, which no delete reaches
+        shutil.rmtree(session_server.folder / "models" / "manifests")
     deadline = time.monotonic() + 2
     while session_server.ps() and time.monotonic() < deadline:
         time.sleep(0.05)
