@@ -62,7 +62,7 @@ def _lines(account: Account) -> Iterator[str]:
         yield from _table(account.calls)
         yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls; {_listed(account)}"
         for growth in account.growth:
-            yield from _growth(growth)
+            yield from _growth(growth, "rounds" if account.calls[0].number > 1 else "calls")
         if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
             yield from _leak(account, account.leak)
         yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
@@ -95,25 +95,25 @@ def _listed(account: Account) -> str:
     return f"/api/ps: {mib(sizes[0])} to {mib(sizes[-1])}"
 
 
-def _growth(growth: Growth) -> Iterator[str]:
+def _growth(growth: Growth, rounds: str) -> Iterator[str]:
     end = ", then nothing" if growth.has_stopped else ", and on"
     what = "turns of a conversation" if growth.cause is Cause.CHECKPOINTS else "different prompts"
-    yield f"{what}: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} calls{end}"
+    yield f"{what}: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} {rounds}{end}"
     if growth.cause not in _VARIABLES:
         return
-    yield f"  the {growth.cause} {_verb(growth)} up to {_limit(growth)}"
+    yield f"  the {growth.cause} {_verb(growth)} up to {_limit(growth, rounds)}"
     if variable := _VARIABLES[growth.cause]:
         yield f"  {variable} in the server's environment bounds it; 0 turns it off"
 
 
-def _limit(growth: Growth) -> str:
-    """How far it goes, and how many calls like these that is."""
+def _limit(growth: Growth, rounds: str) -> str:
+    """How far it goes, and how many more like these that is."""
     if growth.bound is None:
         return growth.bounded_by
     limit = f"{size(growth.bound)}: {growth.bounded_by}"
     if growth.has_stopped or not growth.a_call:
         return limit
-    return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} calls like these"
+    return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} {rounds} like these"
 
 
 def _up_to(growth: Growth) -> str:
