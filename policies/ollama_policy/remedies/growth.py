@@ -2,8 +2,8 @@
 
 What a process has for itself are its anonymous and swapped pages. What its load took is `size` of /api/ps, the buffers
 that llama-server logged, less the pages of them that no prompt has touched yet: the kernel counts none of those. The
-rest has come since: states of past prompts, which only an unload gives back, and some MiB that the process itself needs;
-what the vocabulary takes of those is estimated, where the architecture is known.
+rest has come since: states of past prompts, which only an unload gives back, and some MiB that the process itself
+needs; what the vocabulary takes of those is estimated, where the architecture is known.
 """
 
 import re

@@ -55,7 +55,7 @@ SCHEMA = Schema(
         "memory_check": Attribute(
             type=STRING,
             description="What a plan makes of models that are to be pinned and do not fit beside what is pinned: "
-            "`warn`, `error` or `off`. Default: `warn`.",
+            "`warn`, `error` or `off`. Default: `warn`. Prompt caches that may outgrow the memory are a warning at most.",
             optional=True,
         ),
     },

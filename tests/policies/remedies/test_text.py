@@ -4,14 +4,14 @@ import json
 
 from ollama_policy.remedies.facts import Declarations
 from ollama_policy.remedies.matrix import matrix
-from ollama_policy.remedies.remedy import SERVER, Document, Gain, Remedy
+from ollama_policy.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
 from ollama_policy.remedies.text import FORMATS
 from tests.policies.remedies.examples import MIB, held, server
 
 SERVER_SAID = server(held("chat", 3 * MIB))
 REMEDIES = matrix(SERVER_SAID, Declarations())
 HOSTILE = Remedy(
-    "x", "a|b\x1b[31m", SERVER, Gain(None, "not known"), Document.LESS, True, "<b>", "@all", "\n", ("`rm`",)
+    Kind.RELOAD, "a|b\x1b[31m", SERVER, Gain(None, "not known"), Document.LESS, True, "<b>", "@all", "\n", ("`rm`",)
 )
 
 
