@@ -10,4 +10,9 @@ run "gives_the_variables_of_the_settings" {
     condition     = data.ollama_server_environment.small.variables["OLLAMA_FLASH_ATTENTION"] == "true"
     error_message = "Flash attention is not on."
   }
+
+  assert {
+    condition     = data.ollama_server_environment.small.variables["LLAMA_ARG_CACHE_RAM"] == "512"
+    error_message = "The prompt cache is not bounded."
+  }
 }
