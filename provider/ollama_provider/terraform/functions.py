@@ -58,8 +58,8 @@ class ModelMemoryFunction(Function):
         f"Ollama {dotted(NEWEST_KNOWN)} serves it: `at_load` before it is asked anything, `total` when its contexts "
         "are full. Its prompt cache comes on top, and only an unload gives it back: the process may grow by "
         "`prompt_cache` to `most`, where LLAMA_ARG_CACHE_RAM does not bound it. `listed_by_ollama` is its `size` in "
-        "/api/ps; `predicted_by_ollama` is what Ollama takes it for before a load, by which it decides on a server with "
-        "a GPU whether others go. Models of an architecture that was not measured are an error."
+        "/api/ps; `predicted_by_ollama` is what Ollama takes it for before a load, by which it decides on a server "
+        "with a GPU whether others go. Models of an architecture that was not measured are an error."
     )
     parameters = (
         Parameter("metadata", DYNAMIC, "The `metadata` of an `ollama_model` data source."),

@@ -55,7 +55,8 @@ SCHEMA = Schema(
         "memory_check": Attribute(
             type=STRING,
             description="What a plan makes of models that are to be pinned and do not fit beside what is pinned: "
-            "`warn`, `error` or `off`. Default: `warn`. Prompt caches that may outgrow the memory are a warning at most.",
+            "`warn`, `error` or `off`. Default: `warn`. Prompt caches that may outgrow the memory are at most a "
+            "warning.",
             optional=True,
         ),
     },
