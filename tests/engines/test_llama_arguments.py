@@ -27,7 +27,7 @@ def starts(llama_server: Path, variables: Mapping[str, str]) -> tuple[bool, str]
     """Whether it reads its variables and goes on to say its version."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     done = subprocess.run(
-        [str(llama_server), "--version"], env=kept | variables, capture_output=True, text=True, timeout=60
+        [str(llama_server), "--version"], env={**kept, **variables}, capture_output=True, text=True, timeout=60
     )
     return done.returncode == 0, done.stdout + done.stderr
 
