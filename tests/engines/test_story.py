@@ -20,6 +20,8 @@ _MASKS = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "DIGEST"),
     # The figures of a probe differ from run to run, and so may its verdict: a leak is none of them.
     (re.compile(_NO_LEAK), "NO LEAK"),
+    # Where a cache is full, and whether the last call was the one that filled it, differs too.
+    (re.compile(r"(, and on|, then nothing|; [\d,]+ calls? like these)$", re.MULTILINE), ""),
     (re.compile(r"[+-]?\d+(\.\d+)?( (KiB|MiB|GiB|bytes))?"), "#"),
     (re.compile(r" +"), " "),
 )
