@@ -170,6 +170,6 @@ def test_a_runner_whose_server_was_killed_is_told(engine: Ollama, tiny: Path, tm
 
 def test_a_model_that_is_not_there_and_a_server_that_is_not_there(ollama: OllamaServer) -> None:
     code, text = probe("none", "--host", ollama.url)
-    assert (code, "not found" in text, "Traceback" in text) == (2, True, False), text
+    assert (code, "it is not on the server" in text, "Traceback" in text) == (2, True, False), text
     code, text = probe("none", "--host", "127.0.0.1:1")
     assert (code, "no connection" in text, "Traceback" in text) == (2, True, False), text

@@ -105,7 +105,7 @@ def test_a_server_that_is_not_there_and_a_model_that_is_not_there(ollama: Ollama
     assert code == 2, text
     assert "could not be looked at: no connection" in text
     code, text = report("--host", ollama.url, "--model", "none")
-    assert (code, "not found" in text, "Traceback" in text) == (2, True, False), text
+    assert (code, "it is not on the server" in text, "Traceback" in text) == (2, True, False), text
 
 
 def test_ctrl_c_leaves_the_server_as_it_was(ollama: OllamaServer, model: str, tmp_path: Path) -> None:
