@@ -167,6 +167,7 @@ def test_a_snapshot_gives_the_same_later(ollama: OllamaServer, tiny: Path, tmp_p
     assert (unknown.exit_code, "give --memory" in unknown.stdout) == (2, True)
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(("max_loaded", "victim", "code"), [(3, None, 0), (2, "a", 0), (1, "pin", 1)])
 def test_what_is_said_to_be_evicted_is(
     engines: Engines, ggufs: Callable[..., Path], tmp_path: Path, max_loaded: int, victim: str | None, code: int
