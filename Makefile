@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTOCOL := provider/ollama_provider/terraform/protocol
 
-.PHONY: demo test lint test-fast engines generated bench clean
+.PHONY: demo test lint test-fast engines generated bench memory-tables clean
 
 demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
@@ -34,6 +34,12 @@ generated: .venv/installed
 
 bench: engines
 	$(BIN)/python -m benchmarks
+
+# The tables of docs/memory.md, for Ollama 0.34: three quarters of an hour.
+memory-tables: engines
+	$(BIN)/python -m benchmarks.memory_dry_run --seed 15 --shapes 5000 --docs
+	$(BIN)/python -m benchmarks.memory_dry_run --published --docs
+	$(BIN)/python -m benchmarks.memory_process --seed 15 --processes 48 --docs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

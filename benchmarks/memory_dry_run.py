@@ -30,8 +30,9 @@ from benchmarks.measuring import Report, Result
 from benchmarks.memory_architectures import ARCHITECTURES
 from benchmarks.memory_oracle import Dry, Load, Model, Oracle, RefusedError, draw_load, oracle
 from benchmarks.memory_published import published
+from benchmarks.memory_tables import write_table
 from benchmarks.peers import gguf_parser
-from ollama_provider.ollama.memory import Tensor, UnknownArchitectureError, llama_server
+from ollama_provider.ollama.memory import Tensor, UnknownArchitectureError, estimate, llama_server
 from ollama_provider.ollama.memory.buffers import buffers
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.toolchain import Engines, find_or_build_fit_params
@@ -157,7 +158,7 @@ def reserved(model: Model, weights_bytes: int, load: Load) -> Reserved:
     its = llama_server.read_model(model.metadata, tensors)
     wanted = llama_server.load_of(its, load.num_ctx, load.parallel, load.kv_cache_type, load.flash_attention)
     found = buffers(its, wanted)
-    whole = llama_server.estimate(
+    whole = estimate(
         model.metadata,
         weights_bytes=weights_bytes,
         num_ctx=load.num_ctx,
@@ -275,20 +276,23 @@ def misses(found: Sequence[Compared]) -> str:
         if one.holds:
             continue
         off = ", ".join(f"{part.name} {part.ours:.1f} for {part.real:.1f} MiB" for part in one.parts if not part.holds)
-        lines.append(f"{one.architecture}, seed {one.seed}, {one.mix}, {one.load}: {one.note or off}")
+        lines.append(f"- {one.architecture}, seed {one.seed}, {one.mix}, {one.load}: {one.note or off}")
     return "\n".join(lines)
 
 
 def summary(found: Sequence[Compared]) -> str:
     """The totals beside those of the peers, and who is not known."""
     known = [one for one in found if one.is_known]
-    lines = [f"{sum(one.holds for one in known)} of {len(known)} shapes hold in all parts, within 1 % or 4 MiB"]
+    lines = [f"- {sum(one.holds for one in known)} of {len(known)} loads hold in all parts, within 1 % or 4 MiB"]
     parts = [part for one in known for part in one.parts]
     for what in PARTS:
         same = [part for part in parts if part.name == what]
-        lines.append(f"{what}: {sum(part.holds for part in same)} of {len(same)}")
+        lines.append(f"- {what}: {sum(part.holds for part in same)} of {len(same)}")
     refused = sum(one.note == "refused" for one in known)
-    lines.append(f"refused by llama.cpp and by us: {refused}")
+    lines.append(f"- refused by llama.cpp and by us: {refused}")
+    aborted = [f"{one.seed}, {one.load}" for one in known if one.note.startswith("llama.cpp aborts")]
+    if aborted:
+        lines.append(f"- llama.cpp itself aborts: {'; '.join(aborted)}")
     sized = [one for one in known if one.parts]
     for whose, figures in (
         ("ours", [(one.ours, one.total) for one in sized]),
@@ -296,11 +300,19 @@ def summary(found: Sequence[Compared]) -> str:
         ("gguf-parser's", [(one.by_gguf_parser, one.total) for one in sized if one.by_gguf_parser is not None]),
     ):
         near = sum(abs(found - real) <= max(WITHIN_SHARE * real, WITHIN_MIB) for found, real in figures)
-        lines.append(f"the sum of the buffers, {whose}: {near} of {len(figures)} within 1 % or 4 MiB")
+        lines.append(f"- the sum of the buffers, {whose}: {near} of {len(figures)} within 1 % or 4 MiB")
     unknown = sorted({one.architecture for one in found if not one.is_known})
-    lines.append(f"known: {len({one.architecture for one in known})} architectures")
-    lines.append(f"not known: {', '.join(unknown) or 'none'}")
+    lines.append(f"- known: {len({one.architecture for one in known})} architectures")
+    lines.append(f"- not known: {', '.join(unknown) or 'none'}")
     return "\n".join(lines)
+
+
+def told(found: Sequence[Compared], arguments: str) -> str:
+    """All as Markdown, with the command that has it again."""
+    lines = [f"`python -m benchmarks.memory_dry_run {arguments}`", table(found), summary(found)]
+    if missed := misses(found):
+        lines.append(f"Misses:\n\n{missed}")
+    return "\n\n".join(lines)
 
 
 def as_json(one: Compared) -> dict[str, Any]:
@@ -334,6 +346,7 @@ def main() -> int:
     parser.add_argument("--no-peer", action="store_true", help="without gguf-parser")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="side by side; 2 where not given")
     parser.add_argument("--program", type=Path, metavar="FILE", help="llama-fit-params; else it is found or built")
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/memory.md too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -361,10 +374,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 2
-    what = "published shapes" if given.published else f"seed {seed}"
-    print(f"{what}, {len(found)} loads\n\n{table(found)}\n\n{summary(found)}")
-    if missed := misses(found):
-        print(f"\nmisses:\n{missed}")
+    name = "published" if given.published else "dry-run"
+    text = told(found, "--published" if given.published else f"--seed {seed} --shapes {given.shapes}")
+    print(text)
+    if given.docs:
+        write_table(name, text)
     if given.json:
         given.json.write_text(json.dumps([as_json(one) for one in found], indent=1) + "\n")
     return 0 if all(one.holds for one in found) else 1

@@ -26,6 +26,7 @@ from typing import Any, Final
 from benchmarks.measuring import Report, Result
 from benchmarks.memory_architectures import ARCHITECTURES, SMALL, Value
 from benchmarks.memory_oracle import KV_CACHE_TYPES, ONE_REQUEST, Load, Model, Oracle, oracle
+from benchmarks.memory_tables import write_table
 from ollama_provider.ollama.memory import Estimate, Tensor, UnknownArchitectureError, estimate
 from tests.engines import runner_memory
 from tests.engines.errors import EngineError, ToolchainError
@@ -39,9 +40,9 @@ WITHIN_SHARE, WITHIN_BYTES = 0.02, 16 * MIB
 _WEIGHTS = (24 * MIB, 384 * MIB)
 _MOST_CACHE = 512 * MIB
 _MOST_PRODUCTS = 3 * 10**10  # seconds, for one thread without the wider instructions
-_TRIES = 200
+_TRIES, _TRIES_OF_A_CONTEXT, _SERVED_TRIES = 240, 60, 3
 _EXPERTS: Final = ("expert_used_count", "expert_count")
-_CONTEXTS: Final = (512, 1024, 2048, 4096, 8192)
+_CONTEXTS: Final = (512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,21 @@ class Compared:
 
 
 def compare(ollama: Path, asked: Oracle, wanted: Sequence[tuple[str, str]], report: Report) -> Iterator[Compared]:
-    """Each on a server of its own, as the type of the cache and the number of requests are a server's."""
+    """Each on a server of its own, as the type of the cache and the number of requests are a server's.
+
+    Where llama-server aborts on a shape that the dry run takes, another is drawn; after three, that is the result.
+    """
     with TemporaryDirectory(prefix="ollama-iac-memory-") as folder:
         for number, (architecture, seed) in enumerate(wanted):
-            model, load = small_model(asked, architecture, seed)
-            report(f"{number + 1} of {len(wanted)}: {architecture}, seed {seed}, {model.mix}, {load}")
-            yield compared(ollama, Path(folder) / str(number), model, load)
+            drawn_after = -1
+            for again in range(_SERVED_TRIES):
+                model, load, drawn_after = small_model(asked, architecture, seed, drawn_after + 1)
+                report(f"{number + 1} of {len(wanted)}: {architecture}, seed {model.seed}, {model.mix}, {load}")
+                found = compared(ollama, Path(folder) / f"{number}.{again}", model, load)
+                if found.measured is not None:
+                    break
+                report(found.note)
+            yield found
 
 
 def compared(ollama: Path, folder: Path, model: Model, load: Load) -> Compared:
@@ -125,7 +135,7 @@ def measured_before(file: Path, asked: Oracle) -> Iterator[Compared]:
     """What `--json` wrote, with the estimates of now. Raises ValueError, OSError, and EngineError."""
     for one in json.loads(file.read_text()):
         model = _with_vocabulary(asked.model(one["architecture"], one["seed"], SMALL), one["seed"])
-        load = _draw_load(model, one["seed"])
+        load = _draw_load(model, one["seed"], int(one["load"].split()[0]))
         if one["measured"] is None:
             note, weights_bytes = one["note"], one["weights_bytes"]
             yield Compared(model.architecture, model.seed, model.mix, str(load), note, weights_bytes)
@@ -159,22 +169,29 @@ def estimated(model: Model, weights_bytes: int, load: Load) -> Estimate:
     )
 
 
-def small_model(asked: Oracle, architecture: str, seed: str) -> tuple[Model, Load]:
-    """One with a vocabulary, of a size to be loaded and filled in seconds. Raises EngineError where none is found."""
+def small_model(asked: Oracle, architecture: str, seed: str, first: int = 0) -> tuple[Model, Load, int]:
+    """One with a vocabulary, of a size to be loaded and filled in seconds, and which of the draws it is.
+
+    Raises EngineError where none is found.
+    """
     last = "all are too large"
-    for turn in range(_TRIES):
+    num_ctx = Random(f"context {architecture} {seed}").choice(_CONTEXTS)
+    for turn in range(first, first + _TRIES):
+        if turn % _TRIES_OF_A_CONTEXT == _TRIES_OF_A_CONTEXT - 1:
+            num_ctx = max(_CONTEXTS[0], num_ctx // 2)  # where hardly any shape is small enough for so long a one
         its = seed if not turn else f"{seed}.{turn}"
         try:
-            model = _with_vocabulary(asked.model(architecture, its, SMALL), its)
-            load = _draw_load(model, its)
+            model = asked.model(architecture, its, SMALL)
+            load = _draw_load(model, its, num_ctx)
             if not _is_small(model, load):
                 continue
+            model = _with_vocabulary(model, its)
             model.write(asked.folder / "small.gguf")
             asked.dry_run(asked.folder / "small.gguf", load)
         except EngineError as error:
             last = str(error)
             continue
-        return model, load
+        return model, load, turn
     raise EngineError(f"{architecture}, seed {seed}: no small model of {_TRIES} will do, the last because {last}")
 
 
@@ -189,14 +206,14 @@ def _with_vocabulary(model: Model, seed: str) -> Model:
     return Model(model.architecture, model.seed, model.mix, metadata, model.tensors, model.kinds)
 
 
-def _draw_load(model: Model, seed: str) -> Load:
+def _draw_load(model: Model, seed: str, num_ctx: int) -> Load:
     random = Random(f"small load {model.architecture} {seed}")
     trained = model.metadata[f"{model.architecture}.context_length"]
     assert isinstance(trained, int)
     embeds = f"{model.architecture}.pooling_type" in model.metadata
     kv_cache_type = random.choice(KV_CACHE_TYPES)
     return Load(
-        min(trained, random.choice(_CONTEXTS)),
+        min(trained, num_ctx),
         1 if embeds or model.architecture in ONE_REQUEST else random.choice((1, 1, 2, 4)),
         kv_cache_type,
         random.choice((None, None, None, True, False if kv_cache_type == "f16" else None)),
@@ -279,17 +296,18 @@ def rows(found: Sequence[Compared]) -> str:
 def summary(found: Sequence[Compared]) -> str:
     measured = [one for one in found if one.estimate is not None]
     filled = sum(abs(one.off) <= max(WITHIN_SHARE * one.real, WITHIN_BYTES) for one in measured)
+    bounded = sum(one.over_load >= 0 for one in measured)
     architectures = len({one.architecture for one in measured})
     lines = [
-        f"{architectures} architectures, {len(measured)} processes",
-        f"contexts filled: {filled} of {len(measured)} within 2 % or 16 MiB",
-        f"right after the load: {sum(one.over_load >= 0 for one in measured)} of {len(measured)} are no more than ours",
+        f"- {architectures} architectures, {len(measured)} processes",
+        f"- contexts filled: {filled} of {len(measured)} within 2 % or 16 MiB",
+        f"- right after the load: {bounded} of {len(measured)} are no more than ours",
     ]
     if measured:
         worst = max(measured, key=lambda one: abs(one.off))
         off = f"{worst.off / MIB:+.1f} of {worst.real / MIB:.1f} MiB"
-        lines.append(f"the worst is {worst.architecture}, seed {worst.seed}: {off}")
-    notes = [f"{one.architecture}, seed {one.seed}: {one.note}" for one in found if one.note]
+        lines.append(f"- the worst is {worst.architecture}, seed {worst.seed}: {off}")
+    notes = [f"- {one.architecture}, seed {one.seed}: {one.note}" for one in found if one.note]
     return "\n".join([*lines, *notes])
 
 
@@ -320,6 +338,7 @@ def main() -> int:
     parser.add_argument("--architecture", action="append", metavar="NAME", help="only this one; may be given again")
     parser.add_argument("--program", type=Path, metavar="FILE", help="llama-fit-params; else it is found or built")
     parser.add_argument("--from", dest="before", type=Path, metavar="FILE", help="what --json wrote; nothing is run")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/memory.md too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -349,8 +368,11 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-    what = given.before or f"seed {seed}"
-    print(f"{what}\n\n{rows(found)}\n\n{summary(found)}")
+    command = f"`python -m benchmarks.memory_process --seed {seed} --processes {given.processes}`"
+    text = "\n\n".join((str(given.before or command), rows(found), summary(found)))
+    print(text)
+    if given.docs and is_whole:
+        write_table("process", text)
     if given.json:
         given.json.write_text(json.dumps([as_json(one) for one in found], indent=1) + "\n")
     return 2 if not is_whole else 0 if all(one.holds for one in found) else 1

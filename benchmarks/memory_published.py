@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -41,15 +40,15 @@ class Published:
         return asked.made(self.architecture, self.metadata, mix, Random(0), self.name, may_tie=False)
 
     @property
-    def loads(self) -> Iterator[Load]:
+    def loads(self) -> list[Load]:
         """As Ollama loads it by default; a long context; and four requests at once with a small cache."""
         trained = self.metadata[f"{self.architecture}.context_length"]
         assert isinstance(trained, int)
         embeds = f"{self.architecture}.pooling_type" in self.metadata
-        yield Load(min(4096, trained), embeds=embeds)
+        loads = [Load(min(4096, trained), embeds=embeds)]
         if not embeds:
-            yield Load(min(32768, trained))
-            yield Load(min(8192, trained), 4, "q8_0")
+            loads += [Load(min(32768, trained)), Load(min(8192, trained), 4, "q8_0")]
+        return list(dict.fromkeys(loads))
 
 
 def published() -> list[Published]:

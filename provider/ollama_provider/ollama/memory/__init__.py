@@ -77,6 +77,7 @@ def estimate(
         kv_cache_type=kv_cache_type,
         flash_attention=flash_attention,
         prompt_cache_bytes=prompt_cache_bytes,
+        embedding_bytes=embedding_bytes,
         tensors=tensors,
     )
 

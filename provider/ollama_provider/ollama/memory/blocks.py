@@ -9,9 +9,6 @@ from ollama_provider.ollama.memory.graph import F16, F32, I32, I64, Graph, Tenso
 from ollama_provider.ollama.memory.hparams import Hparams
 
 
-_ROW_OF_AN_EXPERT = 8  # mmid_row_mapping in ggml-cpu.c
-
-
 @dataclass(frozen=True)
 class Reserve:
     """What the graph is reserved for (`llama_context::sched_reserve`).
@@ -179,7 +176,7 @@ class Blocks(Graph):
         bias: Tensor | None = None,
         softcaps: bool = False,
     ) -> Tensor:
-        """build_attn: with the cache where the model has one. `output` are the rows of the last matrix; 0: none of it."""
+        """build_attn, with the cache where the model has one. `output`: rows of the last matrix, 0: without it."""
         h, r = self.h, self.r
         is_window = h.is_window[layer]
         if not self.has_cache:
@@ -273,123 +270,6 @@ class Blocks(Graph):
         else:
             made = self.like(up)
         return made if output < 0 else self.matmul(output or self.h.width, made)
-
-    def moe(
-        self,
-        a: Tensor,
-        layer: int,
-        inner: int,
-        *,
-        kind: str = "gated",
-        gating: str = "softmax",
-        norms: bool = True,
-        scales: bool = False,
-        has_bias: bool = False,
-        experts: int = 0,
-        used: int = 0,
-        logits: Tensor | None = None,
-        picks_logits: bool = False,
-        weighs_before: bool = False,
-        is_joint: bool = False,
-        picks_again: bool = False,
-        groups_choice: bool = False,
-        width: int = 0,
-    ) -> Tensor:
-        """build_moe_ffn. `has_bias`: for the choice of experts, in a tensor of its own.
-
-        grovemoe alone `picks_again`, and of the experts chosen so takes their groups (`groups_choice`).
-        """
-        h = self.h
-        experts, used = experts or h.experts, used or h.used[layer]
-        tokens = a.ne[1]
-        if logits is None:
-            logits = self.matmul(experts, a)
-        if gating == "softplus":
-            chances = self.like(self.like(logits))
-        else:
-            chances = logits if gating == "chosen" else self.like(logits)
-        chosen_by = (
-            self.like(
-                chances,
-            )
-            if has_bias
-            else chances
-        )
-        if picks_logits:
-            chosen_by = logits
-        if picks_again:
-            chosen_by = self.like(logits)
-        if h.groups > 1 and tokens > 0:
-            chosen_by = self._groups(chosen_by, experts, tokens)
-        order = Tensor((experts, tokens, 1, 1), I32, (chosen_by,))
-        chosen = self.view(order, used, tokens)
-        if groups_choice:
-            chosen = self.cast(self.like(self.cast(chosen, F32)), I32)
-        weights = self.new((1, used, tokens), self.reshape(chances, 1, experts, tokens), chosen)
-        if gating == "chosen":
-            weights = self.reshape(self.like(self.reshape(weights, used, tokens)), 1, used, tokens)
-        if norms:
-            flat = self.reshape(weights, used, tokens)
-            total = self.like(self.new((1, tokens), flat))
-            weights = self.reshape(self.like(flat, total), 1, used, tokens)
-        if scales:
-            weights = self.like(weights)
-        self.expand(weights)
-        wide = width or a.ne[0]
-        a = self.reshape(a, a.ne[0], 1, tokens)
-        if weighs_before:
-            a = self.like(self.new((wide, used, tokens), a), weights)
-        if is_joint:
-            joint = self.new((2 * inner, used, tokens), a, chosen)
-            gate, up = self.view(joint, inner, used, tokens), self.view(joint, inner, used, tokens)
-            made = self.new((inner, used, tokens), gate, up)
-        else:
-            up = self.new((inner, used, tokens), a, chosen)
-            if kind == "gated":
-                made = self.new((inner, used, tokens), self.new((inner, used, tokens), a, chosen), up)
-            elif kind == "biased":
-                up = self.like(up, chosen)
-                made = self.new(
-                    (inner, used, tokens), self.like(self.new((inner, used, tokens), a, chosen), chosen), up
-                )
-            elif kind == "clamped":
-                limited = self.like(up)
-                gate = self.like(self.like(self.new((inner, used, tokens), a, chosen)))
-                made = self.like(gate, limited)
-            elif kind == "squared":
-                made = self.like(self.like(up))
-            else:
-                made = self.like(up)
-        each = self.new((wide, used, tokens), made, chosen)
-        self.factors = max(self.factors, inner * used * tokens)
-        self.scratch = max(self.scratch, _ROW_OF_AN_EXPERT * experts * used * tokens)
-        if kind == "biased":
-            each = self.like(each, chosen)
-        if not weighs_before:
-            each = self.like(each, weights)
-        self.expand(each)
-        parts = [self.view(each, wide, tokens, is_plain=used == 1) for _ in range(used)]
-        for part in parts:
-            self.expand(part)
-        found = parts[0]
-        for part in parts[1:]:
-            found = self.like(found, part)
-            self.expand(found)
-        return self.cont(found) if used == 1 else found
-
-    def _groups(self, chances: Tensor, experts: int, tokens: int) -> Tensor:
-        """The experts of the groups that have the best two; the others' chances are nothing."""
-        groups, kept = self.h.groups, self.h.groups_used
-        each = experts // groups
-        by_group = self.reshape(chances, each, groups, tokens)
-        best = self.view(Tensor((each, groups, tokens, 1), I32, (by_group,)), 2, groups, tokens)
-        scores = self.new((1, 2, groups, tokens), self.reshape(by_group, 1, each, groups, tokens), best)
-        sums = self.new((1, groups, tokens), self.reshape(scores, 2, groups, tokens))
-        order = Tensor((groups, tokens, 1, 1), I32, (self.reshape(sums, groups, tokens),))
-        chosen = self.view(order, kept, tokens)
-        rows = self.new((each, kept, tokens), by_group, chosen)
-        none = self.like(by_group)
-        return self.reshape(Tensor(none.ne, F32, (rows, chosen, none), none), experts, tokens)
 
     # The end
 

@@ -100,7 +100,9 @@ def reserve_of(hparams: Hparams, load: Load, architecture: Architecture) -> Rese
 
 
 def cache_elements(h: Hparams, reserve: Reserve) -> tuple[int, int]:
-    """Of keys and values over all requests: of layers that see everything, and of those with a window. Without flash attention, values have the most of any layer."""
+    """Of keys and values over all requests: of layers that see everything, and of those with a window.
+
+    Without flash attention, values have the most of any layer."""
     values = [value * count for value, count in zip(h.value, h.kv_heads, strict=True)]
     if not reserve.has_flash_attention:
         values = [max(values)] * len(values)
@@ -112,12 +114,15 @@ def cache_elements(h: Hparams, reserve: Reserve) -> tuple[int, int]:
 
 
 def graph(hparams: Hparams, reserve: Reserve, architecture: Architecture) -> Blocks:
+    """With the logits of all tokens, as the dry run has it, every layer counts: they find a free place, or do not."""
+    if reserve.outputs == reserve.tokens:
+        return architecture.build(hparams, reserve, list(range(hparams.layers)))
     layers = representative([architecture.kind_of(hparams, layer) for layer in range(hparams.layers)])
     return architecture.build(hparams, reserve, layers)
 
 
 def representative(kinds: list[object]) -> list[int]:
-    """Some of the layers, in their order: of those that come again and again, as many as it takes for the free blocks to come round."""
+    """Some of the layers, in their order, of what comes again and again: at least six, or a period four times."""
     found: list[int] = []
     at, count = 0, len(kinds)
     while at < count:
@@ -129,7 +134,7 @@ def representative(kinds: list[object]) -> list[int]:
                 repeated += 1
             if repeated > 1 and repeated * length > period * times:
                 period, times = length, repeated
-        kept = _kept(times, 4 if period == 1 else 2)
+        kept = _kept(times, 6 if period == 1 else 4)
         found += range(at, at + kept * period)
         at += period * times
     return found

@@ -5,26 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ollama_provider.ollama.memory.blocks import Blocks, Reserve
+from ollama_provider.ollama.memory.blocks import Reserve
+from ollama_provider.ollama.memory.experts import Experts, Mixtures
 from ollama_provider.ollama.memory.graph import Tensor
 from ollama_provider.ollama.memory.hparams import Hparams
-
-
-@dataclass(frozen=True)
-class Experts:
-    """A layer's mixture. `inner` is one expert's, `shared` that of what every token uses besides; 0: none."""
-
-    inner: int
-    shared: int = 0
-    shared_gate: bool = False
-    kind: str = "gated"
-    gating: str = "softmax"
-    norms: bool = True
-    scales: bool = False
-    has_bias: bool = False
-    picks_logits: bool = False
-    weighs_before: bool = False
-    is_joint: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +17,8 @@ class Decoder:
 
     `beside` says how the feed-forward block stands to the attention: "" after it; "one norm" beside it, of the same
     normed input; "own norm" beside it, with a norm of its own; "after, one norm" after it, of the same normed input.
-    `residual_first`: the order of sums, "" never, "last" in the last one, "always".
+    `residual_first`: in which of the two sums the residual stands first, "", "first", "last" or "always"; or
+    "attended", what a block beside another one attended to.
     `keeps`: what is kept of all tokens for a draft, before the outputs are picked.
     """
 
@@ -67,7 +52,7 @@ class Decoder:
     attention: Callable[[Transformer, Tensor, int], Tensor] | None = None
 
 
-class Transformer(Blocks):
+class Transformer(Mixtures):
     def __init__(self, hparams: Hparams, reserve: Reserve, form: Decoder) -> None:
         super().__init__(hparams, reserve)
         self.form = form
@@ -114,6 +99,8 @@ class Transformer(Blocks):
         if form.beside == "one norm":
             if is_last:
                 attended, a, normed = self.at_outputs(attended, a, normed)
+            if form.residual_first == "attended":
+                return self.like(self.like(attended, self.feed(normed, layer)), a)
             first, second = (a, attended) if form.residual_first else (attended, a)
             return self.like(self.like(self.feed(normed, layer), first), second)
         if is_last:
@@ -126,7 +113,7 @@ class Transformer(Blocks):
             attended = self.norm(attended)
         if form.scales_residual:
             attended = self.like(attended)
-        joined = self.like(a, attended) if form.residual_first == "always" else self.like(attended, a)
+        joined = self.like(a, attended) if form.residual_first in ("first", "always") else self.like(attended, a)
         if not form.beside:
             normed = self.norm(joined) if form.has_norms_before else joined
         fed = self.feed(normed, layer, logits)
@@ -134,7 +121,7 @@ class Transformer(Blocks):
             fed = self.norm(fed)
         if form.scales_residual:
             fed = self.like(fed)
-        return self.like(joined, fed) if form.residual_first else self.like(fed, joined)
+        return self.like(joined, fed) if form.residual_first in ("last", "always") else self.like(fed, joined)
 
     def attention(self, normed: Tensor, layer: int) -> Tensor:
         form = self.form
@@ -196,20 +183,7 @@ class Transformer(Blocks):
                 found = self.like(found, self.like(self.like(self.matmul(1, normed))))
             return found
 
-        mixed = self.moe(
-            normed,
-            layer,
-            experts.inner,
-            kind=experts.kind,
-            gating=experts.gating,
-            norms=experts.norms,
-            scales=experts.scales,
-            has_bias=experts.has_bias,
-            picks_logits=experts.picks_logits,
-            weighs_before=experts.weighs_before,
-            is_joint=experts.is_joint,
-            logits=logits,
-        )
+        mixed = self.moe(normed, layer, experts, logits=logits)
         if not experts.shared:
             return mixed
         return self.like(mixed, shared())

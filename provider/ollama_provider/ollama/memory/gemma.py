@@ -54,7 +54,7 @@ class Gemma4(LayerInputs):
             dense = self.rms(self.ffn(self.rms(joined), h.inner[layer], "gated"))
             mixed = self.rms(joined)
             logits = self.matmul(h.experts, self.like(self.like(self.like(joined))))
-            mixed = self.moe(mixed, layer, experts.inner, is_joint=experts.is_joint, logits=logits)
+            mixed = self.moe(mixed, layer, experts, logits=logits)
             fed = self.like(dense, self.rms(mixed))
         found = self.like(self.rms(fed), joined)
         if inputs is not None:
@@ -130,7 +130,7 @@ class Gemma3n(LayerInputs):
         return self.like(self.like(news, factors), predictions)
 
     def _layer(self, a: Tensor, inputs: Tensor, layer: int) -> Tensor:
-        h, width, tokens = self.h, self.h.width, self.tokens
+        width, tokens = self.h.width, self.tokens
         predictions = self._predict(a)
         active = self.slice(predictions)
         normed = self.rms(active)

@@ -83,9 +83,9 @@ class Hparams:
 
     def real(self, key: str, default: float = 0.0) -> float:
         found = self.get(key, default)
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
-            raise ValueError(f"{self.architecture}.{key} is {found!r} in the model's metadata, expected a number")
-        return float(found)
+        if isinstance(found, (int, float)) and not isinstance(found, bool):
+            return float(found)
+        raise ValueError(f"{self.architecture}.{key} is {found!r} in the model's metadata, expected a number")
 
     def by_layer(self, key: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
         name = f"{self.architecture}.{key}"

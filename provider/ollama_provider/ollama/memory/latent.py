@@ -1,4 +1,4 @@
-"""Attention with keys and values of a low rank (src/models/deepseek2.cpp, minicpm3.cpp, plm.cpp, b10970)."""
+"""Attention with keys and values of a low rank (src/models/deepseek2.cpp, minicpm3.cpp, b10970)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def latent_attention(self: Transformer, normed: Tensor, layer: int) -> Tensor:
 
 
 def whole_attention(self: Transformer, normed: Tensor, layer: int) -> Tensor:
-    """minicpm3 and plm: keys and values are of a low rank in the weights alone."""
+    """minicpm3: keys and values are of a low rank in the weights alone."""
     h, tokens = self.h, self.tokens
     low, turned = h.number("attention.kv_lora_rank"), h.rotated
     q = _queries(self, normed, layer, h.key[layer])

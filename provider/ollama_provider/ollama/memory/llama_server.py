@@ -1,7 +1,8 @@
 """What llama-server takes, which serves every GGUF model from Ollama 0.30 on; nothing is asked.
 
-Sources: Ollama 0.34.3 for how it starts it (server/sched.go, llm/llama_server.go), llama.cpp b10970 for what that takes.
-What was measured and not read says so: `python -m benchmarks.memory_accuracy` compares it with real processes.
+Sources: Ollama 0.34.3 for how it starts it (server/sched.go, llm/llama_server.go), llama.cpp b10970 for what it takes.
+What was measured and not read says so. `python -m benchmarks.memory_dry_run` compares the buffers with llama.cpp's own
+dry run, `python -m benchmarks.memory_process` all of it with real processes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ollama_provider.ollama.memory.buffers import BYTES_OF_32, Buffers, Load, buffers, known, read
+from ollama_provider.ollama.memory.compat import translated
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
 from ollama_provider.ollama.memory.parts import Estimate, UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
@@ -17,7 +19,8 @@ from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
 _MIB: Final = 2**20
 DEFAULT_PROMPT_CACHE: Final = 8192 * _MIB  # bytes of a runner, where LLAMA_ARG_CACHE_RAM says nothing
 _MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ in llama-cparams.h
-# Served one request at a time, whatever OLLAMA_NUM_PARALLEL says (server/sched.go:513), as embedding models are.
+# Served one request at a time, whatever OLLAMA_NUM_PARALLEL says, as embedding models are (server/sched.go:512, and the
+# same in 0.30.0).
 ONE_AT_A_TIME: Final = frozenset(
     {
         "mllama", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen3next", "lfm2", "lfm2moe", "nemotron_h",
@@ -25,12 +28,13 @@ ONE_AT_A_TIME: Final = frozenset(
     }
 )  # fmt: skip
 _EMBEDDING_BATCH: Final = 2048  # DefaultEmbeddingNumBatch in llm/llama_server.go
-# The batch by the context of all requests together, and what Ollama adds to its prediction for it (server/sched.go:864).
+# Over so many tokens of all requests together: the batch, and what Ollama's prediction adds (server/sched.go:864).
 _BATCHES: Final = ((32768, 2048, 2048 * _MIB), (4096, 1024, 768 * _MIB), (0, 512, 0))
 _CHECKPOINTS_A_PROMPT, _MOST_CHECKPOINTS = 2, 32  # tools/server/server-context.cpp; common.h (n_ctx_checkpoints)
+_KEPT_COPY: Final = 32 * _MIB  # measured: of recurrent states one copy more, as large as glibc's malloc keeps them
 
 # Measured: the process with the smallest model, and what a token of the vocabulary takes in it.
-_PROCESS: Final = 16 * _MIB
+_PROCESS: Final = 14 * _MIB
 _SENTENCE_PIECE, _BYTE_PAIR = 170, 280
 
 
@@ -43,40 +47,43 @@ def estimate(
     kv_cache_type: str,
     flash_attention: bool | None,
     prompt_cache_bytes: int,
-    tensors: Iterable[Tensor] | None,
+    tensors: Iterable[Tensor] | None = None,
+    embedding_bytes: int | None = None,
 ) -> Estimate:
     """As `memory.estimate` has it. Raises UnknownArchitectureError, ValueError."""
     hparams = read_model(metadata, tensors)
     load = load_of(hparams, num_ctx, parallel, kv_cache_type, flash_attention)
     found = buffers(hparams, load)
-    weights = loaded_bytes(hparams, weights_bytes)
-    output = 4 * load.shown * (tokens_of(hparams) + (hparams.width if load.embeds else 0))
+    weights = loaded_bytes(hparams, weights_bytes, embedding_bytes)
+    row = 4 * (tokens_of(hparams) + (hparams.width if load.embeds else 0))
+    output, output_at_load = row * load.shown, row * load.requests
     state = _checkpoint(found, load)
-    held = Estimate(
+    checkpoints = _CHECKPOINTS_A_PROMPT * state + min(found.recurrent, _KEPT_COPY) * (not load.embeds)
+    work = found.work
+    return Estimate(
         weights=weights,
         kv_cache=found.kv_cache,
         recurrent=found.recurrent,
-        compute=found.compute + found.work,
+        compute=found.compute + work,
         output=output,
-        checkpoints=_CHECKPOINTS_A_PROMPT * state,
+        checkpoints=checkpoints,
         masks=0,
         long_prompts=0,
         vocabulary=_vocabulary(hparams),
         process=_PROCESS,
-        prompt_cache=0,
-        predicted_by_ollama=_predicted(hparams, load, weights_bytes),
-        listed_by_ollama=weights + found.listed_kv_cache + found.recurrent + found.compute + output,
-        later=0,
+        prompt_cache=_prompt_cache(prompt_cache_bytes, found, load)
+        + (_MOST_CHECKPOINTS - _CHECKPOINTS_A_PROMPT) * state,
+        predicted_by_ollama=_predicted(Hparams(metadata), load, weights_bytes),
+        listed_by_ollama=weights + found.listed_kv_cache + found.recurrent + found.compute + output_at_load,
+        later=checkpoints + work + output - output_at_load,
     )
-    cache = _prompt_cache(prompt_cache_bytes, found, load)
-    more = (_MOST_CHECKPOINTS - _CHECKPOINTS_A_PROMPT) * state
-    return held._replace(prompt_cache=cache + more, later=held.checkpoints + found.work)
 
 
 def read_model(metadata: Mapping[str, Any], tensors: Iterable[Tensor] | None = None) -> Hparams:
     """What the metadata say of a model whose memory is known. Raises UnknownArchitectureError, ValueError."""
-    hparams = Hparams(metadata, tensors)
+    hparams = Hparams(*translated(metadata, tensors))
     read(hparams)
+    hparams.vocabulary = tokens_of(hparams)
     if any(key.startswith("clip.") for key in metadata) or hparams.get("vision.block_count"):
         raise UnknownArchitectureError(
             f"the memory of the architecture {hparams.architecture!r} with a projector is not known"
@@ -119,8 +126,8 @@ def _check_cache_type(hparams: Hparams, kv_cache_type: str, has_flash_attention:
     for length in {*hparams.key[: hparams.layers], *hparams.value[: hparams.layers]}:
         if length % 32:
             raise ValueError(
-                f"a KV cache of {kv_cache_type} and heads of {length}, which is no multiple of 32: llama-server fails to"
-                " load the model"
+                f"a KV cache of {kv_cache_type} and heads of {length}, which is no multiple of 32: llama-server fails"
+                " to load the model"
             )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ollama_provider.ollama.memory.decoders import Experts, Transformer
+from dataclasses import replace
+
+from ollama_provider.ollama.memory.decoders import Transformer
+from ollama_provider.ollama.memory.experts import Experts
 from ollama_provider.ollama.memory.graph import Tensor
 
 
@@ -60,14 +63,14 @@ class Arctic(Transformer):
             attended, a = self.at_outputs(attended, a)
         joined = self.like(attended, a)
         dense = self.like(self.ffn(self.rms(joined), h.inner[layer], "gated"), joined)
-        return self.like(self.moe(self.rms(a), layer, h.inner[layer]), dense)
+        return self.like(self.moe(self.rms(a), layer, Experts(h.inner[layer])), dense)
 
 
 class Grok(Transformer):
     def feed(self, normed: Tensor, layer: int, logits: Tensor | None = None) -> Tensor:
         h = self.h
         inner = h.by_layer("expert_feed_forward_length", 0)[layer] or h.inner[layer]
-        mixed = self.moe(normed, layer, inner)
+        mixed = self.moe(normed, layer, Experts(inner))
         if not h.has(f"blk.{layer}.ffn_up.weight", False):
             return mixed
         return self.like(self.like(self.ffn(normed, h.inner[layer], "gated"), mixed))
@@ -79,35 +82,11 @@ class Grove(Transformer):
     def mix(self, normed: Tensor, layer: int, experts: Experts, logits: Tensor | None = None) -> Tensor:
         h = self.h
         logits = self.matmul(h.experts, normed)
-        first = self.moe(normed, layer, experts.inner, logits=logits, picks_again=True)
-        groups = h.experts // h.number("experts_per_group")
-        second = self.moe(
-            first, layer, h.number("expert_chunk_feed_forward_length"), logits=logits,
-            used=min(groups, h.used[layer]), picks_again=True, groups_choice=True,
-        )  # fmt: skip
+        first = self.moe(normed, layer, replace(experts, chooses_by="sigmoid"), logits=logits)
+        others = Experts(h.number("expert_chunk_feed_forward_length"), chooses_by="groups")
+        used = min(h.experts // h.number("experts_per_group"), h.used[layer])
+        second = self.moe(first, layer, others, logits=logits, used=used)
         return self.like(first, self.like(second))
-
-
-class Deci(Transformer):
-    """Layers without attention, with a matrix in its place, or without a feed-forward block."""
-
-    def layer(self, a: Tensor, layer: int, *, is_last: bool) -> Tensor:
-        h = self.h
-        heads, kv_heads, inner = h.heads[layer], h.kv_heads[layer], h.inner[layer]
-        if not heads:
-            found = a
-        elif not kv_heads:
-            found = self.matmul(h.width, self.rms(a))
-        else:
-            found = self.attention(self.rms(a), layer)
-        if is_last:
-            found, rest = self.at_outputs(found, a)
-        else:
-            rest = a
-        if not inner:
-            return a
-        joined = self.like(found, rest) if heads else found
-        return self.like(self.ffn(self.rms(joined), inner, "gated"), joined)
 
 
 class Talkie(Transformer):
@@ -127,25 +106,3 @@ class Talkie(Transformer):
             a = self.like(fed, self.like(rest))
         self.finish(self.like(a), changes=1)
         return self
-
-
-class Chameleon(Transformer):
-    """Norms before the blocks or after them; logits of pictures are taken out in another copy."""
-
-    def layer(self, a: Tensor, layer: int, *, is_last: bool) -> Tensor:
-        h, swaps = self.h, bool(self.h.get("swin_norm", False))
-        q, k, v = self.qkv(a if swaps else self.rms(a), layer, is_fused=False)
-        if h.has(f"blk.{layer}.attn_q_norm.weight", True):
-            q, k = self.layer_norm(q), self.layer_norm(k)
-        attended = self.attend(self.rope(q), self.rope(k), v, layer)
-        if is_last:
-            attended, a = self.at_outputs(attended, a)
-        joined = self.like(self.rms(attended) if swaps else attended, a)
-        fed = self.ffn(joined if swaps else self.rms(joined), h.inner[layer], "gated")
-        return self.like(self.rms(fed) if swaps else fed, joined)
-
-    def finish(self, a: Tensor, *, has_logits: bool = True, changes: int = 0, rows: int = 0) -> None:
-        a.is_output = True
-        logits = self.copy_like(self.matmul(self.h.vocabulary, a))
-        logits.is_output = True
-        self.expand(logits)

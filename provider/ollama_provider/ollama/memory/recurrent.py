@@ -201,10 +201,7 @@ class NemotronH(Mamba2):
             return self.ffn(normed, h.inner[layer], "squared")
         latent = h.number("moe_latent_size", 0)
         inner = self.matmul(latent, normed) if latent else normed
-        mixed = self.moe(
-            inner, layer, experts.inner, kind="squared", gating="sigmoid", norms=experts.norms, scales=experts.scales,
-            has_bias=experts.has_bias, logits=self.matmul(h.experts, normed),
-        )  # fmt: skip
+        mixed = self.moe(inner, layer, experts, logits=self.matmul(h.experts, normed))
         if latent:
             mixed = self.matmul(h.width, mixed)
         return self.like(mixed, self.ffn(normed, experts.shared, "squared"))

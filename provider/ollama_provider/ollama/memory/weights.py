@@ -18,6 +18,8 @@ _BLOCKS: Final[dict[str, tuple[int, int]]] = {
 }  # fmt: skip
 # Types whose matrices a CPU with AVX2 keeps in another order, in a buffer of their own (ggml-cpu/repack.cpp).
 _REPACKED: Final = frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"})
+# Architectures that make room for a tied embedding once more, as the output (src/models).
+_TWICE: Final = frozenset({"gemma3n", "gemma4"})
 _ALIGNMENT: Final = 32
 # Numbers of `general.file_type` whose weights are multiplied as F16, in blocks of 32 and as floats; else in Q8_K.
 _HALVES, _BLOCKS_OF_32, _FLOATS = frozenset({1, 32}), frozenset({2, 3, 7, 8, 9, 25, 38}), frozenset({0})
@@ -33,21 +35,31 @@ def size_of(tensor: Tensor) -> int:
     return -(-(prod(tensor.shape) // elements * size) // _ALIGNMENT) * _ALIGNMENT
 
 
-def loaded_bytes(hparams: Hparams, file_bytes: int) -> int:
+def loaded_bytes(hparams: Hparams, file_bytes: int, embedding_bytes: int | None = None) -> int:
     """Of the tensors, where their list is known, else of the file.
 
-    The layers of a draft are left out: Ollama loads them where a model's parameters say `draft_num_predict`, and llama.cpp
-    skips them otherwise. A tied embedding of a type that is kept in another order is there twice.
+    The layers of a draft are left out: llama.cpp loads them where Ollama asks for a draft, which it does for a model
+    whose parameters say `draft_num_predict`. A tied embedding of a type that is kept in another order is there twice,
+    and that of two architectures always.
     """
+    is_twice = hparams.architecture in _TWICE
     if hparams.tensors is None:
-        return file_bytes
+        share = min(hparams.parameters, tokens_of(hparams) * hparams.width)
+        average = file_bytes * share // hparams.parameters if hparams.parameters else 0
+        return file_bytes + is_twice * (average if embedding_bytes is None else embedding_bytes)
     drafts = tuple(f"blk.{layer}." for layer in range(hparams.layers, hparams.layers_all))
     found = sum(size_of(one) for one in hparams.tensors.values() if not one.name.startswith(drafts))
     embedding = hparams.tensors.get("token_embd.weight")
-    is_tied = "output.weight" not in hparams.tensors and hparams.pooling == 0
-    if is_tied and embedding is not None and embedding.type in _REPACKED and embedding.shape[1] % 8 == 0:
-        found += size_of(embedding)
-    return found
+    is_tied = "output.weight" not in hparams.tensors and known_to_tie(hparams)
+    if embedding is None or not is_tied:
+        return found
+    is_repacked = embedding.type in _REPACKED and embedding.shape[1] % 8 == 0
+    return found + (size_of(embedding) if is_repacked or is_twice else 0)
+
+
+def known_to_tie(hparams: Hparams) -> bool:
+    """Whether there are logits at all: a model that only embeds has no output to tie."""
+    return hparams.pooling == 0
 
 
 def bytes_of_32_factors(hparams: Hparams) -> int:
@@ -64,7 +76,7 @@ def bytes_of_32_factors(hparams: Hparams) -> int:
 
 
 def tokens_of(hparams: Hparams) -> int:
-    """Of the vocabulary. Where neither tensors, tokens nor a key tell, what parameters remain beside the layers' tells."""
+    """Of the vocabulary: where neither tensors nor keys tell, from the parameters that are not those of layers."""
     if hparams.vocabulary:
         return hparams.vocabulary
     rest = hparams.parameters - _layer_parameters(hparams)

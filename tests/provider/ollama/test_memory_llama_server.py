@@ -1,0 +1,419 @@
+"""The estimate of memory from Ollama 0.30 on: figures worked out by hand, or of llama.cpp's own dry run.
+
+`tests/engines/test_memory_dry_run.py` compares all architectures with llama.cpp itself.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ollama_provider.ollama.memory import (
+    DEFAULT_PROMPT_CACHE,
+    Estimate,
+    Tensor,
+    UnknownArchitectureError,
+    estimate,
+    largest_num_ctx,
+    largest_parallel,
+)
+from ollama_provider.ollama.memory.architectures import ARCHITECTURES
+from ollama_provider.ollama.memory.buffers import buffers
+from ollama_provider.ollama.memory.compat import translated
+from ollama_provider.ollama.memory.llama_server import load_of, read_model
+
+MIB, GIB = 2**20, 2**30
+NEWEST = (0, 34, 3)
+
+
+def model(architecture: str, *, total: int = 0, **keys: Any) -> dict[str, Any]:
+    """A double underscore in a key is a dot."""
+    own = {f"{architecture}.{key.replace('__', '.')}": value for key, value in keys.items()}
+    return {"general.architecture": architecture, "general.parameter_count": total, "general.file_type": 15, **own}
+
+
+def shape(architecture: str, **changed: Any) -> dict[str, Any]:
+    """8 layers, 512 wide, 1,024 inside, 8 heads of 64, 2 of them with a cache; 1,000 tokens, trained at 128 K."""
+    keys = {
+        "block_count": 8,
+        "embedding_length": 512,
+        "feed_forward_length": 1024,
+        "attention__head_count": 8,
+        "attention__head_count_kv": 2,
+        "context_length": 131072,
+        "vocab_size": 1000,
+    }
+    return model(architecture, **(keys | changed))
+
+
+LLAMA_8B = model(
+    "llama",
+    block_count=32,
+    embedding_length=4096,
+    feed_forward_length=14336,
+    attention__head_count=32,
+    attention__head_count_kv=8,
+    context_length=131072,
+    vocab_size=128256,
+)
+QWEN3_30B = model(
+    "qwen3moe",
+    block_count=48,
+    embedding_length=2048,
+    feed_forward_length=6144,
+    expert_feed_forward_length=768,
+    expert_count=128,
+    expert_used_count=8,
+    attention__head_count=32,
+    attention__head_count_kv=4,
+    attention__key_length=128,
+    attention__value_length=128,
+    context_length=131072,
+    vocab_size=151936,
+)
+GEMMA3_1B = model(
+    "gemma3",
+    block_count=26,
+    embedding_length=1152,
+    feed_forward_length=6912,
+    attention__head_count=4,
+    attention__head_count_kv=1,
+    attention__key_length=256,
+    attention__value_length=256,
+    attention__sliding_window=512,
+    context_length=32768,
+    vocab_size=262144,
+)
+DEEPSEEK_V2_LITE = model(
+    "deepseek2",
+    block_count=27,
+    embedding_length=2048,
+    feed_forward_length=10944,
+    leading_dense_block_count=1,
+    expert_feed_forward_length=1408,
+    expert_count=64,
+    expert_used_count=6,
+    expert_shared_count=2,
+    attention__head_count=16,
+    attention__head_count_kv=1,
+    attention__key_length=576,
+    attention__value_length=512,
+    attention__key_length_mla=192,
+    attention__value_length_mla=128,
+    attention__kv_lora_rank=512,
+    rope__dimension_count=64,
+    context_length=163840,
+    vocab_size=102400,
+)
+
+
+def of(metadata: dict[str, Any], num_ctx: int = 4096, **more: Any) -> Estimate:
+    return estimate(metadata, **{"weights_bytes": GIB, "num_ctx": num_ctx, "version": NEWEST, **more})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "num_ctx", "parallel", "cache", "kv_cache", "compute"),
+    [
+        (LLAMA_8B, 4096, 1, "f16", 512, 120.01),
+        (LLAMA_8B, 32768, 1, "f16", 4096, 296.02),
+        (LLAMA_8B, 8192, 4, "q8_0", 2176, 232.10),
+        (QWEN3_30B, 4096, 1, "f16", 384, 92.01),
+        (QWEN3_30B, 32768, 1, "f16", 3072, 240.02),
+        (QWEN3_30B, 8192, 4, "q8_0", 1632, 192.10),
+        (GEMMA3_1B, 4096, 1, "f16", 38, 54.27),
+        (GEMMA3_1B, 32768, 1, "f16", 161, 165.54),
+        (GEMMA3_1B, 8192, 4, "q8_0", 138, 122.07),
+        (DEEPSEEK_V2_LITE, 4096, 1, "f16", 121.5, 93.01),
+        (DEEPSEEK_V2_LITE, 32768, 1, "f16", 972, 242.02),
+    ],
+)
+def test_caches_and_compute_buffer_are_those_that_llama_cpp_reserves(
+    metadata: dict[str, Any], num_ctx: int, parallel: int, cache: str, kv_cache: float, compute: float
+) -> None:
+    """MiB that llama.cpp b10970 says of published shapes; the work space is not reserved, and is no part of it."""
+    hparams = read_model(metadata)
+    found = buffers(hparams, load_of(hparams, num_ctx, parallel, cache, None))
+    assert found.kv_cache / MIB == pytest.approx(kv_cache, abs=1)
+    assert found.compute / MIB == pytest.approx(compute, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("num_ctx", "parallel", "cache", "mib"),
+    [
+        (4096, 1, "f16", 512),  # 32 layers x 8 heads x (128 + 128) x 2 bytes x 4096 cells
+        (4096, 1, "q8_0", 272),  # 34 bytes for 32 elements
+        (4096, 1, "q4_0", 144),  # 18
+        (4096, 4, "f16", 2048),
+        (4000, 1, "f16", 512),  # cells are padded to 256
+        (1, 1, "f16", 32),
+        (10**9, 1, "f16", 16384),  # cut to what the model is trained for
+    ],
+)
+def test_the_cache_is_of_every_cell_of_every_request(num_ctx: int, parallel: int, cache: str, mib: int) -> None:
+    assert of(LLAMA_8B, num_ctx, parallel=parallel, kv_cache_type=cache).kv_cache == mib * MIB
+
+
+WINDOWED = shape("gemma3", attention__key_length=64, attention__value_length=64, attention__sliding_window=1024)
+
+
+def test_layers_with_a_window_have_the_window_and_a_batch() -> None:
+    """Five of six layers have a window. A cell is 2 heads x (64 + 64) x 2 bytes: 512.
+
+    One layer has 8192 cells a request: 4 MiB. Seven have 1024 and a batch of 1024: 1 MiB each.
+    """
+    found = of(WINDOWED, 8192, parallel=2, prompt_cache_bytes=0)
+    whole, windows = 2 * 4 * MIB, 2 * 7 * MIB
+    assert found.kv_cache == whole + windows
+    # What cannot be rolled back is kept: twice while a prompt is read, 32 times at most with what is cached.
+    assert (found.checkpoints, found.prompt_cache) == (2 * windows, 30 * windows)
+    # /api/ps has the last of two lines of the log.
+    work = found.later - found.checkpoints
+    assert found.listed_by_ollama == GIB + windows + found.compute - work + 2 * 1000 * 4
+
+
+def test_a_window_is_no_longer_than_the_context() -> None:
+    assert of(WINDOWED, 512).kv_cache == 8 * 512 * 512
+
+
+def test_latent_keys_have_no_values_beside_them() -> None:
+    assert of(DEEPSEEK_V2_LITE).kv_cache == 27 * 576 * 2 * 4096
+
+
+@pytest.mark.parametrize(
+    ("metadata", "elements"),
+    [
+        # Two layers recur: so many past inputs of the convolution.
+        (shape("lfm2", block_count=3, attention__head_count_kv=[0, 2, 0], shortconv__l_cache=3), 2 * 2 * 512),
+        # All recur: three past inputs of 1024 + 2 x 16, and 16 x 1024 of state.
+        (
+            model(
+                "mamba2",
+                block_count=8,
+                embedding_length=512,
+                context_length=131072,
+                vocab_size=1000,
+                ssm__conv_kernel=4,
+                ssm__inner_size=1024,
+                ssm__state_size=16,
+                ssm__time_step_rank=16,
+                ssm__group_count=1,
+            ),
+            8 * (3 * (1024 + 2 * 16) + 16 * 1024),
+        ),
+    ],
+)
+def test_states_of_recurrent_layers_do_not_depend_on_the_context(metadata: dict[str, Any], elements: int) -> None:
+    short, long = of(metadata, 512), of(metadata, 8192)
+    assert short.recurrent == long.recurrent == 4 * elements
+    # Two of a prompt, and one copy.
+    assert short.checkpoints == 3 * 4 * elements
+
+
+@pytest.mark.parametrize(
+    ("num_ctx", "parallel", "more"), [(4096, 1, 0), (4097, 1, 768), (2048, 4, 768), (32768, 1, 768), (32769, 1, 2048)]
+)
+def test_what_ollama_predicts_is_the_file_a_plain_cache_and_room_for_a_batch(
+    num_ctx: int, parallel: int, more: int
+) -> None:
+    cache = 2 * 8 * 2 * 64 * 2 * num_ctx * parallel
+    for name in ("f16", "q8_0"):
+        found = of(shape("llama"), num_ctx, parallel=parallel, kv_cache_type=name)
+        assert found.predicted_by_ollama == GIB + cache + more * MIB
+
+
+def test_a_prediction_takes_the_fewest_heads_with_a_cache_and_at_least_one() -> None:
+    found = of(shape("lfm2", block_count=3, attention__head_count_kv=[0, 2, 0], shortconv__l_cache=3))
+    assert found.predicted_by_ollama == GIB + 2 * 3 * 1 * 64 * 2 * 4096
+
+
+def test_some_architectures_are_served_one_request_at_a_time() -> None:
+    keys = {"shortconv__l_cache": 3, "attention__head_count_kv": [0, 2] * 4}
+    lfm2, llama = shape("lfm2", **keys), shape("llama")
+    assert of(lfm2, parallel=8) == of(lfm2)
+    assert of(llama, parallel=8) != of(llama)
+    assert largest_parallel(lfm2, fits_in=2 * GIB, weights_bytes=GIB, num_ctx=512) == 1
+    assert largest_parallel(llama, fits_in=200 * GIB, weights_bytes=GIB, num_ctx=512) == 256
+
+
+def test_an_embedding_model_keeps_no_prompt_and_grows_by_its_outputs() -> None:
+    """Logits and embeddings of each of 2048 tokens, and of one after the load."""
+    keys = {"attention__head_count_kv": 8, "attention__causal": False, "pooling_type": 1, "context_length": 2048}
+    bert = shape("bert", **keys)
+    found = of(bert, 2048, parallel=4)
+    assert (found.kv_cache, found.checkpoints, found.prompt_cache) == (0, 0, 0)
+    assert found.output == 4 * (1000 + 512) * 2048
+    assert found.total - found.at_load >= 4 * (1000 + 512) * 2047
+
+
+def test_a_prompt_cache_is_on_top_of_the_total() -> None:
+    default, none, endless = (of(LLAMA_8B, prompt_cache_bytes=count) for count in (DEFAULT_PROMPT_CACHE, 0, -1))
+    assert default.total == none.total == endless.total
+    assert (default.most - default.total, none.most - none.total) == (8 * GIB, 0)
+    assert endless.most - endless.total == endless.kv_cache
+
+
+def test_parts_add_up() -> None:
+    found = of(LLAMA_8B)
+    assert found.total == (
+        found.weights + found.kv_cache + found.compute + found.output + found.vocabulary + found.process
+    )
+    assert found.output == 4 * 128256
+    assert found.at_load < found.total < found.at_load + 16 * MIB
+
+
+@pytest.mark.parametrize(
+    ("metadata", "more", "message"),
+    [
+        (shape("llama", attention__key_length=80, attention__value_length=80), {}, "heads of 80, which is no multiple"),
+        (shape("llama"), {"flash_attention": False}, "q8_0 without flash attention"),
+    ],
+)
+def test_a_quantised_cache_that_llama_server_refuses_is_an_error(
+    metadata: dict[str, Any], more: dict[str, Any], message: str
+) -> None:
+    assert of(metadata, **more).kv_cache
+    with pytest.raises(ValueError, match=message):
+        of(metadata, kv_cache_type="q8_0", **more)
+
+
+def test_without_flash_attention_scores_take_memory() -> None:
+    assert of(LLAMA_8B, flash_attention=False).compute > of(LLAMA_8B).compute + 4 * 32 * 512 * 4096
+
+
+def test_the_version_says_which_engine_it_is() -> None:
+    old, new = of(LLAMA_8B, version=(0, 29, 9)), of(LLAMA_8B, version=(0, 30, 0))
+    assert (old.prompt_cache, new.prompt_cache) == (0, DEFAULT_PROMPT_CACHE)
+    assert old.vocabulary != new.vocabulary
+    assert of(LLAMA_8B, version=None) == of(LLAMA_8B)
+
+
+# Weights
+
+
+def tensors(embedding: str, *more: Tensor) -> list[Tensor]:
+    return [Tensor("token_embd.weight", (512, 1000), embedding), Tensor("output_norm.weight", (512,), "F32"), *more]
+
+
+@pytest.mark.parametrize(
+    ("embedding", "size"),
+    [
+        ("F16", 1024000),
+        ("Q6_K", 420000),
+        # Kept in another order for the output, once more.
+        ("Q4_K", 2 * 288000),
+    ],
+)
+def test_weights_are_those_of_the_tensors(embedding: str, size: int) -> None:
+    assert of(shape("llama"), tensors=tensors(embedding)).weights == size + 2048
+    assert of(shape("llama")).weights == GIB
+
+
+def test_an_output_of_its_own_is_as_large_as_it_is() -> None:
+    own = tensors("Q4_K", Tensor("output.weight", (512, 1000), "Q6_K"))
+    assert of(shape("llama"), tensors=own).weights == 288000 + 2048 + 420000
+
+
+def test_the_layers_of_a_draft_are_not_loaded() -> None:
+    draft = Tensor("blk.7.attn_q.weight", (512, 512), "F16")
+    assert of(shape("llama"), tensors=tensors("F16", draft)).weights == 1024000 + 2048 + 524288
+    with_draft = shape("llama", nextn_predict_layers=1)
+    assert of(with_draft, tensors=tensors("F16", draft)).weights == 1024000 + 2048
+
+
+def test_a_type_that_is_not_known_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"token_embd\.weight is of the type 'Q9_X', expected one of F32, F16"):
+        of(shape("llama"), tensors=tensors("Q9_X"))
+
+
+# What is not known
+
+
+@pytest.mark.parametrize("architecture", ["rwkv7", "t5", "mllama", "nobodys"])
+def test_an_architecture_that_is_not_known_is_named(architecture: str) -> None:
+    with pytest.raises(UnknownArchitectureError, match=f"'{architecture}' is not known"):
+        of(shape(architecture))
+
+
+@pytest.mark.parametrize("key", ["gemma3.vision.block_count", "clip.vision.block_count"])
+def test_a_projector_is_not_known(key: str) -> None:
+    with pytest.raises(UnknownArchitectureError, match="'gemma3' with a projector is not known"):
+        of({**GEMMA3_1B, key: 27})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"block_count": 0}, "llama.block_count is 0"),
+        ({"embedding_length": "many"}, "llama.embedding_length is 'many'"),
+        ({"attention__head_count_kv": None}, "ask /api/show with verbose"),
+        ({"attention__head_count_kv": [2, 2]}, "has 2 entries in the model's metadata, expected one for each of 8"),
+    ],
+)
+def test_metadata_that_cannot_be_are_an_error(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        of(shape("llama", **changed))
+
+
+# Ollama's own form of GGUF
+
+
+def test_gpt_oss_of_ollamas_own_converter_is_that_of_llama_cpp() -> None:
+    keys = {
+        "expert_count": 32,
+        "expert_used_count": 4,
+        "attention__sliding_window": 128,
+        "attention__key_length": 64,
+        "attention__value_length": 64,
+    }
+    assert of(shape("gptoss", **keys)) == of(shape("gpt-oss", expert_feed_forward_length=1024, **keys))
+
+
+def test_glm_of_ollamas_own_converter_has_latent_keys() -> None:
+    keys = {"attention__kv_lora_rank": 512, "attention__key_length": 256, "rope__dimension_count": 64}
+    found, _ = translated(shape("glm4moelite", **keys))
+    own = {key.removeprefix("deepseek2."): value for key, value in found.items() if key.startswith("deepseek2.att")}
+    assert own["attention.key_length"] == 576
+    assert own["attention.value_length"] == 512
+    assert own["attention.key_length_mla"] == own["attention.value_length_mla"] == 256
+    assert own["attention.head_count_kv"] == 1
+
+
+def test_tensors_of_pictures_are_not_loaded_with_the_text() -> None:
+    _, listed = translated(shape("gemma3"), tensors("F16", Tensor("v.blk.0.attn_q.weight", (8, 8), "F16")))
+    assert [one.name for one in listed or ()] == ["token_embd.weight", "output_norm.weight"]
+
+
+# What fits
+
+
+@settings(deadline=None, max_examples=30)
+@given(room=st.integers(0, 24 * GIB), parallel=st.integers(1, 4))
+def test_the_largest_context_fits_and_a_far_larger_does_not(room: int, parallel: int) -> None:
+    """Not the next: a compute buffer may shrink by a little where a context grows."""
+    found = largest_num_ctx(LLAMA_8B, fits_in=room, weights_bytes=4 * GIB, parallel=parallel, version=NEWEST)
+    if found is None:
+        assert of(LLAMA_8B, 1, weights_bytes=4 * GIB, parallel=parallel).total > room
+        return
+    assert of(LLAMA_8B, found, weights_bytes=4 * GIB, parallel=parallel).total <= room
+    if found < 131072:
+        assert of(LLAMA_8B, found + 1024, weights_bytes=4 * GIB, parallel=parallel).total > room
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    architecture=st.sampled_from(sorted(ARCHITECTURES)),
+    num_ctx=st.integers(1, 70_000),
+    parallel=st.integers(1, 16),
+    flash=st.sampled_from([None, True, False]),
+)
+def test_every_architecture_gives_a_figure_or_says_what_is_missing(
+    architecture: str, num_ctx: int, parallel: int, flash: bool | None
+) -> None:
+    try:
+        found = of(shape(architecture), num_ctx, parallel=parallel, flash_attention=flash)
+    except ValueError as error:
+        assert architecture in str(error)
+        return
+    assert min(found) >= 0
+    assert found.weights < found.at_load <= found.total <= found.most
