@@ -36,11 +36,14 @@ def measured(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
     return code, found
 
 
+def has_prompt_cache(engine: Ollama) -> bool:
+    return Behavior.PROMPT_CACHE.holds(version_in(engine.version), if_unknown=True)
+
+
 @pytest.fixture
 def gguf(ggufs: Callable[..., Path], engine: Ollama) -> Path:
     """A model whose prompt cache grows; small where there is none: that engine has no vector instructions."""
-    has_cache = Behavior.PROMPT_CACHE.holds(version_in(engine.version), if_unknown=True)
-    return ggufs(0, **SHAPE) if has_cache else ggufs(0)
+    return ggufs(0, **SHAPE) if has_prompt_cache(engine) else ggufs(0)
 
 
 @pytest.fixture
@@ -62,7 +65,10 @@ def test_a_model_whose_cache_is_off_is_steady_and_its_unload_gives_its_memory_ba
 ) -> None:
     with serving(engine, tmp_path, gguf, **{CACHE: "0"}) as server:
         code, found = measured(server.url)
-        assert (code, found["kind"], found["growth"]) == (0, "steady", []), found
+        # Before 0.30 the runner is Go, too, whose collector now and then adds some KiB a call over so few of them.
+        steady = ("steady",) if has_prompt_cache(engine) else ("steady", "slow")
+        assert (code, found["growth"]) == (0, []), found
+        assert found["kind"] in steady, found
         assert len(found["calls"]) == 60
         [idle] = [one for one in found["samples"] if one["phase"] == "idle"]
         [unload] = [one for one in found["samples"] if one["phase"] == "unload"]
