@@ -104,7 +104,8 @@ def opentofu() -> Path:
 
 @pytest.fixture(scope="session")
 def session_server(engine: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OllamaServer]:
-    with OllamaServer(engine.program, tmp_path_factory.mktemp("ollama")) as server:
+    # One thread a runner: the threads of two wait for each other in a loop, and tests load hundreds of tiny models.
+    with OllamaServer(engine.program, tmp_path_factory.mktemp("ollama"), {"LLAMA_ARG_THREADS": "1"}) as server:
         yield server
 
 
