@@ -326,6 +326,22 @@ def test_a_type_that_is_not_known_is_an_error() -> None:
         of(shape("llama"), tensors=tensors("Q9_X"))
 
 
+@pytest.mark.parametrize(
+    ("special", "parameters", "tokens"),
+    [
+        ({}, 8_030_261_248, 256577),  # an output of its own looks like more tokens
+        ({"tokenizer.ggml.eos_token_id": 128009}, 8_030_261_248, 128288),
+        ({"tokenizer.ggml.eos_token_id": 128009}, 8_030_261_248 - 128256 * 4096, 128321),
+    ],
+)
+def test_tokens_that_nothing_tells_follow_from_the_parameters(
+    special: dict[str, int], parameters: int, tokens: int
+) -> None:
+    known = {key: value for key, value in LLAMA_8B.items() if key != "llama.vocab_size"}
+    found = of({**known, **special, "general.parameter_count": parameters})
+    assert found.vocabulary == 280 * tokens
+
+
 # What is not known
 
 
@@ -400,18 +416,48 @@ def test_the_largest_context_fits_and_a_far_larger_does_not(room: int, parallel:
         assert of(LLAMA_8B, found + 1024, weights_bytes=4 * GIB, parallel=parallel).total > room
 
 
-@settings(deadline=None, max_examples=60)
+_KEYS = st.fixed_dictionaries(
+    {},
+    optional={
+        "attention__head_count": st.sampled_from([0, 8, [8] * 8]),
+        "attention__head_count_kv": st.sampled_from([0, 2, 8, [2, 2, 0, 2, 0, 0, 2, 2], [0] * 8]),
+        "attention__key_length": st.sampled_from([0, 64, 80]),
+        "attention__kv_lora_rank": st.sampled_from([0, 64]),
+        "attention__key_length_mla": st.sampled_from([0, 64]),
+        "attention__sliding_window": st.sampled_from([0, 512]),
+        "attention__sliding_window_pattern": st.sampled_from([0, 2, [True] * 8]),
+        "expert_count": st.sampled_from([0, 8]),
+        "expert_used_count": st.sampled_from([0, 2]),
+        "expert_group_count": st.sampled_from([0, 2]),
+        "feed_forward_length": st.sampled_from([0, 1024, [0, 1024] * 4]),
+        "full_attention_interval": st.sampled_from([0, 4]),
+        "leading_dense_block_count": st.sampled_from([0, 20]),
+        "nextn_predict_layers": st.sampled_from([0, 1]),
+        "pooling_type": st.sampled_from([0, 1]),
+        "rope__dimension_count": st.sampled_from([0, 64]),
+        "shortconv__l_cache": st.sampled_from([0, 3]),
+        "ssm__conv_kernel": st.sampled_from([0, 4]),
+        "ssm__inner_size": st.sampled_from([0, 1024]),
+        "ssm__state_size": st.just(16),
+        "ssm__time_step_rank": st.sampled_from([0, 16]),
+        "ssm__group_count": st.just(1),
+    },
+)
+
+
+@settings(deadline=None, max_examples=100)
 @given(
     architecture=st.sampled_from(sorted(ARCHITECTURES)),
+    keys=_KEYS,
     num_ctx=st.integers(1, 70_000),
     parallel=st.integers(1, 16),
     flash=st.sampled_from([None, True, False]),
 )
 def test_every_architecture_gives_a_figure_or_says_what_is_missing(
-    architecture: str, num_ctx: int, parallel: int, flash: bool | None
+    architecture: str, keys: dict[str, Any], num_ctx: int, parallel: int, flash: bool | None
 ) -> None:
     try:
-        found = of(shape(architecture), num_ctx, parallel=parallel, flash_attention=flash)
+        found = of(shape(architecture, **keys), num_ctx, parallel=parallel, flash_attention=flash)
     except ValueError as error:
         assert architecture in str(error)
         return

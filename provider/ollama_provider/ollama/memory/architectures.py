@@ -372,9 +372,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "maple": Architecture(
         Decoder(head_norm="rms", mixture=experts()), readers.rope_in_windows(readers.listed_window())
     ),
-    "mimo2": Architecture(
-        Decoder(is_fused=True, mixture=experts(gating="sigmoid", has_bias=True)), readers.listed_window()
-    ),
+    "mimo2": Architecture(Decoder(mixture=experts(gating="sigmoid", has_bias=True)), readers.listed_window()),
     "muse-glimmer": Architecture(
         Decoder(head_norm="rms", normalises_embedding=True, gates_attention=True, has_post_norms=True, logit_changes=1),
         readers.rope_in_windows(readers.listed_window(4)),

@@ -84,6 +84,8 @@ class Blocks(Graph):
     def qkv(self, a: Tensor, layer: int, *, is_fused: bool, is_flat: bool = False, heads: int = 0) -> list[Tensor]:
         h = self.h
         heads, kv_heads = heads or h.heads[layer], h.kv_heads[layer]
+        if not heads:
+            raise ValueError(f"{h.architecture}.attention.head_count is 0 in the model's metadata, expected 1 or more")
         key, value = h.key[layer], h.value[layer]
         shapes = ((key, heads), (key, kv_heads), (value, kv_heads))
         if is_fused:

@@ -37,6 +37,9 @@ class Mixtures(Blocks):
     def moe(self, a: Tensor, layer: int, experts: Experts, *, logits: Tensor | None = None, used: int = 0) -> Tensor:
         """What the experts make of `a`, with the router's `logits` where they are made of something else."""
         used, tokens, wide = used or self.h.used[layer], a.ne[1], a.ne[0]
+        if not used or not self.h.experts:
+            name = f"{self.h.architecture}.expert_count and expert_used_count"
+            raise ValueError(f"{name} are {self.h.experts} and {used} in the model's metadata, expected 1 or more")
         if logits is None:
             logits = self.matmul(self.h.experts, a)
         chosen, weights = self._choose(logits, experts, used)

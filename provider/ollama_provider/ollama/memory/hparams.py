@@ -76,8 +76,8 @@ class Hparams:
             found = found[0]
         return self._whole(key, found)
 
-    def positive(self, key: str) -> int:
-        if (found := self.number(key)) == 0:
+    def positive(self, key: str, default: int | None = None) -> int:
+        if (found := self.number(key, default)) == 0:
             raise ValueError(f"{self.architecture}.{key} is 0 in the model's metadata, expected 1 or more")
         return found
 

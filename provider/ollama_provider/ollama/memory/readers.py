@@ -125,7 +125,7 @@ def all_recur(h: Hparams) -> None:
 def every_recurs(h: Hparams) -> None:
     """Attention in every fourth layer, or as the metadata say."""
     listed = h.flags("attention.recurrent_layers")
-    every = h.number("full_attention_interval", 4)
+    every = h.positive("full_attention_interval", 4)
     h.set_recurrent(listed or h.where(lambda layer: layer < h.layers and (layer + 1) % every != 0))
 
 
@@ -179,4 +179,4 @@ def ssm_states(h: Hparams) -> int:
 
 
 def short_states(h: Hparams) -> int:
-    return sum(h.is_recurrent) * h.width * (h.number("shortconv.l_cache") - 1)
+    return sum(h.is_recurrent) * h.width * (h.positive("shortconv.l_cache") - 1)

@@ -77,8 +77,8 @@ class Mamba(Recurrent):
 
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        kernel, inner = h.number("ssm.conv_kernel"), h.number("ssm.inner_size")
-        state, rank = h.number("ssm.state_size"), h.number("ssm.time_step_rank")
+        kernel, inner = h.positive("ssm.conv_kernel"), h.positive("ssm.inner_size")
+        state, rank = h.positive("ssm.state_size"), h.positive("ssm.time_step_rank")
         before = self.reshape(self.state((kernel - 1) * inner), kernel - 1, inner, requests)
         both = self.matmul(2 * inner, self.reshape(normed, normed.ne[0], each, requests))
         z = self.view(both, inner, each, requests)
@@ -101,9 +101,9 @@ class Mamba(Recurrent):
 class Mamba2(Recurrent):
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        kernel, inner = h.number("ssm.conv_kernel"), h.number("ssm.inner_size")
-        state, heads = h.number("ssm.state_size"), h.number("ssm.time_step_rank")
-        groups = h.number("ssm.group_count")
+        kernel, inner = h.positive("ssm.conv_kernel"), h.positive("ssm.inner_size")
+        state, heads = h.positive("ssm.state_size"), h.positive("ssm.time_step_rank")
+        groups = h.positive("ssm.group_count")
         head, wide = inner // heads, inner + 2 * groups * state
         before = self.reshape(self.state((kernel - 1) * wide), kernel - 1, wide, requests)
         all_of = self.matmul(2 * inner + 2 * groups * state + heads, normed)
@@ -126,10 +126,10 @@ class Mamba2(Recurrent):
 class Plamo2(Mamba2):
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        kernel, inner = h.number("ssm.conv_kernel"), h.number("ssm.inner_size")
-        state, heads = h.number("ssm.state_size"), h.number("ssm.time_step_rank")
+        kernel, inner = h.positive("ssm.conv_kernel"), h.positive("ssm.inner_size")
+        state, heads = h.positive("ssm.state_size"), h.positive("ssm.time_step_rank")
         head, rank = inner // heads, max(64, h.width // 16)
-        wide = inner + 2 * h.number("ssm.group_count") * state
+        wide = inner + 2 * h.positive("ssm.group_count") * state
         before = self.reshape(self.state((kernel - 1) * wide), kernel - 1, wide, requests)
         both = self.matmul(2 * inner, self.reshape(normed, normed.ne[0], each, requests))
         both = self.cont(self.permute(both, 0, 2, 1, 3), 2 * head, heads, each, requests)
@@ -212,7 +212,7 @@ class ShortConvolution(Recurrent):
 
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        width, kernel = h.width, h.number("shortconv.l_cache")
+        width, kernel = h.width, h.positive("shortconv.l_cache")
         three = self.matmul(3 * width, self.reshape(normed, width, each, requests))
         b, c, x = (self.view(three, width, each, requests) for _ in range(3))
         mixed = self.like(b, x)
@@ -242,8 +242,8 @@ class DeltaNet(Recurrent):
 
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        inner, key, groups = h.number("ssm.inner_size"), h.number("ssm.state_size"), h.number("ssm.group_count")
-        heads, kernel = h.number("ssm.time_step_rank"), h.number("ssm.conv_kernel")
+        inner, key, groups = h.positive("ssm.inner_size"), h.positive("ssm.state_size"), h.positive("ssm.group_count")
+        heads, kernel = h.positive("ssm.time_step_rank"), h.positive("ssm.conv_kernel")
         value, wide = inner // heads, inner + 2 * groups * key
         mixed, z = self._split(normed, layer, wide, inner)
         beta, gate = self._gates(normed, heads)
@@ -288,7 +288,7 @@ class DeltaNetNext(DeltaNet):
         h, each, requests = self.h, self._each, self.r.requests
         if h.has(f"blk.{layer}.attn_qkv.weight", True):
             return super()._split(normed, layer, wide, inner)
-        groups, key = h.number("ssm.group_count"), h.number("ssm.state_size")
+        groups, key = h.positive("ssm.group_count"), h.positive("ssm.state_size")
         all_of = self.reshape(self.matmul(wide + inner, normed), (wide + inner) // groups, groups, each, requests)
         z = self.cont(self.view(all_of, inner // groups, groups, each, requests))
         q, k = (self.cont(self.view(all_of, key, groups, each, requests), key * groups, each, requests) for _ in "qk")
@@ -306,6 +306,6 @@ class DeltaNetNext(DeltaNet):
 
 def ssm_state(h: Hparams) -> int:
     """Elements of one layer's states (`n_embd_r`, `n_embd_s`)."""
-    inner, size = h.number("ssm.inner_size"), h.number("ssm.state_size")
+    inner, size = h.positive("ssm.inner_size"), h.positive("ssm.state_size")
     wide = inner + 2 * h.number("ssm.group_count", 0) * size
-    return max(0, h.number("ssm.conv_kernel") - 1) * wide + size * inner
+    return max(0, h.positive("ssm.conv_kernel") - 1) * wide + size * inner

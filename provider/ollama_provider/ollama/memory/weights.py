@@ -76,13 +76,17 @@ def bytes_of_32_factors(hparams: Hparams) -> int:
 
 
 def tokens_of(hparams: Hparams) -> int:
-    """Of the vocabulary: where neither tensors nor keys tell, from the parameters that are not those of layers."""
+    """Of the vocabulary: where neither tensors nor keys tell, from the parameters that are not those of layers.
+
+    They are one row a token, or two with an output of its own: special tokens are often the last ones, and tell which.
+    """
     if hparams.vocabulary:
         return hparams.vocabulary
     rest = hparams.parameters - _layer_parameters(hparams)
     rows = round(rest / hparams.width)
-    tokens = rows if rows <= _MOST_TOKENS else rows // 2
     least = max((int(hparams.special_token(name) or 0) + 1 for name in _SPECIAL_TOKENS), default=0)
+    has_two = rows > _MOST_TOKENS or rows // 3 < least <= rows // 2
+    tokens = rows // 2 if has_two else rows
     if not _FEWEST_TOKENS <= tokens <= _MOST_TOKENS:
         tokens = _USUAL_TOKENS
     return max(tokens, least)
