@@ -1,6 +1,7 @@
 # Every command that the README and CONTRIBUTING name. The engines are found on PATH, or built into the user's cache.
 PYTHON ?= python3
 BIN := .venv/bin
+FAST := $(BIN)/python -m pytest -m "not engines" -n auto
 PROTOCOL := provider/ollama_provider/terraform/protocol
 
 .PHONY: demo test lint test-fast engines generated bench memory-tables clean
@@ -9,10 +10,11 @@ demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
 
 test: lint engines
-	$(BIN)/python -m pytest
+	$(FAST)
+	$(BIN)/python -m pytest -m engines
 
 test-fast: lint
-	$(BIN)/python -m pytest -m "not engines"
+	$(FAST)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

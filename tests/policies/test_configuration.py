@@ -102,7 +102,7 @@ def test_amounts_of_memory(text: str, amount: int) -> None:
         (["OLL0"], ["OLL0"], set()),
         (["OLL0", "OLL101"], ["OLL005"], {"OLL001", "OLL101"}),
     ],
-    ids=str,
+    ids=lambda ids: " ".join(sorted(ids)) or "none",
 )
 def test_the_longer_prefix_wins(select: list[str], ignore: list[str], selected: set[str]) -> None:
     configuration = parse({"select": select, "ignore": ignore})
