@@ -48,6 +48,7 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.server import Servers
+from tests.engines.cgroups import memory_limited
 from tests.engines.experimenting import (
     MODEL,
     SHAPE,
@@ -64,7 +65,6 @@ from tests.engines.experimenting import (
     requests,
 )
 from tests.engines.kinds import copy, make_remote
-from tests.engines.memory_group import NoMemoryGroupError, memory_group
 from tests.engines.observing import call, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.toolchain import Ollama
@@ -415,16 +415,15 @@ def load_within(bench: Bench, limit: int | None, model: str) -> tuple[int, bool]
     with bench.server() as server:
         if limit is None:
             return load(server, model).status_code, server.call("GET", "/api/version").is_success
-        try:
-            with memory_group(limit) as group:
-                assert server.process
-                (group / "cgroup.procs").write_text(str(server.process.pid))
-                status = load(server, model).status_code
-                alive = server.call("GET", "/api/version").is_success
-                server.stop()
-                return status, alive
-        except NoMemoryGroupError as error:
-            pytest.skip(str(error))
+        with memory_limited(limit) as group:
+            if group is None:
+                pytest.skip("this machine lets nobody make a cgroup that limits memory")
+            assert server.process
+            group.add(server.process.pid)
+            status = load(server, model).status_code
+            alive = server.call("GET", "/api/version").is_success
+            server.stop()
+            return status, alive
 
 
 @shows(NoMemoryLimit)
