@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -117,7 +118,8 @@ def compared(ollama: Path, folder: Path, model: Model, load: Load) -> Compared:
                 fills=1,
             )
         except EngineError as error:
-            note = f"not served: {error}"
+            aborted = re.search(r"GGML_ASSERT\([^)]*\)", str(error).replace("\\u003c", "<"))
+            note = f"not served: {aborted[0] if aborted else str(error)[:120]}"
             return Compared(model.architecture, model.seed, model.mix, str(load), note, weights_bytes)
     return judged(model, load, weights_bytes, measured)
 
