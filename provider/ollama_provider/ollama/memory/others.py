@@ -84,7 +84,7 @@ class Grove(Transformer):
         logits = self.matmul(h.experts, normed)
         first = self.moe(normed, layer, replace(experts, chooses_by="sigmoid"), logits=logits)
         others = Experts(h.number("expert_chunk_feed_forward_length"), chooses_by="groups")
-        used = min(h.experts // h.number("experts_per_group"), h.used[layer])
+        used = min(h.experts // h.positive("experts_per_group"), h.used[layer])
         second = self.moe(first, layer, others, logits=logits, used=used)
         return self.like(first, self.like(second))
 

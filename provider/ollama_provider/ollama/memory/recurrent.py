@@ -103,7 +103,7 @@ class Mamba2(Recurrent):
         h, each, requests = self.h, self._each, self.r.requests
         kernel, inner = h.positive("ssm.conv_kernel"), h.positive("ssm.inner_size")
         state, heads = h.positive("ssm.state_size"), h.positive("ssm.time_step_rank")
-        groups = h.positive("ssm.group_count")
+        groups = h.number("ssm.group_count")
         head, wide = inner // heads, inner + 2 * groups * state
         before = self.reshape(self.state((kernel - 1) * wide), kernel - 1, wide, requests)
         all_of = self.matmul(2 * inner + 2 * groups * state + heads, normed)
@@ -129,7 +129,7 @@ class Plamo2(Mamba2):
         kernel, inner = h.positive("ssm.conv_kernel"), h.positive("ssm.inner_size")
         state, heads = h.positive("ssm.state_size"), h.positive("ssm.time_step_rank")
         head, rank = inner // heads, max(64, h.width // 16)
-        wide = inner + 2 * h.positive("ssm.group_count") * state
+        wide = inner + 2 * h.number("ssm.group_count") * state
         before = self.reshape(self.state((kernel - 1) * wide), kernel - 1, wide, requests)
         both = self.matmul(2 * inner, self.reshape(normed, normed.ne[0], each, requests))
         both = self.cont(self.permute(both, 0, 2, 1, 3), 2 * head, heads, each, requests)
@@ -242,7 +242,7 @@ class DeltaNet(Recurrent):
 
     def recur(self, normed: Tensor, layer: int) -> Tensor:
         h, each, requests = self.h, self._each, self.r.requests
-        inner, key, groups = h.positive("ssm.inner_size"), h.positive("ssm.state_size"), h.positive("ssm.group_count")
+        inner, key, groups = h.positive("ssm.inner_size"), h.positive("ssm.state_size"), h.number("ssm.group_count")
         heads, kernel = h.positive("ssm.time_step_rank"), h.positive("ssm.conv_kernel")
         value, wide = inner // heads, inner + 2 * groups * key
         mixed, z = self._split(normed, layer, wide, inner)
@@ -288,7 +288,7 @@ class DeltaNetNext(DeltaNet):
         h, each, requests = self.h, self._each, self.r.requests
         if h.has(f"blk.{layer}.attn_qkv.weight", True):
             return super()._split(normed, layer, wide, inner)
-        groups, key = h.positive("ssm.group_count"), h.positive("ssm.state_size")
+        groups, key = h.number("ssm.group_count"), h.positive("ssm.state_size")
         all_of = self.reshape(self.matmul(wide + inner, normed), (wide + inner) // groups, groups, each, requests)
         z = self.cont(self.view(all_of, inner // groups, groups, each, requests))
         q, k = (self.cont(self.view(all_of, key, groups, each, requests), key * groups, each, requests) for _ in "qk")
