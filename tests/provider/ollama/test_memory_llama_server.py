@@ -288,6 +288,16 @@ def test_the_version_says_which_engine_it_is() -> None:
     assert of(LLAMA_8B, version=None) == of(LLAMA_8B)
 
 
+@pytest.mark.parametrize(("num_ctx", "batch"), [(512, 512), (8192, 1024), (40000, 2048)])
+def test_some_graphs_have_room_for_forty_nodes_a_token(num_ctx: int, batch: int) -> None:
+    """The header of a tensor, and its place in a graph: twice."""
+    keys = {"attention__head_count_kv": [0, 0, 0, 2] * 2, "attention__key_length": 64, "attention__value_length": 64}
+    states = {"ssm__conv_kernel": 4, "ssm__inner_size": 512, "ssm__state_size": 64, "ssm__time_step_rank": 8}
+    qwen35 = shape("qwen35", **keys, **states, ssm__group_count=2, rope__dimension_count=64)
+    found = of(qwen35, num_ctx).process - of(shape("llama"), num_ctx).process
+    assert found == 2 * 410 * (40 * batch - 1024)
+
+
 # Weights
 
 

@@ -59,7 +59,7 @@ class Hparams:
         self.vocabulary = self._vocabulary()
         self.parameters = int(metadata.get("general.parameter_count") or 0)
         self.file_type = metadata.get("general.file_type")
-        self.has_pieces = metadata.get("tokenizer.ggml.model") == "llama"
+        self.tokenizer = metadata.get("tokenizer.ggml.model")
 
     # Keys
 

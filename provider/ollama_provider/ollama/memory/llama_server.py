@@ -33,9 +33,14 @@ _BATCHES: Final = ((32768, 2048, 2048 * _MIB), (4096, 1024, 768 * _MIB), (0, 512
 _CHECKPOINTS_A_PROMPT, _MOST_CHECKPOINTS = 2, 32  # tools/server/server-context.cpp; common.h (n_ctx_checkpoints)
 _KEPT_COPY: Final = 32 * _MIB  # measured: of recurrent states one copy more, as large as glibc's malloc keeps them
 
-# Measured: the process with the smallest model, and what a token of the vocabulary takes in it.
-_PROCESS: Final = 14 * _MIB
-_SENTENCE_PIECE, _BYTE_PAIR = 170, 280
+# Measured: the process with the smallest model, and what a token of the vocabulary takes in it, by its tokenizer.
+_PROCESS: Final = 12 * _MIB
+_TOKEN: Final = {"llama": 170, "bert": 180}  # SentencePiece and WordPiece
+_BYTE_PAIR: Final = 280
+# Nodes that graphs have room for: 40 a token in these, else 8 a tensor (graph_max_nodes in llama-context.cpp:2307).
+_MANY_NODES: Final = frozenset({"qwen3next", "qwen35", "qwen35moe", "nanbeige"})
+_GRAPHS, _NODE = 2, 410  # bytes of a tensor's header and its place in a graph (ggml_graph_overhead_custom)
+_TENSORS_A_LAYER: Final = 12  # where their list is not known
 
 
 def estimate(
@@ -70,7 +75,7 @@ def estimate(
         masks=0,
         long_prompts=0,
         vocabulary=_vocabulary(hparams),
-        process=_PROCESS,
+        process=_PROCESS + _graphs(hparams, load),
         prompt_cache=_prompt_cache(prompt_cache_bytes, found, load)
         + (_MOST_CHECKPOINTS - _CHECKPOINTS_A_PROMPT) * state,
         predicted_by_ollama=_predicted(Hparams(metadata), load, weights_bytes),
@@ -157,7 +162,16 @@ def _predicted(hparams: Hparams, load: Load, weights_bytes: int) -> int:
 
 
 def _vocabulary(hparams: Hparams) -> int:
-    return tokens_of(hparams) * (_SENTENCE_PIECE if hparams.has_pieces else _BYTE_PAIR)
+    return tokens_of(hparams) * _TOKEN.get(str(hparams.tokenizer), _BYTE_PAIR)
+
+
+def _graphs(hparams: Hparams, load: Load) -> int:
+    """What llm_graph_result fills with zeros for a graph, without the tensors' contents (llama-graph.cpp)."""
+    count = _TENSORS_A_LAYER * hparams.layers_all if hparams.tensors is None else len(hparams.tensors)
+    nodes = max(1024, 8 * count)
+    if hparams.architecture in _MANY_NODES:
+        nodes = max(40 * min(load.batch, load.num_ctx * load.requests), 32 * count)
+    return _GRAPHS * _NODE * nodes
 
 
 __all__ = ["BYTES_OF_32", "DEFAULT_PROMPT_CACHE", "ONE_AT_A_TIME", "estimate", "load_of", "most_parallel", "read_model"]
