@@ -229,7 +229,10 @@ class Blocks(Graph):
                 scores = self.like(scores, bias)
             scores = self.like(scores, mask)
             self.scratch = max(self.scratch, F16 * cells * each * heads * streams)
-            found = self.new((value, each, heads, streams), scores)
+            sources = [scores]
+            if rows_after:  # values are a part of the keys, and are put in the order that the others have
+                sources.insert(0, self.new((cells, value, 1, streams), self._stored, item=F16))
+            found = self.new((value, each, heads, streams), *sources)
             if rows_after:
                 found = self.matmul(rows_after, found)
                 value = rows_after
