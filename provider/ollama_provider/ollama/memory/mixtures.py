@@ -52,7 +52,7 @@ def _mixture(h: Hparams, layer: int, inner: int, options: Mapping[str, object]) 
     if given.pop("norms_key", False):
         given["norms"] = bool(h.get("expert_weights_norm", False))
     if given.get("has_bias"):
-        given["has_bias"] = h.has(f"blk.{layer}.exp_probs_b.bias", True)
+        given["has_bias"] = h.has(f"blk.{layer}.exp_probs_b.bias", True) or h.has(f"blk.{layer}.exp_probs_b", True)
     return Experts(inner=inner, scales=h.real("expert_weights_scale") not in (0.0, 1.0), **given)  # type: ignore[arg-type]
 
 

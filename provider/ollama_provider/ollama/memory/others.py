@@ -55,14 +55,14 @@ class Bert(Transformer):
 
 
 class Arctic(Transformer):
-    """A dense block, and experts beside it that read what the attention read."""
+    """A dense block as wide as the model, and experts beside it that read what the attention read."""
 
     def layer(self, a: Tensor, layer: int, *, is_last: bool) -> Tensor:
         h, attended = self.h, self.attention(self.rms(a), layer)
         if is_last:
             attended, a = self.at_outputs(attended, a)
         joined = self.like(attended, a)
-        dense = self.like(self.ffn(self.rms(joined), h.inner[layer], "gated"), joined)
+        dense = self.like(self.ffn(self.rms(joined), h.width, "gated"), joined)
         return self.like(self.moe(self.rms(a), layer, Experts(h.inner[layer])), dense)
 
 
