@@ -272,7 +272,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "jina-bert-v2": Architecture(replace(_BERT, ffn="gated"), kind=Bert, is_causal=False),
     "jina-bert-v3": Architecture(replace(_BERT, has_rope=True, is_fused=True), kind=Bert, is_causal=False),
     "minicpm3": Architecture(
-        Decoder(attention=whole_attention, scales_embedding=True, scales_residual=True, logit_changes=1)
+        Decoder(attention=whole_attention, scales_embedding=True, scales_residual=True, scales_before_logits=True)
     ),
     "mistral4": Architecture(_DEEPSEEK2, readers.latent),
     "nomic-bert": Architecture(replace(_BERT, ffn="gated", has_rope=True, is_fused=True), kind=Bert, is_causal=False),

@@ -278,11 +278,16 @@ class Blocks(Graph):
 
     # The end
 
-    def finish(self, a: Tensor, *, has_logits: bool = True, changes: int = 0, rows: int = 0) -> None:
-        """Logits of the tokens that are wanted; `changes` are operations on them that can be in place."""
+    def finish(
+        self, a: Tensor, *, has_logits: bool = True, changes: int = 0, rows: int = 0, scales: bool = False
+    ) -> None:
+        """Logits of the tokens that are wanted; `changes` are operations on them that can be in place.
+
+        `scales`: what they are made of is scaled before.
+        """
         a.is_output = True
         if has_logits:
-            logits = self.matmul(rows or self.h.vocabulary, a)
+            logits = self.matmul(rows or self.h.vocabulary, self.like(a) if scales else a)
             for _ in range(changes):
                 logits = self.like(logits)
             logits.is_output = True

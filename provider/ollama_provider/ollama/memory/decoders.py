@@ -48,6 +48,7 @@ class Decoder:
     has_output_norm: bool = True
     has_logits: bool = True
     logit_changes: int = 0
+    scales_before_logits: bool = False
     mixture: Callable[[Hparams, int], Experts | None] | None = None
     attention: Callable[[Transformer, Tensor, int], Tensor] | None = None
 
@@ -81,7 +82,7 @@ class Transformer(Mixtures):
         if form.keeps == "after the norm":
             a.is_output = True
             (a,) = self.at_outputs(a)
-        self.finish(a, has_logits=form.has_logits, changes=form.logit_changes)
+        self.finish(a, has_logits=form.has_logits, changes=form.logit_changes, scales=form.scales_before_logits)
         return self
 
     def norm(self, a: Tensor) -> Tensor:
