@@ -41,7 +41,7 @@ bench: engines
 memory-tables: engines
 	$(BIN)/python -m benchmarks.memory_dry_run --seed 15 --shapes 5000 --docs
 	$(BIN)/python -m benchmarks.memory_dry_run --published --docs
-	$(BIN)/python -m benchmarks.memory_process --seed 15 --processes 48 --docs
+	$(BIN)/python -m benchmarks.memory_process --seed 16 --processes 40 --docs
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
