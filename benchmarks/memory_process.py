@@ -42,6 +42,8 @@ _WEIGHTS = (24 * MIB, 384 * MIB)
 _MOST_CACHE = 512 * MIB
 _MOST_PRODUCTS = 3 * 10**10  # seconds, for one thread without the wider instructions
 _TRIES, _TRIES_OF_A_CONTEXT, _SERVED_TRIES = 240, 60, 3
+# Diffusion models, on which llama-server aborts, at the load or at the first prompt.
+NOT_SERVED: Final = frozenset({"dream", "llada", "llada-moe", "rnd1"})
 _EXPERTS: Final = ("expert_used_count", "expert_count")
 _CONTEXTS: Final = (512, 1024, 2048, 4096)
 
