@@ -21,7 +21,7 @@ import httpx
 import psutil
 
 from tests.engines.errors import EngineError
-from tests.engines.processes import child_setup, kill_all
+from tests.engines.processes import child_setup, kill_all, session
 from tests.engines.tiny_models import sha256
 
 START_WITHIN = 30.0
@@ -98,20 +98,20 @@ class OllamaServer:
     def stop(self) -> None:
         """End it as an operator would, SIGTERM; killed when that takes more than 10 s."""
         if self.process:
-            runners = self.runners()
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_WITHIN)
-            kill_all(runners)
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL of the server; its runners would live on, so they go too."""
+        """SIGKILL of the server; its runners would live on, so they go too: all of its session, which it leads.
+
+        One that was being started is no child that looks like a runner yet: so they are looked for after its end.
+        """
         if self.process:
-            runners = self.runners()
             self.process.kill()
             self.process.wait()
-            kill_all(runners)
+            kill_all(session(self.process.pid))
             self.process = None
 
     def restart(self) -> None:

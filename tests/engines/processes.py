@@ -87,6 +87,16 @@ def kill_all(processes: Iterable[psutil.Process], timeout: float = 5) -> None:
         time.sleep(0.01)
 
 
+def session(leader: int) -> list[psutil.Process]:
+    """The processes of the session that one leads, or led: whoever their parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader:
+                found.append(process)
+    return found
+
+
 def lives(process: psutil.Process) -> bool:
     """Whether it still runs; a zombie, which only waits for a slow init to collect it, does not."""
     try:

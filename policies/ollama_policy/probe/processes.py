@@ -121,7 +121,9 @@ class Processes:
             return None
 
     def _listening(self, port: int) -> int | None:
-        for process in self._psutil.process_iter():
+        # The kernel lists all connections of the machine for each process that is asked: those named so come first.
+        processes = self._psutil.process_iter(["name"])
+        for process in sorted(processes, key=lambda process: "ollama" not in (process.info["name"] or "").lower()):
             try:
                 connections = process.net_connections("tcp")
             except self._psutil.Error:
