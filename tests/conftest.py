@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.engines.bridge import Bridge, find_or_build_bridge
 from tests.engines.observing import wait_until
@@ -28,6 +29,9 @@ from tests.engines.toolchain import (
     find_or_build_opentofu,
 )
 
+# A deadline of milliseconds says nothing on a machine that does other things, too.
+settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no deadline")
 assert sys.__stderr__
 PROGRESS = ProgressLine.on(sys.__stderr__)
 

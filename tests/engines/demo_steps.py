@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ollama_provider.ollama.versions import Behavior, dotted, version_in
+from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.demo_story import MIB, Story, changes_shown, provider_lines, what_is_held
 
 CALLS = 30
@@ -151,5 +151,4 @@ def steps_of(version_text: str) -> Sequence[Step]:
 
 
 def check(story: Story) -> str:
-    version = version_in(story.version)
-    return story.policy("check", *(("--target-version", dotted(version)) if version else ()), "ollama.service")
+    return story.policy("check", "ollama.service")

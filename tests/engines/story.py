@@ -62,13 +62,8 @@ def played(server: OllamaServer, folder: Path) -> Iterator[Step]:
     server.create_from_gguf("example-model", weights, parameters={"num_thread": 1})
     weights.unlink()
     server.call("POST", "/api/generate", {"model": "example-model", "keep_alive": -1}).raise_for_status()
-    version = server.call("GET", "/api/version").json()["version"]
-    for name, text in (
-        ("models.tf", DECLARATION),
-        ("ollama.service", UNIT),
-        ("ollama-policy.toml", f'target-version = "{version}"\n'),
-    ):
-        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "models.tf").write_text(DECLARATION, encoding="utf-8")
+    (folder / "ollama.service").write_text(UNIT, encoding="utf-8")
     for command in BEFORE_THE_CAP:
         yield ran(command, server, folder)
     (folder / "ollama.service").write_text(UNIT + _lines(CAP), encoding="utf-8")

@@ -10,7 +10,7 @@ from ollama_policy.servers import MIB, decided, memory_limit, most_runners, raw_
 from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_provider.ollama.llama_arguments import whole
 from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
-from ollama_provider.ollama.versions import Behavior
+from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, dotted
 
 _NAME = "LLAMA_ARG_CACHE_RAM"
 _RUNNERS = "OLLAMA_MAX_LOADED_MODELS"
@@ -49,7 +49,7 @@ class UnboundedPromptCache(Rule):
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = subject.known(_NAME), version_of(subject, target)
-        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=setting is not None) or not decided(subject, _NAME):
+        if not Behavior.PROMPT_CACHE.holds(version, if_unknown=True) or not decided(subject, _NAME):
             return
         cache_mib = PROMPT_CACHE_MIB if setting is None else whole(raw_text(setting))
         if cache_mib is None:
@@ -64,7 +64,8 @@ class UnboundedPromptCache(Rule):
         caches = "caches" if runners > 1 else "cache"
         message = f"the prompt {caches} of {of} may grow to {size(runners * cache_mib * MIB)}, of {size(limit)} in all"
         said = "is not set" if setting is None else f"is {raw_text(setting)}"
-        label = f"{_NAME} {said}: {size(cache_mib * MIB)} for each runner"
+        since = "" if version else f", from Ollama {dotted(LLAMA_SERVER_SINCE)} on"
+        label = f"{_NAME} {said}: {size(cache_mib * MIB)} for each runner{since}"
         place = setting or _limit_itself(subject, limit)
         fixes = self._fixes(subject, min(_SMALL_MIB, limit // (_SHARE * runners * MIB)))
         if place is None:

@@ -70,7 +70,7 @@ CASES: list[tuple[type[Rule], dict[str, Any], str | None]] = [
     (UnboundedPromptCache, {"memory_limit": UNKNOWN, **NEW}, None),
     (UnboundedPromptCache, {**NEW}, None),
     (UnboundedPromptCache, {"memory_limit": 16 * GIB, **CONTAINER}, None),
-    (UnboundedPromptCache, {"memory_limit": 16 * GIB, "image": "ollama/ollama"}, None),
+    (UnboundedPromptCache, {"memory_limit": 16 * GIB, "image": "ollama/ollama"}, f"{16 * GIB}"),
     (NoMemoryLimit, {**CONTAINER}, '"ollama/ollama:0.17.4"'),
     (NoMemoryLimit, {"memory_limit": GIB, **CONTAINER}, None),
     (NoMemoryLimit, {"memory_limit": UNKNOWN, **CONTAINER}, None),
