@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 ENDS_WITHIN: Final = 10.0  # seconds, of one that was asked to end
 _INITS: Final = ("systemd", "init", "launchd", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan")
-# What Ollama starts its llama-server with, and few others do (llm/llama_server.go:434 of 0.34.3).
-_OLLAMAS: Final = frozenset(("--offline", "--no-webui"))
+# How Ollama starts its llama-server, in this order (llm/llama_server.go:372, 576; so from 0.30.0 on).
+# A person who runs llama.cpp's server writes some of these, and not all of them like this.
+_OLLAMAS: Final = (
+    *("--model", "--port", "--host", "--no-webui", "--offline"),
+    *("--log-verbosity", "--no-log-prefix", "--no-log-timestamps"),
+)
 
 
 class Abandoned(NamedTuple):
@@ -66,7 +70,7 @@ def end(one: Abandoned) -> str:
     except psutil.NoSuchProcess:
         return ""
     except psutil.TimeoutExpired:
-        return f"it did not end within {ENDS_WITHIN:g} s: kill -KILL {one.pid}"
+        return f"it was asked to end, and is still there after {ENDS_WITHIN:g} s"
     except psutil.Error as error:
         return f"it cannot be ended: {error}"
     return ""
@@ -78,7 +82,7 @@ def _abandoned(process: "psutil.Process") -> Abandoned | None:
     if runner is None or not runner.blob or not _is_of_ollama(runner.engine, command):
         return None
     parent = process.parent()
-    if parent is not None and not _is_init(parent.pid, parent.name()):
+    if (parent is not None and not _is_init(parent.pid, parent.name())) or _serves(process):
         return None
     is_own = os.name != "posix" or process.uids().real == os.getuid()
     return Abandoned(
@@ -92,10 +96,15 @@ def _abandoned(process: "psutil.Process") -> Abandoned | None:
     )
 
 
+def _serves(process: "psutil.Process") -> bool:
+    """Whether somebody is connected to it: the server that was killed is not, so it is somebody's."""
+    return any(one.status == "ESTABLISHED" for one in process.net_connections(kind="tcp"))
+
+
 def _is_of_ollama(engine: Engine, command: Sequence[str]) -> bool:
     """Whether Ollama started it, and not a person who runs llama.cpp's server, or a runner, without one."""
     if engine is Engine.LLAMA_SERVER:
-        return _OLLAMAS.issubset(command)
+        return tuple(word for word in command if word in _OLLAMAS) == _OLLAMAS and "127.0.0.1" in command
     return PurePath(command[0]).name.removesuffix(".exe") == "ollama"
 
 

@@ -14,6 +14,12 @@ from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
 
 BLOB = f"/models/blobs/sha256-{'a' * 64}"
 OLLAMAS = ["serve", "--model", BLOB, "--port", "1", "--host", "127.0.0.1", "--no-webui", "--offline", "-c", "512"]
+OLLAMAS += ["-np", "1", "--log-verbosity", "4", "--no-log-prefix", "--no-log-timestamps", "--load-mode", "none"]
+SERVES = """import socket, time
+served = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(served.getsockname())
+at, _ = served.accept()
+print('up', flush=True); time.sleep(60)"""
 SLEEP = "import sys, time; print('up', flush=True); time.sleep(60)"
 
 
@@ -30,11 +36,11 @@ class Started:
         self._folder = folder
         self._stack = stack
 
-    def __call__(self, program: str, *arguments: str) -> psutil.Process:
+    def __call__(self, program: str, *arguments: str, script: str = SLEEP) -> psutil.Process:
         """Python under another name, which runs a file that is named as the program's first argument, `runner`."""
         link = self._folder / program
         link.symlink_to(sys.executable)
-        (self._folder / arguments[0]).write_text(SLEEP)
+        (self._folder / arguments[0]).write_text(script)
         started = subprocess.Popen([link, *arguments], stdout=subprocess.PIPE, text=True, cwd=self._folder)
         process = self._stack.enter_context(started)
         self._stack.callback(process.kill)
@@ -64,12 +70,19 @@ def test_a_runner_as_ollama_starts_it(started: Started, program: str, arguments:
         ("llama-server", ["serve", "--model", BLOB, "--port", "8080"]),  # a person's own, even on a blob of Ollama's
         ("llama-server", ["serve", "--model", "/home/me/qwen3.gguf", "--no-webui", "--offline"]),
         ("llama-server", ["serve", "--no-webui", "--offline"]),
+        # With Ollama's flags, on a blob of Ollama's, in an order of a person's own.
+        ("llama-server", ["serve", "--host", "127.0.0.1", "--port", "1", "--offline", "--no-webui", "--model", BLOB]),
+        ("llama-server", OLLAMAS[: OLLAMAS.index("--log-verbosity")]),
         ("python3", OLLAMAS),
         ("vllm", ["runner", "--model", BLOB]),
     ],
 )
 def test_what_a_person_started_is_never_taken_for_one(started: Started, program: str, arguments: list[str]) -> None:
     assert found(started(program, *arguments)) == []
+
+
+def test_one_that_serves_somebody_is_never_taken_for_one(started: Started) -> None:
+    assert found(started("llama-server", *OLLAMAS, script=SERVES)) == []
 
 
 def test_what_has_a_parent_that_may_want_it_is_not_abandoned(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
