@@ -5,6 +5,7 @@ LLAMA_ARG_CACHE_RAM says otherwise, or up to the context's tokens where that is 
 its own, of at most 8 GiB, that no variable bounds (mlxrunner/prefix_cache.go).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from ollama_policy.logs.event import MIB, Kind, Place, human, size
@@ -83,22 +84,29 @@ class Caches:
             return
         is_first = not cache.peak
         cache.peak, cache.peak_at = held, place
+        cache.may_be = _of_one_of(self._state.resident) if model is None else ""
         if is_first:
             cache.told = held
         elif held - cache.told >= max(_LEAST, cache.told // 2):
             self._say(model, cache)
 
     def _take_state(self, place: Place, state: CacheState) -> None:
-        model = self._whose(state)
+        candidates = self._candidates(state)
+        model = candidates[0] if len(candidates) == 1 else None
         if model is None:
             cache = self._unknown
+            for one in candidates:
+                one.cache = one.cache or Cache()
+                one.cache.unsure += 1
         else:
             cache = model.cache = model.cache or Cache()
+            cache.unsure = 0
         cache.limit, cache.limit_tokens = state.limit or None, state.limit_tokens
         cache.prompts, cache.held = state.prompts, state.held
         cache.updates += 1
         if state.held > cache.peak:
             cache.peak, cache.peak_prompts, cache.peak_at = state.held, state.prompts, place
+            cache.may_be = _of_one_of(candidates) if model is None else ""
         dropped, self._dropped = self._dropped, []
         cache.dropped += len(dropped)
         if dropped and not cache.is_full and cache.peak >= _LEAST:
@@ -106,7 +114,7 @@ class Caches:
             words = (
                 f"its prompt cache has reached its bound: {human(cache.peak)} in {cache.peak_prompts} prompts, of at "
             )
-            words += f"most {_bound(cache)}; the oldest prompts are dropped from here on{self._of_one(model)}"
+            words += f"most {_bound(cache)}; the oldest prompts are dropped from here on{cache.may_be}"
             self._state.say(Kind.CACHE, dropped[0], words, model, _cause(cache, "full"), **cache.facts())
         elif cache.peak >= max(_LEAST, 2 * cache.told):
             self._say(model, cache)
@@ -121,25 +129,35 @@ class Caches:
             words = (
                 f"MLX holds {human(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
             )
-            words += f"{human(DEFAULT_LIMIT)}, which no variable bounds{self._of_one(model)}"
+            words += f"{human(DEFAULT_LIMIT)}, which no variable bounds{cache.may_be}"
             self._state.say(Kind.CACHE, place, words, model, "mlx", held_bytes=cache.peak)
             return
         words = f"its prompt cache has grown to {human(cache.peak)} in {cache.peak_prompts} prompts, of at most "
-        words += f"{_bound(cache)}, which /api/ps does not show; an unload gives it back{self._of_one(model)}"
+        words += f"{_bound(cache)}, which /api/ps does not show; an unload gives it back{cache.may_be}"
         self._state.say(Kind.CACHE, place, words, model, _cause(cache, "grows"), **cache.facts())
 
-    def _whose(self, state: CacheState) -> Model | None:
-        """The one model in memory whose runner has as many tokens; llama.cpp's lines do not say which runner it is."""
+    def _candidates(self, state: CacheState) -> list[Model]:
+        """The models in memory whose runner may have written it; llama.cpp's lines do not say which one it is.
+
+        Those whose runner has as many tokens. Of several, those that can hold as many prompts: with each line a cache
+        gains one at most for each call at once.
+        """
         fitting = [model for model in self._state.resident if model.context and _tokens(model) == state.limit_tokens]
         if not fitting:  # the log does not have its load, or not its context
-            fitting = [model for model in self._state.resident if not model.context]
-        return fitting[0] if len(fitting) == 1 else None
+            fitting = [model for model in self._state.resident if not model.context and not model.is_mlx]
+        able = [model for model in fitting if state.prompts <= _most_prompts(model)] if len(fitting) > 1 else []
+        return able or fitting
 
-    def _of_one(self, model: Model | None) -> str:
-        if model is not None:
-            return ""
-        names = sorted(one.shown for one in self._state.resident)[:5]
-        return f" (a runner of one of {', '.join(names)}: the line does not say which)" if names else ""
+
+def _most_prompts(model: Model) -> int:
+    """That its runner's cache can hold with the next line of it."""
+    cache = model.cache or Cache()
+    return cache.prompts + (cache.unsure + 1) * model.parallel
+
+
+def _of_one_of(models: Sequence[Model]) -> str:
+    names = sorted(one.shown for one in models)[:5]
+    return f" (a runner of one of {', '.join(names)}: the line does not say which)" if len(names) > 1 else ""
 
 
 def _tokens(model: Model) -> int:

@@ -63,6 +63,8 @@ class Cache:
     peak: int = 0
     peak_prompts: int = 0
     peak_at: Place | None = None
+    may_be: str = ""  # whose it may be, where the peak's line leaves it open: words for a person
+    unsure: int = 0  # lines since the last of its own that may be its, too
     updates: int = 0
     dropped: int = 0  # prompts that had to go for others
     told: int = 0  # the peak when it was last said

@@ -396,6 +396,19 @@ def test_a_cache_that_may_be_of_several_is_said_to_be() -> None:
     assert "a runner of one of sha256:aaaaaaaaaaaa, sha256:bbbbbbbbbbbb" in found.text
 
 
+def test_a_cache_of_many_prompts_belongs_to_the_runner_that_had_as_many() -> None:
+    text = load(A) + cache(1, 3) + cache(2, 6) + load(B, 2) + cache(3, 9) + cache(4, 12.5) + load(B)
+    found = told(text.encode()).of(Kind.CACHE)
+    assert {one.model[7:8] for one in found} == {"a"}
+    assert found[-1].facts["prompts"] == 4
+
+
+def test_those_that_a_cache_may_be_of_are_those_of_its_line() -> None:
+    result = told((load(A) + load(B, 2) + cache(1, 9) + cache(2, 10) + load(A)).encode())
+    assert [one.model for one in result.of(Kind.CACHE)] == ["", ""]
+    assert "one of sha256:aaaaaaaaaaaa, sha256:bbbbbbbbbbbb:" in result.of(Kind.CACHE)[-1].text
+
+
 def test_small_change_is_not_said() -> None:
     assert told((load() + cache(1, 0.003) + cache(2, 0.9)).encode()).of(Kind.CACHE) == []
 
