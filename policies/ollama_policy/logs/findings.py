@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from ollama_policy.logs import rules
+from ollama_policy.logs.caches import DEFAULT_LIMIT
 from ollama_policy.logs.event import Event, Kind, Place
 from ollama_policy.logs.model import Model
 from ollama_policy.result import Reported, Result
@@ -49,6 +50,18 @@ _SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
     (Kind.CACHE, "skipped"): Severity.INFO,
     (Kind.CACHE, "mlx"): Severity.INFO,
     (Kind.LIMITED, "model"): Severity.INFO,
+}
+_SET_ALREADY: Final = (
+    "Nothing has to be done where each runner may keep that much. LLAMA_ARG_CACHE_RAM is set: a lower number of MiB keeps less, "
+    "and 0 turns the cache off."
+)
+# Where the rule's fix does not hold.
+_ADVICE: Final[Mapping[tuple[Kind, str], str]] = {
+    (Kind.CACHE, "skipped"): (
+        "Nothing has to be done where such a prompt does not come again: each time it is read anew. A higher "
+        "LLAMA_ARG_CACHE_RAM keeps its state, and takes as much more memory."
+    ),
+    (Kind.CACHE, "mlx"): "No variable bounds it. A reload of the model gives back what it holds now.",
 }
 _LATEST: Final = frozenset((Kind.CACHE,))  # of which the last event says all that the earlier ones did
 _MESSAGE: Final = re.compile(rb'(?<= msg=)\\?"?[^"\\]+')
@@ -128,7 +141,15 @@ def reported(found: Found, path: str, models: Mapping[str, Model], words: str = 
     span = Span(*message.span()) if message else Span(0, len(raw))
     address = model.shown if model else ""
     finding = Finding(found.rule, f"{named}{text}{words}", LogLine(path, event.place), span, address)
-    return Reported(finding, found.severity)
+    return Reported(finding._replace(advice=_advice(event)), found.severity)
+
+
+def _advice(event: Event) -> str:
+    """What to do, where it is not what the rule says."""
+    limit = event.facts.get("limit_bytes")
+    if event.kind is Kind.CACHE and limit is not None and limit != DEFAULT_LIMIT:
+        return _SET_ALREADY
+    return _ADVICE.get((event.kind, event.cause), "")
 
 
 def _leaks(event: Event) -> str:

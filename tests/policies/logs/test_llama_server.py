@@ -428,8 +428,15 @@ def test_a_default_bound_that_is_reached_stays_a_warning() -> None:
     assert "has reached its bound: 7.2 GiB in 27 prompts, of at most 8.0 GiB" in found.finding.message
 
 
+@pytest.mark.parametrize(("name", "is_set"), [("prompt-cache", False), ("prompt-cache-capped", True)])
+def test_a_bound_that_is_set_is_not_advised_again(name: str, is_set: bool) -> None:
+    (advice,) = [one.finding.advice for one in real(name).findings if one.finding.rule.id == "OLL614"]
+    assert ("LLAMA_ARG_CACHE_RAM is set: a lower number" in advice) == is_set
+
+
 def test_a_prompt_that_exceeds_the_cap_is_an_info() -> None:
     text = "srv         alloc:  - prompt state size 273.247 MiB exceeds cache size limit 32.000 MiB, skipping\n"
     result = told((load() + text).encode())
     assert [(one.finding.rule.id, one.severity) for one in result.findings] == [("OLL614", Severity.INFO)]
     assert "273.2 MiB is larger than its prompt cache may be (32.0 MiB)" in result.findings[0].finding.message
+    assert "A higher LLAMA_ARG_CACHE_RAM keeps its state" in result.findings[0].finding.advice

@@ -61,5 +61,6 @@ def test_memory_that_grows_from_call_to_call_is_an_info_that_no_variable_bounds(
     result = told((load() + calls).encode())
     (found,) = result.findings
     assert (found.finding.rule.id, found.severity) == ("OLL614", Severity.INFO)
+    assert found.finding.advice.startswith("No variable bounds it.")
     assert found.finding.message.startswith("gemma4:mlx: MLX holds 14.0 GiB after a call")
     assert "which no variable bounds" in found.finding.message
