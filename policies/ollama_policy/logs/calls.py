@@ -18,6 +18,7 @@ class Calls:
         self.caches = caches
         self._state = state
         self._slow = slow_seconds
+        self._failed: tuple[Request, Place] | None = None  # until the next line tells whether its client went away
         self._told: set[tuple[str, str]] = set()  # settings and values that are not taken
 
     # Settings.
@@ -97,14 +98,31 @@ class Calls:
         text = f"an answer broke off, since its runner did not go on: {line.get('error', '?')}"
         self._state.say(Kind.CALL, place, text[:500], self._state.only_resident(), "broken")
 
+    def canceled(self) -> None:
+        """llama-server lost the connection of a call: Ollama answers one whose client went away with HTTP 500."""
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            call, place = failed
+            text = f"a call of {call.path} broke off after {_seconds(call.seconds)}: its client went away"
+            self._state.say(Kind.CALL, place, text, None, "client", seconds=call.seconds)
+
+    def settle(self) -> None:
+        """A call that failed, and that no line followed which says that its client went away."""
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            call, place = failed
+            text = f"a call of {call.path} failed with HTTP {call.status}, after {_seconds(call.seconds)}"
+            self._state.say(Kind.CALL, place, text, None, "failed", seconds=call.seconds)
+
     def ended(self, call: Request, place: Place) -> None:
+        self.settle()
         took = _seconds(call.seconds)
         state = self._state
-        if call.status >= 500:
-            what = "was refused: the queue is full" if call.status == 503 else f"failed with HTTP {call.status}"
-            cause = "queue" if call.status == 503 else "failed"
-            text = f"a call of {call.path} {what}, after {took}"
-            state.say(Kind.CALL, place, text, None, cause, seconds=call.seconds)
+        if call.status == 503:
+            text = f"a call of {call.path} was refused: the queue is full, after {took}"
+            state.say(Kind.CALL, place, text, None, "queue", seconds=call.seconds)
+        elif call.status >= 500:
+            self._failed = call, place
         elif call.seconds >= self._slow:
             text = f"a call of {call.path} took {took}"
             load = state.last

@@ -18,7 +18,7 @@ class Kind(StrEnum):
     LOAD = "load"  # a runner is in memory
     FAILED = "failed"  # a load that came to nothing
     RETRY = "retry"  # a load that did not fit, tried again with less
-    LIMITED = "limited"  # loaded with less context, or for fewer calls at once, than was asked
+    LIMITED = "limited"  # loaded with less context, or for fewer calls at once, than Ollama was set to
     CACHE = "cache"  # what a runner keeps of earlier prompts has grown, or has reached its bound
     EVICTED = "evicted"  # put out for another model
     RELOAD = "reload"  # put out to come back with other options

@@ -37,6 +37,7 @@ _BY_CAUSE: Final[Mapping[tuple[Kind, str], type[Rule] | None]] = {
     (Kind.FAILED, "memory"): rules.OutOfMemory,
     (Kind.FAILED, "killed"): rules.RunnerDied,
     (Kind.CALL, "slow"): rules.SlowCall,
+    (Kind.CALL, "client"): None,
     (Kind.START, "version"): rules.LeakingRelease,
 }
 _SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
@@ -52,8 +53,8 @@ _SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
     (Kind.LIMITED, "model"): Severity.INFO,
 }
 _SET_ALREADY: Final = (
-    "Nothing has to be done where each runner may keep that much. LLAMA_ARG_CACHE_RAM is set: a lower number of MiB keeps less, "
-    "and 0 turns the cache off."
+    "Nothing has to be done where each runner may keep that much. LLAMA_ARG_CACHE_RAM is set: a lower number of MiB "
+    "keeps less, and 0 turns the cache off."
 )
 # Where the rule's fix does not hold.
 _ADVICE: Final[Mapping[tuple[Kind, str], str]] = {

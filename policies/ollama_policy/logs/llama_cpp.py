@@ -44,6 +44,7 @@ _DROPPED: Final = re.compile(
     rb"(?:making room for prompt cache entry|cache (?:size|token) limit .{0,64}reached), removing oldest entry"
 )
 _SKIPPED: Final = re.compile(rb"prompt state size " + _MIB + rb" exceeds cache size limit " + _MIB + rb", skipping")
+_CANCELED: Final = re.compile(rb"srv +stop: cancel task, id_task = \d{1,9}")
 _SHIFT: Final = re.compile(rb"slot context shift, n_keep = \d{1,9}, n_left = \d{1,9}, n_discard = (\d{1,9})")
 
 
@@ -113,6 +114,11 @@ class Skipped(NamedTuple):
 def skipped(text: bytes) -> Skipped | None:
     found = _SKIPPED.search(text) if b"exceeds cache size limit" in text else None
     return None if found is None else Skipped(_bytes(found[1]), _bytes(found[2]))
+
+
+def is_canceled(text: bytes) -> bool:
+    """Whether it says that the connection of a call was closed before its answer was complete."""
+    return b"cancel task" in text and _CANCELED.match(text) is not None
 
 
 def shift(text: bytes) -> int | None:

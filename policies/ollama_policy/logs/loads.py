@@ -47,7 +47,7 @@ class Loads:
         self._caches = caches
         self._failure: _Failure | None = None
         self._refused = ""  # what the runner that is loaded says of a variable that it cannot read
-        self._told: set[tuple[str, str]] = set()  # what models were loaded with less than was asked
+        self._told: set[tuple[str, str]] = set()  # what models were loaded with less than Ollama was set to
         self._role = ""  # which of the model's KV caches the next buffers are of
 
     # Before a load, and its begin.
@@ -57,7 +57,7 @@ class Loads:
 
     def context_too_large(self, place: Place, line: Fields) -> None:
         asked, most = line.get("num_ctx", "?"), line.get("n_ctx_train", "?")
-        text = f"a context of {asked} was asked for, and the model is made for {most}: loaded with {most}"
+        text = f"a context of {asked} exceeds what the model is made for, {most}: loaded with {most}"
         self._limited(place, text, "model", {"asked": _number(asked), "given": _number(most)})
 
     def parallel_refused(self, place: Place, line: Fields) -> None:
@@ -71,15 +71,15 @@ class Loads:
         limits.append((place, text, cause, facts))
         del limits[:-4]
 
-    def begin(self, place: Place, model: Model, context: int = 0, parallel: int = 1) -> Load:
-        """The runner of a model is started."""
+    def begin(self, place: Place, model: Model, context: int = 0, parallel: int = 1, options: str = "") -> Load:
+        """The runner of a model is started. `options` is the rest of its command, where that has all of them."""
         self.settle()
         state = self._state
         self._leaving.settle(model)
         self._leaving.put_out_unnamed(model)
         ahead, state.ahead = state.ahead, Ahead()
         load = state.load = Load(model, place)
-        load.context, load.parallel = context, parallel
+        load.context, load.parallel, load.options = context, parallel, options
         load.free, load.of = ahead.free, ahead.of
         load.gpus.update(ahead.gpus)
         self._refused = self._role = ""
@@ -168,6 +168,7 @@ class Loads:
         model.is_resident, model.leaving = True, ""
         model.loads += 1
         model.context, model.parallel, model.size = load.context, load.parallel, load.in_ps()
+        model.options = load.options
         self._leaving.has_loaded(model)
         state.say(Kind.LOAD, load.counted, load.text(), model, **load.facts())
 
@@ -178,7 +179,8 @@ class Loads:
             facts = {"before": model.context, "after": load.context}
             self._state.say(Kind.RELOAD, load.place, text, model, "context", **facts)
         else:
-            text = "loaded again: it left memory before, or came with other options"
+            is_same = bool(load.options) and load.options == model.options
+            text = "loaded again with the same options: it had left memory before" if is_same else _AGAIN
             self._state.say(Kind.GONE, load.place, text, model, "again")
 
     # Its failure.
@@ -296,6 +298,7 @@ class Loads:
         self._state.load, self._state.ahead = None, Ahead()
 
 
+_AGAIN: Final = "loaded again: it had left memory before, or came with other options"
 _GIVEN_UP: Final = "the load was given up: its client went away"
 
 

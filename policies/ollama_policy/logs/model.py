@@ -23,6 +23,7 @@ class Model:
         self.is_pinned = False
         self.context = 0
         self.parallel = 1
+        self.options = ""  # of its last load, as its runner's command has them
         self.size = ""
         self.loads = 0
         self.leaving = ""  # why it is on its way out
@@ -130,7 +131,7 @@ class Load:
         self.count: int | None = None
         self.seconds: float | None = None
         self.free = self.of = self.total = self.shortage = ""
-        self.context, self.parallel = 0, 1
+        self.context, self.parallel, self.options = 0, 1, ""
         self.gpus: dict[str, str] = {}
         self.parts: dict[str, dict[str, str]] = {}  # by what it is and by device
         self.buffers: dict[Buffer, None] = {}  # what llama.cpp took, in order

@@ -285,12 +285,12 @@ class PromptCacheGrows(LogRule):
 class LoadedWithLess(LogRule):
     id = "OLL615"
     name = "loaded-with-less"
-    summary = "a model that was loaded with less context, or for fewer calls at once, than was asked"
+    summary = "a model that was loaded with less context, or for fewer calls at once, than Ollama was set to"
     why = (
         "Some architectures are served one call at once whatever OLLAMA_NUM_PARALLEL says: the others wait. A context "
-        "beyond what the model is made for is cut to that (an info). No client is told."
+        "beyond what the model is made for, Ollama's default or a num_ctx, is cut to that (an info). No client is told."
     )
-    fix = "Ask for what the model can do, or take another model."
+    fix = "Nothing has to be done where the model can do enough; else take another model."
     bad = _log(f"«{_line('WARN', _ONE_AT_ONCE, 'architecture=qwen3next')}»", *_served(_A))
     good = _log(*_served(_A))
     source = "server/sched.go and llm/server.go of 0.34.3"

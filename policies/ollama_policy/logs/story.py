@@ -12,7 +12,7 @@ from ollama_policy.logs.calls import Calls
 from ollama_policy.logs.dialects import handlers
 from ollama_policy.logs.event import Event, Kind, Place
 from ollama_policy.logs.leaving import Leaving
-from ollama_policy.logs.llama_cpp import LLAMA_CPP, shift
+from ollama_policy.logs.llama_cpp import LLAMA_CPP, is_canceled, shift
 from ollama_policy.logs.loads import Loads
 from ollama_policy.logs.model import Model
 from ollama_policy.logs.others import Alarm, death, go_log
@@ -82,6 +82,7 @@ class Story:
     def take(self, number: int, raw: bytes, text: bytes, at: str) -> None:
         """One line, whatever stands in it."""
         if text[:5] == b"time=":
+            self._calls.settle()
             self._slog(number, raw, text, at)
         elif text.startswith(LLAMA_CPP):
             self._of_engines += 1
@@ -98,12 +99,14 @@ class Story:
                 self._own += 1
                 self._calls.ignored_variable(Place.of(number, raw, at), fields(said))
         else:
+            self._calls.settle()
             self._other(number, raw, text, at)
 
     def finish(self) -> None:
         """What the log's end leaves open."""
         self._leaving.put_out_unnamed(self._state.load.model if self._state.load else None)
         self._leaving.settle()
+        self._calls.settle()
         self._loads.finish()
         self._caches.finish()
 
@@ -146,6 +149,8 @@ class Story:
             self._caches.take(Place.of(number, raw, at), text)
         elif (discarded := shift(text)) is not None:
             self._calls.shifted_by(Place.of(number, raw, at), discarded)
+        elif is_canceled(text):
+            self._calls.canceled()
         elif self._state.load:
             self._loads.llama_cpp(text)
 

@@ -382,6 +382,42 @@ def test_a_full_context_is_said_by_llama_server() -> None:
     assert found.text == "the context of 4096 is full: its oldest 1021 tokens are dropped"
 
 
+# Calls, and loads again.
+
+BROKE_OFF = '[GIN] 2026/01/01 - 12:00:29 | 500 |  1.152966756s |  127.0.0.1 | POST     "/api/generate"\n'
+LOST = "srv          stop: cancel task, id_task = 531\n"
+
+
+def test_a_call_whose_client_went_away_is_no_failure() -> None:
+    result = told((load() + BROKE_OFF + LOST).encode())
+    (call,) = result.of(Kind.CALL)
+    assert (call.cause, call.text) == ("client", "a call of /api/generate broke off after 1.15 s: its client went away")
+    assert result.findings == []
+
+
+@pytest.mark.parametrize("after", ["", load(B), BROKE_OFF + LOST])
+def test_a_call_that_failed_is_a_finding_whatever_follows(after: str) -> None:
+    result = told((load() + BROKE_OFF + after).encode())
+    assert result.of(Kind.CALL)[0].cause == "failed"
+    assert result.ids() == ["OLL609"]
+
+
+def test_a_context_that_is_cut_may_be_ollamas_default() -> None:
+    cut = line("requested context size too large for model", "num_ctx=4096 n_ctx_train=2048", "WARN")
+    (found,) = told((cut + load(context=2048)).encode()).of(Kind.LIMITED)
+    assert found.text == "a context of 4096 exceeds what the model is made for, 2048: loaded with 2048"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(("--port 1", "--port 22"), "with the same options"), ((" -b 512", " -b 256"), "or came with other options")],
+)
+def test_a_load_again_with_the_same_command_has_the_same_options(change: tuple[str, str], words: str) -> None:
+    (again,) = told((load() + load().replace(*change)).encode()).of(Kind.GONE)
+    assert again.text.startswith("loaded again")
+    assert words in again.text
+
+
 # The prompt cache of one of several runners.
 
 

@@ -17,7 +17,7 @@ def handlers(state: State, loads: Loads, leaving: Leaving, calls: Calls) -> Hand
     def begins(place: Place, line: Fields) -> None:
         found = load_of(line.get("cmd", ""))
         if found is not None:
-            loads.begin(place, state.model(found.path), found.context, found.parallel)
+            loads.begin(place, state.model(found.path), found.context, found.parallel, found.options)
 
     return {
         b"using llama-server for model": loads.announced,
