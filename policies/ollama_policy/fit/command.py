@@ -125,13 +125,18 @@ def _of_registries(request: Request, declared: Sequence[Declared], server: Looke
 
 
 def _exit_code(report: Report, fails_on_growth: bool) -> int:
-    if report.problems or any(one.fit.unknown or one.fit.settings.capacity is None for one in report.judged):
+    if report.problems or any(map(_is_unknown, report.judged)):
         return COULD_NOT_LOOK
     if not report.judged:
         sys.stderr.write("nothing is declared: give PATHS that declare models\n")
         return NOTHING_TO_LOOK_AT
     is_clean = all(one.fit.fits and not (fails_on_growth and one.fit.outgrows) for one in report.judged)
     return CLEAN if is_clean else FINDINGS
+
+
+def _is_unknown(judged: Judged) -> bool:
+    fit = judged.fit
+    return bool(fit.unknown) or (fit.settings.capacity is None and not fit.loads_nothing)
 
 
 def _look(placing: Placing, given: Sequence[str], ca_file: str | None) -> list[Looked | Unseen]:

@@ -7,7 +7,7 @@ from ollama_policy.checking import CannotLookError
 from ollama_policy.fit.sums import Settings
 from ollama_policy.formats.writing import place_of
 from ollama_policy.rules.rule import Target
-from ollama_policy.servers import MIB, may_have_gpu, memory_limit, text, version_of
+from ollama_policy.servers import MIB, may_have_gpu, memory_limit, raw_text, text, version_of
 from ollama_policy.settings import MEMORY_LIMIT, Subject, Unknown
 from ollama_provider.ollama import llama_arguments
 from ollama_provider.ollama.memory import KV_CACHE_TYPES
@@ -78,6 +78,7 @@ class Sources:
             gpu_bytes = (target.gpu_memory_bytes or 0) * gpus
         memory, memory_from = self._memory(is_here)
         context = self._one("OLLAMA_CONTEXT_LENGTH", given.context_length, "--context-length", env_uint, version)
+        prompt_cache, refused = self._prompt_cache(version)
         settings = Settings(
             memory,
             gpu_bytes,
@@ -86,8 +87,9 @@ class Sources:
             self._one("OLLAMA_FLASH_ATTENTION", given.flash_attention, "--flash-attention", env_bool, version),
             self._one("OLLAMA_MAX_LOADED_MODELS", given.max_loaded, "--max-loaded", env_uint, version)
             or _MODELS_A_GPU * max(1, gpus if gpu_bytes else 1),
-            self._prompt_cache(version),
+            prompt_cache,
             version,
+            refused,
         )
         keep_alive = self._one("OLLAMA_KEEP_ALIVE", None, "", env_keep_alive, version)
         num_ctx, num_ctx_from = _default_context(gpu_bytes, version)
@@ -156,22 +158,20 @@ class Sources:
             self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
         return "f16"
 
-    def _prompt_cache(self, version: Version | None) -> int:
-        """Bytes of each runner; negative: as many tokens as its context has."""
+    def _prompt_cache(self, version: Version | None) -> tuple[int, str]:
+        """Bytes of each runner, negative: as many tokens as its context has; and why llama-server ends, if it does."""
+        default = PROMPT_CACHE_MIB * MIB
         if not Behavior.PROMPT_CACHE.holds(version, if_unknown=True):
-            return 0
-        texts = self._one(_CACHE_RAM, None, "", lambda value: value, version)
-        if texts is None:
-            return PROMPT_CACHE_MIB * MIB
-        mebibytes = llama_arguments.whole(texts)
+            return 0, ""
+        setting = self._server.settings.get(_CACHE_RAM) if self._server is not None else None
+        if self._one(_CACHE_RAM, None, "", lambda value: value, version) is None or setting is None:
+            return default, ""
+        written = raw_text(setting)
+        mebibytes = llama_arguments.whole(written)
         if mebibytes is None:
             where = self._origins.pop(_CACHE_RAM)
-            self._assumed.append(
-                f"{where}: {_CACHE_RAM} is {texts!r}, no number: llama-server ends at it, and no model loads; the sums "
-                f"are with the default, {PROMPT_CACHE_MIB}"
-            )
-            return PROMPT_CACHE_MIB * MIB
-        return -1 if mebibytes < 0 else mebibytes * MIB
+            return default, f"{where}: {_CACHE_RAM} is {written!r}: llama-server ends at it, and no model loads"
+        return -1 if mebibytes < 0 else mebibytes * MIB, ""
 
     def _say_what_is_taken(self, version: Version | None, gpu_bytes: int) -> None:
         """What of the version and of GPUs is taken for granted."""

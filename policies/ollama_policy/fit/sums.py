@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     """The server's variables as Ollama reads them; bytes of memory, None where that is not known.
 
     `prompt_cache_bytes` is of each runner; negative: as many tokens as its context has. A `version` that is not known
-    is taken for the newest.
+    is taken for the newest. `refused` says which variable llama-server ends at, so that no model loads; empty: none.
     """
 
     memory_bytes: int | None
@@ -35,6 +35,7 @@ class Settings(NamedTuple):
     max_loaded: int = 3
     prompt_cache_bytes: int = 0
     version: Version | None = None
+    refused: str = ""
 
     @property
     def capacity(self) -> int | None:
@@ -220,6 +221,11 @@ class Fit:
         return sum(need.most for need in self.pinned) + sum(others)
 
     @property
+    def loads_nothing(self) -> bool:
+        """Whether llama-server ends at a variable, whatever memory there is."""
+        return bool(self.settings.refused and self.needs)
+
+    @property
     def outgrows(self) -> bool:
         """Whether it fits, and not any more when the prompt caches are full."""
         capacity = self.settings.capacity
@@ -238,7 +244,7 @@ class Fit:
     @property
     def fits(self) -> bool | None:
         """Whether it all fits, with evictions where need be, before prompt caches grow; None where it is not known."""
-        if self.rivals or any(not verdict.fits for verdict in self.verdicts):
+        if self.loads_nothing or self.rivals or any(not verdict.fits for verdict in self.verdicts):
             return False
         return None if self.unknown or self.settings.capacity is None else True
 
@@ -279,7 +285,7 @@ class Fit:
         missing = max(0, missing)
         if need.predicted is not None and Behavior.REFUSES_TOO_LARGE.holds(self.settings.version, if_unknown=False):
             missing = max(missing, need.predicted - capacity)
-        fits = not missing and not any(one.model.is_pinned for one in evicted)
+        fits = not self.loads_nothing and not missing and not any(one.model.is_pinned for one in evicted)
         names = tuple(one.model.name for one in evicted)
         return Verdict(need, fits, names, missing, *self._largest(need, capacity - beside))
 

@@ -93,6 +93,7 @@ def schema() -> Schema:
         "together_bytes": BYTES,
         "grown_bytes": BYTES,
         "outgrows": FLAG,
+        "refused": or_null(TEXT, "The variable that llama-server ends at, so that no model loads."),
         "largest_prompt_cache_mib": or_null(COUNT, "With which what fits does not outgrow; null where nothing grows."),
         "evicts_for_memory": FLAG,
         "largest_num_parallel": or_null(COUNT),
@@ -132,7 +133,8 @@ def _server(judged: Judged) -> list[str]:
     if capacity is not None:
         gpu = f" and {text_of(fit.settings.gpu_bytes)} of GPUs" if fit.settings.gpu_bytes else ""
         lines.append(f"  {bar(fit)} of {text_of(capacity - fit.settings.gpu_bytes)} ({found.memory_from}){gpu}")
-    grown = f"; may grow to {text_of(fit.grown_bytes)}" if fit.grown_bytes > fit.together_bytes else ""
+    may_grow = fit.grown_bytes > fit.together_bytes and not fit.loads_nothing
+    grown = f"; may grow to {text_of(fit.grown_bytes)}" if may_grow else ""
     lines.append(
         f"  {many(len(fit.pinned), 'pin')} {text_of(pinned)}; {len(fit.together)} of {len(fit.automatic)} others at "
         f"once {text_of(beside)}; together {text_of(fit.together_bytes)}{grown}"
@@ -155,6 +157,8 @@ def _server(judged: Judged) -> list[str]:
     lines += [
         f"  {name} is {values[name]}, as {origin} says" for name, origin in found.origins.items() if name in values
     ]
+    if fit.settings.refused:
+        lines.append(f"  error: {fit.settings.refused}")
     lines += [f"  note: {words}" for words in (*found.assumed, *_rules_of(fit))]
     if fit.settings.gpu_bytes:
         lines.append(f"  note: {_GPU}")
@@ -196,6 +200,8 @@ def _values(judged: Judged) -> dict[str, object]:
 
 
 def verdict_of(fit: Fit) -> str:
+    if fit.loads_nothing:
+        return "no model loads"
     if fit.rivals:
         return "does not fit"
     if fit.settings.capacity is None:
@@ -242,7 +248,7 @@ def _model(need: Need, verdict: Verdict | None, fit: Fit) -> list[str]:
 def takes(need: Need, fit: Fit) -> str:
     """What one model takes, and by how much it may grow, with what bounds that where it is too much."""
     words = f"takes {text_of(need.total)}"
-    if not need.growth:
+    if not need.growth or fit.loads_nothing:
         return words
     words += f", may grow by {text_of(need.growth)}"
     return f"{words}: bound it with LLAMA_ARG_CACHE_RAM" if fit.outgrows else words
@@ -251,7 +257,7 @@ def takes(need: Need, fit: Fit) -> str:
 def outcome(verdict: Verdict | None, fit: Fit) -> str:
     if verdict is None:
         return ""
-    words = "" if verdict.fits else "; does not fit"
+    words = "; does not load" if fit.loads_nothing else "" if verdict.fits else "; does not fit"
     if verdict.missing_bytes:
         words += f", {text_of(verdict.missing_bytes)} too much" + ("" if fit.settings.evicts_for_memory else _KILLS)
     if verdict.evicts:
@@ -283,6 +289,7 @@ def _as_object(judged: Judged) -> dict[str, Any]:
         "together_bytes": fit.together_bytes,
         "grown_bytes": fit.grown_bytes,
         "outgrows": fit.outgrows,
+        "refused": settings.refused or None,
         "largest_prompt_cache_mib": None if fit.grown_bytes == fit.together_bytes else fit.largest_prompt_cache // MIB,
         "evicts_for_memory": fit.settings.evicts_for_memory,
         "largest_num_parallel": fit.largest_parallel,

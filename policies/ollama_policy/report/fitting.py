@@ -11,6 +11,8 @@ _WIDTH, _HEIGHT, _BAR = 640.0, 112.0, 34.0
 
 def sentence(judged: Judged) -> str:
     fit = judged.fit
+    if fit.loads_nothing:
+        return f"No model loads. {fit.settings.refused}."
     there_is = (
         "" if fit.settings.capacity is None else f", in {text_of(fit.settings.capacity)} ({judged.found.memory_from})"
     )

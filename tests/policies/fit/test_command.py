@@ -59,11 +59,26 @@ def test_growth_is_a_warning_and_fails_where_that_is_asked_for(tree: Path, comma
     assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in warned.stdout
     assert command(*arguments, "--fail-on", "growth").exit_code == 1
     assert "warning" not in command(*arguments[:-1], "64GiB").stdout
-    for text, note in (("512", ""), ("1GB", ""), ("auto", "no model loads"), ("-1", "")):
+    for text in ("512", "1GB", "-1"):
         (tree / "compose.yaml").write_text(SERVER.replace("0.17.4", "0.34.3").format(f"LLAMA_ARG_CACHE_RAM: {text}"))
-        told = judged(command, "--memory", "8GiB")
-        assert told["outgrows"] == (text == "auto")
-        assert note in "".join(told["assumed"])
+        assert judged(command, "--memory", "8GiB")["outgrows"] is False
+
+
+@pytest.mark.parametrize("text", ["auto", "''", "99999999999", "'\"512\"'"])
+def test_a_prompt_cache_at_which_llama_server_ends_lets_no_model_load(tree: Path, command: Command, text: str) -> None:
+    seen = looked()
+    (tree / "seen.json").write_text(to_json([seen._replace(seen=seen.seen._replace(version="0.34.3"))]))
+    (tree / "models.tf").write_text(MANUAL)
+    (tree / "compose.yaml").write_text(SERVER.replace("0.17.4", "0.34.3").format(f"LLAMA_ARG_CACHE_RAM: {text}"))
+    for memory in ((), ("--memory", "64GiB")):
+        result = command("fit", "--from", "seen.json", *memory)
+        assert result.exit_code == 1, result.stdout
+        assert result.stdout.splitlines()[0].endswith(", Ollama 0.34.3: no model loads")
+        assert "  error: compose.yaml:6:28: LLAMA_ARG_CACHE_RAM is " in result.stdout
+        assert "may grow" not in result.stdout
+    told = judged(command)
+    assert told["fits"] is False
+    assert "no model loads" in told["refused"]
 
 
 def test_a_version_that_nobody_knows_yet_is_taken_for_the_newest_known(tree: Path, command: Command) -> None:
