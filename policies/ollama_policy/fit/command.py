@@ -108,7 +108,7 @@ def judged(request: Request) -> Report:
             problems.append((server.url, server.problem))
             continue
         url, version = server.seen.url, server.seen.version
-        found = Sources(request.given, configured, configuration.target).read(version, server.is_here)
+        found = Sources(request.given, configured, configuration.target).read(version, server.is_here, server.variables)
         declared_here = placing.by_url[url]
         every = models(declared_here, server, found, _of_registries(request, declared_here, server))
         fit = Fit(dry_run.asked(every, found.settings, to_ask), found.settings)

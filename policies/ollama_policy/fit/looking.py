@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ollama_policy.drift import snapshot
 from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
+from ollama_policy.probe.processes import Processes, UnseenError
 from ollama_policy.reaching import details_of
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama.answers import Connection, ModelDetails
@@ -33,11 +34,15 @@ class Asked(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What one server said. `is_here`: it is asked now, and is on this machine."""
+    """What one server said. `is_here`: it is asked now, and is on this machine.
+
+    `variables` are those that its process runs with, of what bounds caches; None where that does not show them.
+    """
 
     seen: Seen
     details: Mapping[ModelName, ModelDetails]
     is_here: bool = False
+    variables: Mapping[str, str] | None = None
 
 
 async def look(asked: Sequence[Asked], seconds: float) -> list[Looked | Unseen]:
@@ -60,7 +65,9 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
             details = await details_of(client, here)
             on_disk = {name: OnDisk.of(model) for name, model in installed.items()}
             seen = Seen(url, asked.is_given, version, on_disk, running)
-            return Looked(seen, details, client.is_on_this_machine)
+            if not client.is_on_this_machine:
+                return Looked(seen, details)
+            return Looked(seen, details, True, await asyncio.to_thread(_variables, url))
     except TimeoutError:
         return Unseen(url, asked.is_given, f"no answer within {seconds:g} s")
     except OllamaError as error:
@@ -68,6 +75,13 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
     except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at
         words = asked.connection.redact(f"{type(error).__name__}: {error}"[:200])
         return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
+
+
+def _variables(url: str) -> dict[str, str] | None:
+    try:
+        return Processes(url).variables()
+    except UnseenError:
+        return None
 
 
 def to_json(servers: Sequence[Looked | Unseen]) -> str:

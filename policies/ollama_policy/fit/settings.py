@@ -1,6 +1,6 @@
 """What the server's variables are, and how much memory there is: by options, else by the checker's sources."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ollama_policy.checking import CannotLookError
@@ -68,8 +68,8 @@ class Sources:
                 "are not used. Give one of these files alone, or options"
             )
 
-    def read(self, version_text: str, is_here: bool) -> Found:
-        """Raises CannotLookError for an option that is none."""
+    def read(self, version_text: str, is_here: bool, running_with: Mapping[str, str] | None = None) -> Found:
+        """`running_with` is what the server's own process shows. Raises CannotLookError for an option that is none."""
         given, target = self._given, self._target
         version = version_in(version_text) or (version_of(self._server, target) if self._server else target.version)
         gpus = target.gpu_count if target.gpu_count is not None else 1
@@ -78,7 +78,7 @@ class Sources:
             gpu_bytes = (target.gpu_memory_bytes or 0) * gpus
         memory, memory_from = self._memory(is_here)
         context = self._one("OLLAMA_CONTEXT_LENGTH", given.context_length, "--context-length", env_uint, version)
-        prompt_cache, refused = self._prompt_cache(version)
+        prompt_cache, refused = self._prompt_cache(version, running_with)
         settings = Settings(
             memory,
             gpu_bytes,
@@ -158,20 +158,35 @@ class Sources:
             self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
         return "f16"
 
-    def _prompt_cache(self, version: Version | None) -> tuple[int, str]:
-        """Bytes of each runner, negative: as many tokens as its context has; and why llama-server ends, if it does."""
-        default = PROMPT_CACHE_MIB * MIB
+    def _prompt_cache(self, version: Version | None, running_with: Mapping[str, str] | None) -> tuple[int, str]:
+        """Bytes of each runner, negative: as many tokens as its context has; and why llama-server ends, if it does.
+
+        What the server runs with counts; where a file says otherwise, that is said.
+        """
         if not Behavior.PROMPT_CACHE.holds(version, if_unknown=True):
             return 0, ""
         setting = self._server.settings.get(_CACHE_RAM) if self._server is not None else None
-        if self._one(_CACHE_RAM, None, "", lambda value: value, version) is None or setting is None:
-            return default, ""
-        written = raw_text(setting)
-        mebibytes = llama_arguments.whole(written)
-        if mebibytes is None:
-            where = self._origins.pop(_CACHE_RAM)
-            return default, f"{where}: {_CACHE_RAM} is {written!r}: llama-server ends at it, and no model loads"
-        return -1 if mebibytes < 0 else mebibytes * MIB, ""
+        if running_with is None:
+            self._one(_CACHE_RAM, None, "", lambda value: value, version)
+        written = None if setting is None or not setting.is_known or setting.value is None else raw_text(setting)
+        where = "" if setting is None else place_of(setting.file, setting.file.position(setting.span.start))
+        if running_with is not None:
+            runs = running_with.get(_CACHE_RAM)
+            if written is not None and _cache(runs) != _cache(written):
+                then = " and no model loads then" if _cache(written) is None else ""
+                self._assumed.append(
+                    f"the server runs with {_CACHE_RAM} {_said(runs)}, {where} says {_said(written)}: it takes effect "
+                    f"with a restart{',' if then else ''}{then}"
+                )
+            written, where = runs, "the server's process"
+            if runs is not None:
+                self._origins[_CACHE_RAM] = where
+        cache = _cache(written)
+        if cache is None:
+            self._origins.pop(_CACHE_RAM, None)
+            ends = f"{where}: {_CACHE_RAM} is {written!r}: llama-server ends at it, and no model loads"
+            return PROMPT_CACHE_MIB * MIB, ends
+        return cache, ""
 
     def _say_what_is_taken(self, version: Version | None, gpu_bytes: int) -> None:
         """What of the version and of GPUs is taken for granted."""
@@ -184,6 +199,16 @@ class Sources:
                 f"{_place(self._server)}: the server may have a GPU, and nobody says how much memory that has: the "
                 "sums are those without one; give --gpu-memory"
             )
+
+
+def _cache(text: str | None) -> int | None:
+    """Bytes of a prompt cache, -1 where the context's tokens bound it; None where llama-server ends at the text."""
+    mebibytes = PROMPT_CACHE_MIB if text is None else llama_arguments.whole(text)
+    return None if mebibytes is None else -1 if mebibytes < 0 else mebibytes * MIB
+
+
+def _said(text: str | None) -> str:
+    return f"{PROMPT_CACHE_MIB}, the default" if text is None else text or "nothing"
 
 
 def _default_context(gpu_bytes: int, version: Version | None) -> tuple[int, str]:

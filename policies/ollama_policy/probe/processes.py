@@ -99,6 +99,20 @@ class Processes:
         home = environment.get("HOME") or environment.get("USERPROFILE") or ""
         return Path(given) if given else Path(home) / ".ollama" / "models"
 
+    def variables(self) -> dict[str, str]:
+        """What of VARIABLES the server itself runs with, and so its runners.
+
+        Raises UnseenError where its environment is not shown, or another program, such as a tunnel, listens there.
+        """
+        try:
+            is_ollama = "ollama" in self._server.name().lower()
+        except self._psutil.Error:
+            is_ollama = False
+        environment = self._environment(self._server) if is_ollama else None
+        if environment is None:
+            raise UnseenError("the server's environment is not this user's to see")
+        return environment
+
     def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
         found = []
         for process in self.runners():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ollama_policy.drift import snapshot
+from ollama_policy.fit import looking
 from ollama_policy.fit.looking import Looked, from_json, to_json
 from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama.answers import ModelDetails
@@ -21,6 +22,8 @@ from tests.schemas import valid
 MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
 CTX = 'resource "ollama_model" "m" {\n  name = "mine"\n  base = "chat"\n  parameters = { num_ctx = 8192 }\n}\n'
 SERVER = "services:\n  ollama:\n    image: ollama/ollama:0.17.4\n    mem_limit: 4g\n    environment:\n      {}\n"
+CACHE = "LLAMA_ARG_CACHE_RAM"
+RESTART = "it takes effect with a restart"
 ROOM = ("--memory", "16GiB")
 
 
@@ -240,6 +243,40 @@ def test_a_snapshot_is_read_as_it_was_written() -> None:
     assert to_json(read) == to_json(servers)
     assert isinstance(read[0], Looked)
     assert read[0].details[ModelName.parse("chat")].metadata == LLAMA_8B
+
+
+@pytest.mark.parametrize(
+    ("runs", "written", "mebibytes", "note"),
+    [
+        ({CACHE: "32"}, "8", 32, f"the server runs with {CACHE} 32, compose.yaml:6:28 says 8: {RESTART}"),
+        ({CACHE: "32"}, None, 32, ""),
+        ({CACHE: "32"}, "32", 32, ""),
+        ({}, "8", 8192, f"the server runs with {CACHE} 8192, the default, compose.yaml:6:28 says 8: {RESTART}"),
+        ({}, "8192", 8192, ""),
+        ({CACHE: "32"}, "auto", 32, f"{RESTART}, and no model loads then"),
+        (None, "8", 8, ""),
+    ],
+)
+def test_what_the_server_itself_runs_with_counts_and_a_file_that_says_otherwise_is_said(
+    tree: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: dict[str, str] | None,
+    written: str | None,
+    mebibytes: int,
+    note: str,
+) -> None:
+    monkeypatch.setattr(looking, "_variables", lambda url: runs)
+    (tree / "models.tf").write_text(MANUAL)
+    (tree / "compose.yaml").write_text(SERVER.format(f"{CACHE}: {written}" if written else "OLLAMA_NUM_PARALLEL: 1"))
+    with FakeOllamaWithFaults("0.34.3") as fake:
+        told = command("fit", "--host", fake.url, "--format", "json", *ROOM).stdout
+    [server] = valid("fit", told)["servers"]
+    assert server["settings"]["prompt_cache_bytes"] == mebibytes * 2**20
+    assert [one for one in server["assumed"] if CACHE in one] == ([] if not note else [server["assumed"][0]])
+    assert note in server["assumed"][0] if note else True
+    where = "the server's process" if runs else "compose.yaml:6:28" if runs is None else None
+    assert server["settings_from"].get(CACHE) == where
 
 
 def test_a_server_that_is_dead_costs_only_itself(tree: Path, command: Command) -> None:
