@@ -6,6 +6,7 @@ from shlex import quote
 from typing import Final
 
 from ollama_policy.drift.declared import Declared, is_pulumi, is_terraform
+from ollama_policy.rules.invalid_declaration import problems_in
 from ollama_policy.servers import decided
 from ollama_provider.ollama.names import ModelName
 
@@ -14,8 +15,13 @@ _LONGEST_BODY: Final = 1000
 
 
 def apply(declared: Declared, by_hand: str) -> str:
-    """What applies one declaration: its engine, or where it has none, a command of Ollama's own."""
+    """What applies one declaration: its engine, or where it has none, a command of Ollama's own.
+
+    Of one that an apply refuses, what to declare instead: a command would be refused, or reach another model.
+    """
     subject = declared.subject
+    if problems := problems_in(subject):
+        return f"change the declaration, which an apply refuses: {problems[0]}"
     folder = "" if subject.unit in ("", ".") else subject.unit
     if is_terraform(subject):
         where = f" -chdir={quote(folder)}" if folder else ""

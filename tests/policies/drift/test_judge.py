@@ -237,3 +237,25 @@ def test_an_abandoned_runner_is_a_fact_about_the_server(tree: Path) -> None:
     [found] = judged("", seen(DISK)._replace(abandoned=(runner,)))
     assert (found.rule.id, found.file.path) == ("OLL512", URL)
     assert "process 331 of ollama is a runner whose server was killed: it holds 20 MiB" in found.message
+
+
+@pytest.mark.parametrize("written", ["models.tf", "models.yaml"])
+@pytest.mark.parametrize("on_disk", [{}, {"chat:local": NOW, "gpt-oss:20b-cloud": NOW}])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("chat:local", "another tag than local"),
+        ("gpt-oss:20b-cloud", '"automatic" for a model that runs on ollama.com'),
+    ],
+)
+def test_no_apply_is_advised_that_would_be_refused(
+    tree: Path, name: str, words: str, on_disk: dict[str, str], written: str
+) -> None:
+    text = f'resource "ollama_model" "m" {{\n  name = "{name}"\n  {MANUAL}\n}}\n'
+    if written == "models.yaml":
+        text = f"models:\n  - name: {name}\n    memory_management: manual\n"
+    models = declared_in(**{written.replace(".", "__"): text}).models
+    found = [one for one in judge(seen(on_disk), models, (), True) if one.rule.id in ("OLL501", "OLL503")]
+    assert len(found) == 1
+    assert found[0].advice.startswith("change the declaration, which an apply refuses: ")
+    assert words in found[0].advice
