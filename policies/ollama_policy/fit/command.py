@@ -17,7 +17,7 @@ from ollama_policy.drift.placing import Placing
 from ollama_policy.drift.snapshot import Unseen
 from ollama_policy.fit import dry_run
 from ollama_policy.fit.looking import Asked, Looked, from_json, look, to_json
-from ollama_policy.fit.needs import missing, models, wanted
+from ollama_policy.fit.needs import missing, models, repeated, wanted
 from ollama_policy.fit.registries import OfRegistry, ask
 from ollama_policy.fit.settings import Given, Sources
 from ollama_policy.fit.sums import Fit
@@ -110,6 +110,7 @@ def judged(request: Request) -> Report:
         url, version = server.seen.url, server.seen.version
         found = Sources(request.given, configured, configuration.target).read(version, server.is_here, server.variables)
         declared_here = placing.by_url[url]
+        found.assumed.extend(repeated(declared_here))
         every = models(declared_here, server, found, _of_registries(request, declared_here, server))
         fit = Fit(dry_run.asked(every, found.settings, to_ask), found.settings)
         found_of.append(Judged(url, version, fit, found))

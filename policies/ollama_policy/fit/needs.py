@@ -16,17 +16,44 @@ from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import RegistryModel
+from ollama_provider.ollama.versions import version_in
 
 _LONGEST_CHAIN: Final = 16  # of models that are derived from each other
 
 
 def models(declared: Sequence[Declared], looked: Looked, found: Found, registries: OfRegistry) -> Iterator[Model]:
     """What is declared to be, or may be, in memory; and what is pinned there already and nobody declares."""
-    by_name = {one.model_name: one for one in declared}
+    by_name = _by_name(declared)
     yield from _pinned_by_others(by_name, looked)
     for one in by_name.values():
-        if not one.must_be_absent:
+        if not one.must_be_absent or _elsewhere(list(_chain(one, by_name)), looked):
             yield _model(one, by_name, looked, found, registries)
+
+
+def repeated(declared: Sequence[Declared]) -> Iterator[str]:
+    """What is declared more than once under one name, and which of these declarations counts."""
+    for name, one in _by_name(declared).items():
+        places = list(dict.fromkeys(_place(other) for other in declared if other.model_name == name))
+        if len(places) > 1:
+            yield f"{name} is declared {len(places)} times ({', '.join(places)}): the sums are with {_place(one)}"
+
+
+def _by_name(declared: Sequence[Declared]) -> dict[ModelName, Declared]:
+    """One declaration of each name: of several, the last of those that hold most of it."""
+    found: dict[ModelName, Declared] = {}
+    for one in declared:
+        other = found.get(one.model_name)
+        if other is None or _holds(one) >= _holds(other):
+            found[one.model_name] = one
+    return found
+
+
+def _holds(one: Declared) -> tuple[bool, bool]:
+    return one.must_be_resident, not one.must_be_absent
+
+
+def _place(one: Declared) -> str:
+    return place_of(one.subject.file, one.subject.file.position(one.subject.span.start))
 
 
 def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> Iterator[Model]:
@@ -40,13 +67,13 @@ def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> 
 
 def missing(declared: Sequence[Declared], looked: Looked) -> dict[ModelName, bool]:
     """The models that a server has to pull first, and whether by plain HTTP."""
-    by_name = {one.model_name: one for one in declared}
+    by_name = _by_name(declared)
     names: dict[ModelName, bool] = {}
     for one in by_name.values():
         if one.must_be_absent or not one.is_decided:
             continue
         chain = list(_chain(one, by_name))
-        if _elsewhere(chain, looked):
+        if _elsewhere(chain, looked) or _reaches_another(chain, looked):
             continue
         is_there = any(name in looked.seen.installed for name in _names(chain))
         if not is_there and "gguf" not in chain[-1].subject.settings:
@@ -57,10 +84,9 @@ def missing(declared: Sequence[Declared], looked: Looked) -> dict[ModelName, boo
 def _model(
     one: Declared, by_name: Mapping[ModelName, Declared], looked: Looked, found: Found, registries: OfRegistry
 ) -> Model:
-    subject = one.subject
     model = Model(
         str(one.model_name),
-        place_of(subject.file, subject.file.position(subject.span.start)),
+        _place(one),
         is_pinned=one.must_be_resident,
         keep_alive=found.keep_alive if one.keep_alive is None else durations.parse(one.keep_alive),
     )
@@ -69,6 +95,8 @@ def _model(
     chain = list(_chain(one, by_name))
     if where := _elsewhere(chain, looked):
         return model._replace(elsewhere=where)
+    if other := _reaches_another(chain, looked):
+        return model._replace(problem=other)
     # What Ollama makes of it: its own parameter, else the one of the model that it is derived from, and so on.
     num_ctx, num_ctx_from = next(
         ((ctx, "its parameters") for link in chain if (ctx := link.context_length)), (found.num_ctx, found.num_ctx_from)
@@ -124,6 +152,15 @@ def _elsewhere(chain: Sequence[Declared], looked: Looked) -> str:
     if there:
         return kinds.runs_elsewhere(looked.seen.installed[there[0]])
     return "ollama.com" if any(name.is_cloud_tag for name in names) else ""
+
+
+def _reaches_another(chain: Sequence[Declared], looked: Looked) -> str:
+    """Why a name of the chain means another model to the server; empty where none does."""
+    version = version_in(looked.seen.version)
+    name = next((name for name in _names(chain) if not kinds.can_be_reached(name, version)), None)
+    return (
+        "" if name is None else f"an apply refuses {name}, by which Ollama reaches {name.reached}: declare another tag"
+    )
 
 
 def _chain(one: Declared, by_name: Mapping[ModelName, Declared]) -> Iterator[Declared]:

@@ -231,6 +231,27 @@ def test_a_snapshot_that_is_none(details: Any) -> None:
         from_json(json.dumps(document).encode())
 
 
+def test_no_name_is_left_out_without_a_word(tree: Path, recorded: str, command: Command) -> None:
+    names = ("chat:local", "CHAT:Local", "gpt-oss:20b-cloud", "gpt-oss:20b-cloud", "chat", "chat")
+    absent = "    resident: false\n"
+    (tree / "models.yaml").write_text(
+        "models:\n"
+        + "".join(
+            f"  - name: {name}\n    memory_management: manual\n{absent if number % 2 else ''}"
+            for number, name in enumerate(names)
+        )
+    )
+    (tree / "seen.json").write_text((tree / "seen.json").read_text().replace('"0.17.4"', '"0.34.3"'))
+    told = judged(command, *ROOM)
+    [local] = told["unknown"]
+    assert local["problem"] == "an apply refuses chat:local, by which Ollama reaches chat:latest: declare another tag"
+    assert [one["name"] for one in told["elsewhere"]] == ["gpt-oss:20b-cloud"]
+    assert [(one["name"], one["pinned"]) for one in told["models"]] == [("chat:latest", True)]
+    twice = [note for note in told["assumed"] if " is declared 2 times (models.yaml:" in note]
+    assert len(twice) == 3
+    assert twice[2].endswith("the sums are with models.yaml:12:11")
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"version": 1, "servers": [3]}', b"\xff"])
 def test_a_file_that_is_no_snapshot(data: bytes) -> None:
     with pytest.raises(UnreadableError):
