@@ -112,7 +112,7 @@ class Caches:
         if dropped and not cache.is_full and cache.peak >= _LEAST:
             cache.is_full, cache.told = True, cache.peak
             words = (
-                f"its prompt cache has reached its bound: {human(cache.peak)} in {cache.peak_prompts} prompts, of at "
+                f"its prompt cache has reached its bound: {human(cache.peak)} in {_prompts(cache.peak_prompts)}, of at "
             )
             words += f"most {_bound(cache)}; the oldest prompts are dropped from here on{cache.may_be}"
             self._state.say(Kind.CACHE, dropped[0], words, model, _cause(cache, "full"), **cache.facts())
@@ -132,7 +132,7 @@ class Caches:
             words += f"{human(DEFAULT_LIMIT)}, which no variable bounds{cache.may_be}"
             self._state.say(Kind.CACHE, place, words, model, "mlx", held_bytes=cache.peak)
             return
-        words = f"its prompt cache has grown to {human(cache.peak)} in {cache.peak_prompts} prompts, of at most "
+        words = f"its prompt cache has grown to {human(cache.peak)} in {_prompts(cache.peak_prompts)}, of at most "
         words += f"{_bound(cache)}, which /api/ps does not show; an unload gives it back{cache.may_be}"
         self._state.say(Kind.CACHE, place, words, model, _cause(cache, "grows"), **cache.facts())
 
@@ -158,6 +158,10 @@ def _most_prompts(model: Model) -> int:
 def _of_one_of(models: Sequence[Model]) -> str:
     names = sorted(one.shown for one in models)[:5]
     return f" (a runner of one of {', '.join(names)}: the line does not say which)" if len(names) > 1 else ""
+
+
+def _prompts(count: int) -> str:
+    return f"{count} prompt" + ("" if count == 1 else "s")
 
 
 def _tokens(model: Model) -> int:

@@ -84,9 +84,11 @@ class Leaving:
         path = line.get("model", "")
         model = state.model(path) if path else None
         resident = state.resident
-        names = ", ".join(sorted(one.shown + _pin(one) for one in resident)) or "all that were loaded"
-        text = "memory ran out during an answer: every model is put out, pinned ones too, before the next call "
-        text += f"({names}): {line.get('error', '?')}"
+        others = sorted(one.shown + _pin(one) for one in resident if one is not model)
+        text = "memory ran out during an answer: every model is put out, pinned ones too, before the next call"
+        text += _pin(model) if model else ""
+        text += f" ({'with it: ' if model else ''}{', '.join(others)})" if others else ""
+        text += f": {line.get('error', '?')}"
         state.say(Kind.OOM, place, text[:500], model, models=[one.digest for one in resident])
         for one in resident:
             state.say(Kind.EVICTED, place, f"put out: {WHY['answer']}{_pin(one)}", one, "answer")
@@ -221,8 +223,9 @@ class Leaving:
         self._dead.add(key)
         if model:
             self._gone(model)
-        names = "" if model else ", ".join(sorted(one.shown for one in self._state.resident)[:5])
-        of_whom = f" (one of {names}: the line does not say which)" if names else ""
+        names = ", ".join(sorted(one.shown for one in self._state.resident)[:5])
+        whose = f"one of {names}: the line does not say which" if names else "the log does not show of which model"
+        of_whom = "" if model else f" ({whose})"
         self._state.say(Kind.DIED, place, f"the runner ended: {how}{of_whom}", model, cause)
 
     def has_loaded(self, model: Model) -> None:

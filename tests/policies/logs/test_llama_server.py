@@ -314,7 +314,8 @@ def test_memory_that_runs_out_in_an_answer_puts_out_all_and_pins_are_said() -> N
     result = told((load(A) + idle + load(B, 2) + ran_out).encode())
     (oom,) = result.of(Kind.OOM)
     assert (oom.model[7:8], len(oom.facts["models"])) == ("b", 2)
-    assert "chat:latest (it was kept for ever), sha256:bbbb" in oom.text
+    assert "(with it: chat:latest (it was kept for ever)): " in oom.text
+    assert "sha256:bbbb" not in oom.text  # what prints it names the model before
     assert [(one.model[7:8], one.cause) for one in result.of(Kind.EVICTED)] == [("a", "answer"), ("b", "answer")]
     assert result.story.resident == []
     assert [one.finding.rule.id for one in result.findings if one.severity is Severity.ERROR] == ["OLL616"]
@@ -335,6 +336,13 @@ def test_a_server_that_could_not_be_created_has_a_name_and_the_model_announced()
     result = told((announced + line("failed to create server", 'model=chat error="no llama-server"')).encode())
     (failed,) = result.of(Kind.FAILED)
     assert (failed.model[7:8], result.findings[0].finding.address) == ("a", "chat:latest")
+
+
+def test_a_death_of_a_runner_that_the_log_does_not_have_says_so() -> None:
+    (died,) = told(line("llama-server process no longer running", 'sys=9 string="signal: killed"').encode()).of(
+        Kind.DIED
+    )
+    assert died.text == "the runner ended: signal: killed (the log does not show of which model)"
 
 
 def test_a_runner_that_ollama_itself_kills_did_not_die() -> None:
@@ -447,6 +455,11 @@ def test_those_that_a_cache_may_be_of_are_those_of_its_line() -> None:
 
 def test_small_change_is_not_said() -> None:
     assert told((load() + cache(1, 0.003) + cache(2, 0.9)).encode()).of(Kind.CACHE) == []
+
+
+def test_one_prompt_is_one() -> None:
+    (found,) = told((load() + cache(1, 3)).encode()).of(Kind.CACHE)
+    assert "3.0 MiB in 1 prompt, of at most" in found.text
 
 
 def test_growth_is_said_as_it_doubles_and_the_most_at_the_end() -> None:
