@@ -76,32 +76,41 @@ def test_a_prompt_cache_that_grew_is_given_back_by_a_reload_and_by_a_cap_as_was_
         assert reload["bytes"] == pytest.approx(held - own_bytes(server), rel=0.1)
         assert (pinned(server), server.ps()[0]["size"]) == (["m:latest"], listed), "only the process shows any of it"
         assert not found(server, "reload")
+        [runner] = server.runners()
+        again = CliRunner().invoke(cli, [*shlex.split(reload["commands"][0])[1:], "--yes"])
+        assert (again.exit_code, [one.pid for one in server.runners()]) == (0, [runner.pid])
+        assert f"it has not grown: process {runner.pid} holds " in again.stdout
         call(server, "m")
         assert pinned(server) == ["m:latest"], "the pin holds at the next call"
     with OllamaServer(engine.program, tmp_path / "capped", {"LLAMA_ARG_CACHE_RAM": "32"}) as server:
         growing(server)
         assert cap["bytes"] == pytest.approx(held - own_bytes(server), rel=0.1)
         assert not found(server, "prompt-cache", "--cache-ram", "32"), "the runner's own environment says it is capped"
+        call(server, "m", keep_alive="5m")
+        [runner] = server.runners()
+        timed = CliRunner().invoke(cli, ["reclaim", "--host", server.url, "--reload", "m", "--yes"])
+        assert timed.exit_code == 0, timed.output
+        assert runner.pid not in [one.pid for one in server.runners()]
+        assert 200 < seconds_left(server, "m:latest") <= 300, "it has the rest of its timer"
 
 
 def test_a_model_that_cannot_be_reloaded_is_told(ollama: OllamaServer, tiny: Path) -> None:
     ollama.create_from_gguf("gone", tiny)
     call(ollama, "gone", keep_alive="5m")
     arguments = ["reclaim", "--host", ollama.url, "--yes", "--format", "json"]
-    loaded = valid("reload", CliRunner().invoke(cli, [*arguments, "--reload", "gone", "--plan"]).stdout)
-    assert [(one["reloaded"], one["left"], one["pinned"]) for one in loaded["models"]] == [(None, None, False)]
-    wait_until(lambda: len(ollama.runners()) == 1, "the end of other tests' runners")
-    [runner] = ollama.runners()
-    timed = CliRunner().invoke(cli, [*arguments, "--reload", "gone"])
-    assert (timed.exit_code, valid("reload", timed.stdout)["models"][0]["reloaded"]) == (0, True)
-    assert runner.pid not in [one.pid for one in ollama.runners()]
-    assert 200 < seconds_left(ollama, "gone:latest") <= 300, "it has the rest of its timer"
+    loaded = CliRunner().invoke(cli, [*arguments, "--reload", "gone"])
+    [fresh] = valid("reload", loaded.stdout)["models"]
+    assert (loaded.exit_code, fresh["reloaded"], fresh["pinned"]) == (0, None, False)
+    assert fresh["left"].startswith("it has not grown")
+    ollama.create_from_gguf("idle", tiny)
+    unheld = CliRunner().invoke(cli, [*arguments, "--reload", "idle"])
+    assert (unheld.exit_code, "not in memory" in unheld.stdout) == (1, True)
     delete(ollama, "gone")
     result = CliRunner().invoke(cli, [*arguments, "--reload", "gone", "--reload", "never"])
     assert result.exit_code == 1
     orphan, never = valid("reload", result.stdout)["models"]
     assert "orphan" in orphan["left"]
-    assert "not in memory" in never["left"]
+    assert never["left"] == "it is not on the server"
     wait_until(lambda: len(ollama.runners()) == 1, "the old runner's end")
     wrong = CliRunner().invoke(cli, [*arguments, "--reload", "a b"])
     assert (wrong.exit_code, "--reload a b: " in wrong.output) == (2, True)

@@ -17,19 +17,22 @@ from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
 from ollama_policy.json_schemas import BYTES, FLAG, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.probe.processes import Processes, UnseenError
-from ollama_policy.reaching import answered
+from ollama_policy.reaching import answered, details_of
 from ollama_policy.reclaiming.command import Confirm, agreed
 from ollama_policy.reclaiming.freeing import UNLOAD_SECONDS
 from ollama_policy.reclaiming.plan import is_current
+from ollama_policy.remedies.growth import Grown, grown
 from ollama_policy.result import CLEAN, FINDINGS
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.sizes import exact_text_of as size
+from ollama_provider.ollama.versions import version_in
 
 VERSION: Final = 1
 _POLL_SECONDS: Final = 0.1
+_OF_A_PROCESS: Final = 16 * 2**20  # what a process needs for itself beside what its load took, and more than that
 
 
 class Request(NamedTuple):
@@ -43,12 +46,16 @@ class Request(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A model that was named: what it holds, and why it is not reloaded; None where it is not in memory."""
+    """A model that was named: what it holds, and why it is not reloaded; None where it is not in memory.
+
+    `is_fresh`: a reload would give nothing back.
+    """
 
     name: ModelName
     model: RunningModel | None
     is_pinned: bool
     problem: str
+    is_fresh: bool = False
 
 
 class Reloaded(NamedTuple):
@@ -77,7 +84,8 @@ def run(request: Request, confirm: Confirm | None) -> int:
     if request.form != "text":
         deliver(_as_json(url, wanted, done), None)
     is_done = done is not None and not any(one.left for one in done)
-    return CLEAN if is_done and len(can_do) == len(wanted) else FINDINGS
+    are_others_fresh = all(one.is_fresh for one in wanted if one.problem)
+    return CLEAN if are_others_fresh and (is_done or not can_do) else FINDINGS
 
 
 def _name(text: str) -> ModelName:
@@ -89,18 +97,31 @@ def _name(text: str) -> ModelName:
 
 async def _look(connection: Connection, names: Iterable[ModelName]) -> tuple[Running, list[Wanted]]:
     async with Ollama(connection) as client:
-        installed, running = await asyncio.gather(client.installed(), client.running())
-    return running, [_wanted(name, installed, running) for name in dict.fromkeys(names)]
+        version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
+        wanted = [_wanted(name, installed, running) for name in dict.fromkeys(names)]
+        details = await details_of(client, [one.name for one in wanted if not one.problem])
+    models = [one.model for one in wanted if one.model is not None and one.name in details]
+    found = await asyncio.to_thread(grown, connection.url, models, details, version_in(version))
+    return running, [_unless_fresh(one, found.get(one.name)) for one in wanted]
 
 
 def _wanted(name: ModelName, installed: dict[ModelName, InstalledModel], running: Running) -> Wanted:
     model = next((one for one in running.models if one.name == name), None)
     if model is None:
-        return Wanted(name, None, False, "it is not in memory: there is nothing to reload")
+        why = "it is not in memory: there is nothing to reload" if name in installed else "it is not on the server"
+        return Wanted(name, None, False, why)
     is_pinned = running.is_pinned(model)
     if not is_current(model, installed):
         return Wanted(name, model, is_pinned, "it is an orphan, which its name does not reach: reclaim frees it")
     return Wanted(name, model, is_pinned, "")
+
+
+def _unless_fresh(one: Wanted, shown_growth: Grown | None) -> Wanted:
+    """Not to be reloaded where its process shows that it has not grown; where that is not shown, it is."""
+    if one.problem or shown_growth is None or shown_growth.beyond >= _OF_A_PROCESS:
+        return one
+    words = f"it has not grown: process {shown_growth.pid} holds {size(shown_growth.held)}, as much as a load takes"
+    return one._replace(problem=words, is_fresh=True)
 
 
 async def _reload(connection: Connection, before: Running, wanted: Iterable[Wanted]) -> list[Reloaded]:
@@ -158,7 +179,8 @@ def _held(url: str) -> int | None:
 
 
 def _planned(url: str, running: Running, wanted: Sequence[Wanted]) -> str:
-    lines = [f"{url}: {many(len(wanted), 'model')} to reload"]
+    count = sum(not one.problem for one in wanted)
+    lines = [f"{url}: {many(count, 'model') if count else 'no model'} to reload"]
     for one in wanted:
         if one.problem or one.model is None:
             lines.append(f"  {one.name}: {one.problem}")
