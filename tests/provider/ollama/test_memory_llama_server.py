@@ -381,6 +381,44 @@ def test_metadata_that_cannot_be_are_an_error(changed: dict[str, Any], message: 
         of(shape("llama", **changed))
 
 
+HOSTILE = [2**32 - 1, 2**64 - 1, 10**6, 10**3999, 1e400, float("nan"), -1]
+
+
+@pytest.mark.parametrize("version", [NEWEST, (0, 12, 0)])
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:10])
+def test_a_number_that_no_model_has_is_an_error_of_one_short_line(value: float, version: tuple[int, int, int]) -> None:
+    metadata = shape("llama", block_count=value)
+    with pytest.raises(ValueError, match=r"^llama\.block_count is .*, expected a whole number up to 1024$") as caught:
+        estimate(metadata, weights_bytes=0, num_ctx=2048, version=version)
+    assert len(str(caught.value)) < 140
+
+
+@pytest.mark.parametrize("key", ["context_length", "embedding_length", "expert_count", "expert_used_count"])
+@pytest.mark.parametrize("value", [2**64 - 1, float("inf"), float("nan")], ids=repr)
+@pytest.mark.parametrize("version", [NEWEST, (0, 12, 0)])
+def test_every_number_has_a_bound(key: str, value: float, version: tuple[int, int, int]) -> None:
+    metadata = shape("qwen3moe", **{"expert_count": 8, "expert_feed_forward_length": 64, key: value})
+    with pytest.raises(ValueError, match=rf"^qwen3moe\.{key} is .*, expected a whole number up to \d+$"):
+        estimate(metadata, weights_bytes=0, num_ctx=2048, version=version)
+
+
+def test_the_count_of_parameters_has_a_bound() -> None:
+    with pytest.raises(ValueError, match=r"^general\.parameter_count is inf"):
+        of({**shape("llama"), "general.parameter_count": float("inf")})
+
+
+def test_the_largest_context_of_a_trained_one_that_cannot_be_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^llama\.context_length is inf"):
+        largest_num_ctx(shape("llama", context_length=float("inf")), fits_in=GIB, weights_bytes=0)
+
+
+def test_many_layers_are_known_where_they_repeat_and_an_error_where_all_differ() -> None:
+    assert of(shape("llama", block_count=1024)).kv_cache
+    different = shape("llama", block_count=1024, attention__key_length=64, attention__head_count=[*range(8, 1032)])
+    with pytest.raises(ValueError, match=r"^llama\.block_count is 1024 .* 1024 layers that differ"):
+        of(different)
+
+
 # Ollama's own form of GGUF
 
 

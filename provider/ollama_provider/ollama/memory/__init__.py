@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ollama_provider.ollama.memory import llama_server, ollama_runners
-from ollama_provider.ollama.memory.hparams import Tensor
+from ollama_provider.ollama.memory.hparams import Tensor, whole
 from ollama_provider.ollama.memory.parts import KV_CACHE_TYPES, Estimate, UnknownArchitectureError
 from ollama_provider.ollama.versions import Behavior, Version
 
@@ -147,9 +147,12 @@ def largest_parallel(
 
 
 def trained_context(metadata: Mapping[str, Any]) -> int:
-    """Tokens; 0 where the metadata do not tell."""
-    found = metadata.get(f"{metadata.get('general.architecture')}.context_length")
-    return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) and found > 0 else 0
+    """Tokens; 0 where the metadata do not tell. Raises ValueError for a number that cannot be."""
+    architecture = metadata.get("general.architecture")
+    found = metadata.get(f"{architecture}.context_length")
+    if not isinstance(found, (int, float)) or isinstance(found, bool) or found == 0:
+        return 0
+    return whole(f"{architecture}.context_length", found, "context_length")
 
 
 def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None:

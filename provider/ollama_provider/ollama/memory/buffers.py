@@ -15,6 +15,9 @@ from ollama_provider.ollama.memory.weights import bytes_of_32_factors
 BYTES_OF_32: Final = {"f16": 64, "q8_0": 34, "q4_0": 18}
 _PADDED_TO: Final = 256  # GGML_PAD in llama-context.cpp and llama-kv-cache-iswa.cpp
 _LONGEST_PERIOD: Final = 16
+# What takes an estimate about a second, several times what the largest model has.
+_NODES_A_LAYER: Final = 16
+_MOST_NODES: Final = 12_288
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,15 @@ def cache_elements(h: Hparams, reserve: Reserve) -> tuple[int, int]:
 
 def graph(hparams: Hparams, reserve: Reserve, architecture: Architecture) -> Blocks:
     """With the logits of all tokens, as the dry run has it, every layer counts: they find a free place, or do not."""
-    if reserve.outputs == reserve.tokens:
-        return architecture.build(hparams, reserve, list(range(hparams.layers)))
-    layers = representative([architecture.kind_of(hparams, layer) for layer in range(hparams.layers)])
+    layers = list(range(hparams.layers))
+    if reserve.outputs != reserve.tokens:
+        layers = representative([architecture.kind_of(hparams, layer) for layer in layers])
+    if (nodes := sum(_NODES_A_LAYER + hparams.used[layer] for layer in layers)) > _MOST_NODES:
+        name = hparams.architecture
+        raise ValueError(
+            f"{name}.block_count is {hparams.layers_all} in the model's metadata, and the graph of {len(layers)} layers"
+            f" that differ takes about {nodes} nodes, expected up to {_MOST_NODES}"
+        )
     return architecture.build(hparams, reserve, layers)
 
 

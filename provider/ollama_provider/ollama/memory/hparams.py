@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
+
+# Far above any model, and low enough for an estimate to take under a second.
+_MOST: Final[dict[str, int]] = {
+    "block_count": 1024,
+    "expert_count": 4096,
+    "expert_used_count": 256,
+    "expert_group_count": 4096,
+    "general.parameter_count": 2**63 - 1,
+}
+_MOST_ELSE: Final = 2**32 - 1  # llama.cpp reads them as 32 bits
+_LONGEST_QUOTED: Final = 40
+
+
+def whole(name: str, found: object, key: str = "") -> int:
+    """A number of the metadata. Raises ValueError where it is none, or more than what `key`, or the name, may be."""
+    most = _MOST.get(key or name, _MOST_ELSE)
+    is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+    if not is_number or not 0 <= found <= most or found != int(found):  # type: ignore[operator, call-overload]
+        raise ValueError(f"{name} is {quoted(found)} in the model's metadata, expected a whole number up to {most}")
+    return int(found)  # type: ignore[call-overload,no-any-return]
+
+
+def parameter_count(metadata: Mapping[str, Any]) -> int:
+    """0 where the metadata do not tell."""
+    return whole("general.parameter_count", metadata.get("general.parameter_count") or 0)
+
+
+def quoted(found: object) -> str:
+    """Cut where it is long."""
+    text = repr(found)
+    return text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}..."
 
 
 class Tensor(NamedTuple):
@@ -25,12 +56,17 @@ class Hparams:
     def __init__(self, metadata: Mapping[str, Any], tensors: Iterable[Tensor] | None = None) -> None:
         architecture = metadata.get("general.architecture")
         if not isinstance(architecture, str):
-            raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known")
+            raise UnknownArchitectureError(f"the memory of the architecture {quoted(architecture)} is not known")
         self.architecture = architecture
         self._metadata = metadata
         self.tensors = None if tensors is None else {one.name: one for one in tensors}
         self.layers_all = self.positive("block_count")
         self.nextn = self.number("nextn_predict_layers", 0)
+        if self.nextn >= self.layers_all:
+            raise ValueError(
+                f"{architecture}.nextn_predict_layers is {self.nextn} in the model's metadata,"
+                f" expected less than the {self.layers_all} layers"
+            )
         self.layers = self.layers_all - self.nextn
         self.width = self.positive("embedding_length")
         self.trained_context = self.number("context_length", 0)
@@ -57,8 +93,9 @@ class Hparams:
         self.deep_stack = 0
         self.pooling = self.number("pooling_type", 0)
         self.vocabulary = self._vocabulary()
-        self.parameters = int(metadata.get("general.parameter_count") or 0)
-        self.file_type = metadata.get("general.file_type")
+        self.parameters = parameter_count(metadata)
+        file_type = metadata.get("general.file_type")
+        self.file_type = None if file_type is None else whole("general.file_type", file_type)
         self.tokenizer = metadata.get("tokenizer.ggml.model")
 
     # Keys
@@ -66,8 +103,10 @@ class Hparams:
     def get(self, key: str, default: Any = None) -> Any:
         return self._metadata.get(f"{self.architecture}.{key}", default)
 
-    def special_token(self, name: str) -> Any:
-        return self._metadata.get(f"tokenizer.ggml.{name}_token_id")
+    def special_token(self, name: str) -> int | None:
+        key = f"tokenizer.ggml.{name}_token_id"
+        found = self._metadata.get(key)
+        return None if found is None else whole(key, found)
 
     def number(self, key: str, default: int | None = None) -> int:
         """A list counts where all of its entries are the same, or is taken by its first."""
@@ -83,9 +122,9 @@ class Hparams:
 
     def real(self, key: str, default: float = 0.0) -> float:
         found = self.get(key, default)
-        if isinstance(found, (int, float)) and not isinstance(found, bool):
+        if isinstance(found, (int, float)) and not isinstance(found, bool) and abs(found) <= _MOST_ELSE:
             return float(found)
-        raise ValueError(f"{self.architecture}.{key} is {found!r} in the model's metadata, expected a number")
+        raise ValueError(f"{self.architecture}.{key} is {quoted(found)} in the model's metadata, expected a number")
 
     def by_layer(self, key: str, default: int | tuple[int, ...]) -> tuple[int, ...]:
         name = f"{self.architecture}.{key}"
@@ -110,10 +149,7 @@ class Hparams:
         return tuple(bool(one) for one in (*found, *[False] * self.layers_all)[: self.layers_all])
 
     def _whole(self, key: str, found: object) -> int:
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or found < 0 or found != int(found):
-            name = f"{self.architecture}.{key}"
-            raise ValueError(f"{name} is {found!r} in the model's metadata, expected a whole number")
-        return int(found)
+        return whole(f"{self.architecture}.{key}", found, key)
 
     # Tensors
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ollama_provider.ollama.memory.hparams import parameter_count, quoted, whole
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 
 # Served by llama.cpp inside Ollama; "llama" is mistral, mixtral and most others, too.
@@ -85,7 +86,9 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     architecture = metadata.get("general.architecture")
     if architecture not in SUPPORTED:
         known = ", ".join(sorted(SUPPORTED))
-        raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} is not known; known: {known}")
+        raise UnknownArchitectureError(
+            f"the memory of the architecture {quoted(architecture)} is not known; known: {known}"
+        )
     for part, what, known_of in (
         ("expert_count", "with experts", {"llama", "qwen3moe"}),
         ("pooling_type", "as an embedding model", EMBEDDING),
@@ -98,10 +101,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} with a projector is not known")
 
     def number(key: str, default: int | None = None) -> int:
-        found = metadata.get(f"{architecture}.{key}", default)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or found < 0 or found != int(found):
-            raise ValueError(f"{architecture}.{key} is {found!r} in the model's metadata, expected a whole number")
-        return int(found)
+        return whole(f"{architecture}.{key}", metadata.get(f"{architecture}.{key}", default), key)
 
     def positive(key: str) -> int:
         if (found := number(key)) == 0:
@@ -125,7 +125,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         else 0,
         convolution=max(0, number("shortconv.l_cache") - 1) if architecture == "lfm2" else 0,
         trained_context=number("context_length", 0),
-        parameters=int(metadata.get("general.parameter_count") or 0),
+        parameters=parameter_count(metadata),
         vocabulary=number("vocab_size", 0),
         is_tied=architecture in _ALWAYS_TIED,
         tokenizer=str(metadata.get("tokenizer.ggml.model") or ""),
@@ -138,11 +138,11 @@ def _kv_heads(found: Any, architecture: str, layers: int) -> tuple[int, ...]:
     if found is None:
         raise ValueError(f"{key} is a list that the metadata leave out: ask /api/show with verbose, or read the GGUF")
     a_layer = found if isinstance(found, (list, tuple)) else [found] * layers
-    if len(a_layer) != layers or not all(isinstance(heads, (int, float)) and heads >= least for heads in a_layer):
+    if len(a_layer) != layers or any(whole(key, heads) < least for heads in a_layer):
         raise ValueError(
-            f"{key} is {found!r} in the model's metadata, expected {least} or more for each of {layers} layers"
+            f"{key} is {quoted(found)} in the model's metadata, expected {least} or more for each of {layers} layers"
         )
-    return tuple(int(heads) for heads in a_layer)
+    return tuple(whole(key, heads) for heads in a_layer)
 
 
 def _with_vocabulary(shape: ModelShape) -> ModelShape:

@@ -84,7 +84,7 @@ def tokens_of(hparams: Hparams) -> int:
         return hparams.vocabulary
     rest = hparams.parameters - _layer_parameters(hparams)
     rows = round(rest / hparams.width)
-    least = max((int(hparams.special_token(name) or 0) + 1 for name in _SPECIAL_TOKENS), default=0)
+    least = max(((hparams.special_token(name) or 0) + 1 for name in _SPECIAL_TOKENS), default=0)
     has_two = rows > _MOST_TOKENS or rows // 3 < least <= rows // 2
     tokens = rows // 2 if has_two else rows
     if not _FEWEST_TOKENS <= tokens <= _MOST_TOKENS:
