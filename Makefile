@@ -4,6 +4,9 @@ BIN := .venv/bin
 FAST := $(BIN)/python -m pytest -m "not engines" -n auto
 PROTOCOL := provider/ollama_provider/terraform/protocol
 
+# The tests start the commands hundreds of times: each would be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint test-fast engines generated bench memory-tables clean
 
 demo: .venv/installed
