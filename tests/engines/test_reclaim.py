@@ -2,11 +2,13 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
 from ollama_policy.probe import processes
+from ollama_policy.reclaiming import reloading
 from ollama_policy.reclaiming.command import Request, run
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.sizes import exact_text_of as size
-from tests.engines.observing import call, installed, pinned, resident, wait_until
+from tests.engines.observing import call, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import sha256
 from tests.schemas import valid
@@ -258,3 +261,84 @@ def test_a_temporary_name_that_a_killed_run_has_left_is_removed(
     result = reclaim("--yes")
     assert (result.exit_code, ollama.tags()) == (0, [])
     assert "1 temporary name removed" in result.stdout
+
+
+@contextmanager
+def long_call(server: OllamaServer, name: str, **fields: Any) -> Iterator[None]:
+    """A call that goes on for as long as the block does."""
+    long_list = {"type": "array", "items": {"type": "integer"}, "minItems": 300}
+    body = {"model": name, "prompt": "hello", "format": long_list, "options": {"num_predict": 100_000}} | fields
+    with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30, trust_env=False) as answer:
+        tokens = answer.iter_lines()  # held: a generator that goes out of scope closes the answer
+        next(tokens)
+        yield
+
+
+@pytest.fixture
+def slow(ollama: OllamaServer, ggufs: Callable[..., Path]) -> str:
+    """The name of a model with one thread, whose long call takes long."""
+    ollama.create_from_gguf("slow", ggufs(7, layers=8, width=512), parameters={"num_thread": 1})
+    return "slow"
+
+
+def is_asked_to_go(server: OllamaServer) -> bool:
+    return seconds_left(server, "slow:latest") <= 0
+
+
+def test_a_reload_that_gives_up_leaves_the_pin_that_it_found(
+    ollama: OllamaServer, slow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pin(ollama, slow)
+    [runner] = ollama.runners()
+    with long_call(ollama, slow):
+        assert reloading.run(reloading.Request([slow], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
+    said = capsys.readouterr().out
+    assert "slow:latest: still in memory after 1 s: a request is in flight" in said
+    assert "; it is pinned again; /api/ps shows it when the call in flight ends\n" in said
+    wait_until(lambda: pinned(ollama) == ["slow:latest"], "the pin is there when the call ends")
+    call(ollama, slow)
+    assert pinned(ollama) == ["slow:latest"]
+    assert [one.pid for one in ollama.runners()] == [runner.pid]
+
+
+def test_a_reload_that_gives_up_leaves_the_rest_of_a_timer(
+    ollama: OllamaServer, slow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(ollama, slow, keep_alive="10m")
+    with long_call(ollama, slow):
+        assert reloading.run(reloading.Request([slow], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
+    assert re.search(r"; its timer is armed again, for (10m0s|9m\d+s)\n", capsys.readouterr().out)
+    wait_until(lambda: seconds_left(ollama, "slow:latest") > 500, "the timer is there when the call ends")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_reload_that_is_cut_off_leaves_the_pin_that_it_found(
+    ollama: OllamaServer, slow: str, sent: signal.Signals
+) -> None:
+    pin(ollama, slow)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OLLAMA_")}
+    command = [str(PROGRAM), "reclaim", "--yes", "--host", ollama.url, "--reload", slow]
+    with long_call(ollama, slow):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: is_asked_to_go(ollama), "the unload was asked for")
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert "slow:latest: it is pinned again; /api/ps shows it when the call in flight ends\n" in said
+    wait_until(lambda: pinned(ollama) == ["slow:latest"], "the pin is there when the call ends")
+
+
+def test_a_pin_that_cannot_be_given_back_is_told_with_the_command_that_pins(
+    ollama: OllamaServer, ggufs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ollama.create_from_gguf("slow", ggufs(7, layers=8, width=512), parameters={"num_thread": 2})
+    # Loaded with an option that nothing shows: a load without it waits for the end of the call.
+    options = {"num_predict": 100_000, "num_thread": 1}
+    call(ollama, "slow", keep_alive=-1, options={"num_predict": 2, "num_thread": 1})
+    with long_call(ollama, "slow", options=options):
+        assert reloading.run(reloading.Request(["slow"], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
+    said = capsys.readouterr().out
+    [(held, command)] = re.findall(r"; its (pin|timer) is lost: .* within 5 s; this \w+ it: (curl .*)\n", said)
+    assert held == "pin"
+    subprocess.run(shlex.split(command), check=True, capture_output=True, timeout=60)
+    assert pinned(ollama) == ["slow:latest"]

@@ -21,6 +21,7 @@ from ollama_policy.reaching import answered, details_of
 from ollama_policy.reclaiming.command import Confirm, agreed
 from ollama_policy.reclaiming.freeing import UNLOAD_SECONDS
 from ollama_policy.reclaiming.plan import is_current
+from ollama_policy.reclaiming.rearming import AsItWas, arm_again, armed_if_cut_off, as_it_was
 from ollama_policy.remedies.growth import Grown, grown
 from ollama_policy.result import CLEAN, FINDINGS
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
@@ -68,8 +69,11 @@ class Reloaded(NamedTuple):
     left: str
 
 
-def run(request: Request, confirm: Confirm | None) -> int:
-    """Shows the plan, asks, reloads: 0 all reloaded, 1 something is not. Raises CannotLookError."""
+def run(request: Request, confirm: Confirm | None, unload_seconds: float = UNLOAD_SECONDS) -> int:
+    """Shows the plan, asks, reloads: 0 all reloaded, 1 something is not. Raises CannotLookError.
+
+    A model that is not unloaded within `unload_seconds` keeps the pin or the timer that it had.
+    """
     url = request.connection.url
     running, wanted = answered(_look(request.connection, [_name(one) for one in request.names]))
     planned = _planned(url, running, wanted)
@@ -78,7 +82,7 @@ def run(request: Request, confirm: Confirm | None) -> int:
     can_do = [one for one in wanted if not one.problem]
     done: list[Reloaded] | None = None
     if can_do and not request.is_dry and agreed(request.is_agreed, confirm, planned, is_shown=request.form == "text"):
-        done = answered(_reload(request.connection, running, can_do))
+        done = answered(_reload(request.connection, running, can_do, unload_seconds))
         if request.form == "text":
             deliver(_outcome(done), None)
     if request.form != "text":
@@ -124,7 +128,9 @@ def _unless_fresh(one: Wanted, shown_growth: Grown | None) -> Wanted:
     return one._replace(problem=words, is_fresh=True)
 
 
-async def _reload(connection: Connection, before: Running, wanted: Iterable[Wanted]) -> list[Reloaded]:
+async def _reload(
+    connection: Connection, before: Running, wanted: Iterable[Wanted], unload_seconds: float
+) -> list[Reloaded]:
     done = []
     async with Ollama(connection) as client:
         for one in wanted:
@@ -133,20 +139,29 @@ async def _reload(connection: Connection, before: Running, wanted: Iterable[Want
             left = ""
             try:
                 assert one.model is not None
-                left = await _reload_one(client, one.model, before)
+                left = await _reload_or_rearm(client, await as_it_was(client, one.model, before), unload_seconds)
             except OllamaError as error:
                 left = str(error)
-            except TimeoutError:
-                left = "it was unloaded, and not loaded again in time: its next call loads it, without its pin"
             now = await asyncio.to_thread(_held, connection.url)
             done.append(Reloaded(one.name, one.is_pinned, held, now, left))
     return done
 
 
-async def _reload_one(client: Ollama, model: RunningModel, before: Running) -> str:
-    left = None if before.is_pinned(model) else max(timedelta(seconds=1), model.expires_at - before.server_time)
-    if not await _is_unloaded(client, model.name):
-        return f"still in memory after {UNLOAD_SECONDS:g} s: a request is in flight, or a client calls it again"
+async def _reload_or_rearm(client: Ollama, was: AsItWas, unload_seconds: float) -> str:
+    """Why it is not reloaded, and what then became of its pin or timer; empty where it is."""
+    async with armed_if_cut_off(client, was):
+        try:
+            if await _is_unloaded(client, was.model.name, unload_seconds):
+                return await _load(client, was.model, was.left)
+            why = f"still in memory after {unload_seconds:g} s: a request is in flight, or a client calls it again"
+        except OllamaError as error:
+            why = str(error)
+        except TimeoutError:
+            why = "it was unloaded, and not loaded again in time"
+        return f"{why}; {await arm_again(client, was)}"
+
+
+async def _load(client: Ollama, model: RunningModel, left: timedelta | None) -> str:
     await load_again(client, model, left, as_clients_do=True)
     now = await client.running()
     found = next((one for one in now.models if one.name == model.name), None)
@@ -159,9 +174,9 @@ async def _reload_one(client: Ollama, model: RunningModel, before: Running) -> s
     return "" if left is not None or now.is_pinned(found) else "it is loaded, and a client has taken its pin away"
 
 
-async def _is_unloaded(client: Ollama, name: ModelName) -> bool:
+async def _is_unloaded(client: Ollama, name: ModelName, seconds: float) -> bool:
     """Asks at every look: a client's call with a keep_alive of its own cancels an unload."""
-    give_up = asyncio.get_running_loop().time() + UNLOAD_SECONDS
+    give_up = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < give_up:
         if all(one.name != name for one in (await client.running()).models):
             return True
