@@ -143,6 +143,25 @@ def test_a_model_that_was_pinned_is_left_pinned(ollama: OllamaServer, model: str
     assert pinned(ollama) == ["tiny:latest"]
 
 
+@pytest.mark.both_engines
+def test_the_runner_in_memory_is_the_one_that_is_measured(engine: Ollama, tiny: Path, tmp_path: Path) -> None:
+    with serving(engine, tmp_path, tiny, OLLAMA_NUM_PARALLEL="4") as server:
+        body = {"model": "tiny", "keep_alive": -1, "options": {"num_ctx": 512}}
+        server.call("POST", "/api/generate", body).raise_for_status()
+        [runner] = server.runners()
+        _, text = probe("tiny", "--host", server.url, "--plan")
+        assert "  send num_ctx 512 with each call, the context of its runner: so nothing is reloaded\n" in text
+        code, text = probe("tiny", "--host", server.url, "--calls", "4")
+        assert code == 2, text
+        assert "num_ctx 512 was sent with each call: the context of the runner that was in memory" in text
+        assert "replaced" not in text
+        report = tmp_path / "report.md"
+        options = ("--calls", "4", "--format", "markdown", "-o", str(report))
+        policy("report", "--model", "tiny", "--host", server.url, *options)
+        assert "512 was sent with each call" in report.read_text()
+        assert [one.pid for one in server.runners()] == [runner.pid]
+
+
 def test_the_runner_of_another_model_is_not_counted(ollama: OllamaServer, model: str, gguf: Path) -> None:
     ollama.create_from_gguf("other", gguf)
     ollama.call("POST", "/api/generate", {"model": "other", "keep_alive": -1}).raise_for_status()

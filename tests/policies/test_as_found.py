@@ -58,6 +58,10 @@ def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
         *calls,
         "leave it there, with what its prompt cache has kept of them: an unload gives that back",
     ]
+    assert probe_steps(CHAT, plan, is_in_memory=True, num_ctx=512)[-2:] == [
+        "send num_ctx 512 with each call, the context of its runner: so nothing is reloaded",
+        "leave it there, with what its prompt cache has kept of them: an unload gives that back",
+    ]
     assert probe_steps(CHAT, plan, is_in_memory=False) == [
         "load chat:latest with a keep_alive of 10m",
         *calls,

@@ -76,6 +76,11 @@ class Account:
         """The settled sample that ends a phase."""
         return next((s for s in reversed(self.samples) if s.phase == phase and s.moment == "settled"), None)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another runner took the place of the model's between calls."""
+        return _is_replaced(self.samples)
+
     def slope_of(self, part: str) -> float:
         """Bytes a call that `server` or `runners` added over the calls with one prompt, after their warm-up."""
         assert self.leak is not None
@@ -100,6 +105,7 @@ class Account:
             "leak": None if self.leak is None else self.leak._asdict(),
             "growth": [one._asdict() for one in self.growth],
             "calls": [call._asdict() for call in self.calls],
+            "num_ctx": self.called.num_ctx,
             "samples": [sample._asdict() for sample in self.samples],
         }
         return json.dumps(body, indent=2) + "\n"
@@ -141,6 +147,7 @@ def schema() -> Schema:
             "calls": listed(record(call)),
             "samples": listed(record(sample)),
         },
+        {"num_ctx": or_null(COUNT, "What each call asked for, of a model that was in memory; null where nothing.")},
     )
 
 
@@ -168,8 +175,7 @@ def _growth(samples: Sequence[Sample], called: Called, leaked: Verdict) -> tuple
 
 
 def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Sequence[Growth]) -> tuple[Kind, str]:
-    pids = {one.pid for one in samples if one.is_call}
-    if len(pids) > 1:
+    if _is_replaced(samples):
         return Kind.UNDECIDED, "the runner was replaced between calls: another client's options, or an eviction"
     if leaked.kind is Kind.LEAK:
         return Kind.LEAK, ""
@@ -178,6 +184,10 @@ def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Sequence[Growth]) -
     if leaked.kind is Kind.UNDECIDED:
         return Kind.UNDECIDED, f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak"
     return (Kind.BOUNDED if grown else leaked.kind), ""
+
+
+def _is_replaced(samples: Sequence[Sample]) -> bool:
+    return len({one.pid for one in samples if one.is_call}) > 1
 
 
 def _settled(samples: Sequence[Sample], phase: str, part: str) -> list[int]:

@@ -10,7 +10,7 @@ from ollama_policy.probe.abandoned import abandoned_runners
 from ollama_policy.probe.account import Account, Lost, Sight, account
 from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
-from ollama_policy.probe.probing import Called, Plan, Sample, Watch, probe, steps
+from ollama_policy.probe.probing import Called, Plan, Sample, Watch, num_ctx_of, probe, steps
 from ollama_policy.probe.processes import Processes, UnseenError, of_server
 from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
@@ -60,7 +60,7 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
     before = answered(look())
     is_in_memory = any(model.name == name for model in before.models)
     ends = promise(before, name, sets_timers=False)
-    return dry_run(connection.url, steps(name, plan, is_in_memory=is_in_memory), ends)
+    return dry_run(connection.url, steps(name, plan, is_in_memory=is_in_memory, num_ctx=num_ctx_of(before, name)), ends)
 
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:

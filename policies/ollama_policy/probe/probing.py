@@ -3,7 +3,7 @@
 First with prompts that differ, each of which a cache may keep; of a model of which llama.cpp keeps checkpoints, then
 with a conversation, each turn of which may leave one; then with one prompt, again and again, which no cache keeps
 twice: what still grows then is a leak. A model that was in memory stays there with its timer or pin, and is then
-neither left to expire nor unloaded.
+neither left to expire nor unloaded; each call asks for the context that it has there, since another reloads it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from ollama_policy.as_found import as_found, is_in_memory
 from ollama_policy.probe.processes import Processes
 from ollama_policy.probe.prompts import conversation, prompt_of
 from ollama_policy.probe.runner import Runner, blob_in
-from ollama_provider.ollama.answers import RunningModel
+from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import ModelName
 
@@ -87,8 +87,8 @@ class Sample(NamedTuple):
         return None if self.server is None or self.runners is None else self.server + self.runners
 
 
-def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
-    """What `probe` will do to a server, in lines for a person."""
+def steps(name: ModelName, plan: Plan, *, is_in_memory: bool, num_ctx: int | None = None) -> list[str]:
+    """What `probe` will do to a server, in lines for a person. `num_ctx` is what it sends, where it does."""
     each = f"{plan.concurrency} at once, {plan.num_predict} tokens each"
     calls = [f"call {name} {plan.different} times with prompts that differ, {each}"]
     if plan.turns:
@@ -96,6 +96,8 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
     if plan.repeated:
         calls.append(f"call it {plan.repeated} times with one prompt, {each}")
     if is_in_memory:
+        if num_ctx:
+            calls.append(f"send num_ctx {num_ctx} with each call, the context of its runner: so nothing is reloaded")
         return [*calls, "leave it there, with what its prompt cache has kept of them: an unload gives that back"]
     return [
         f"load {name} with a keep_alive of {_KEEP_ALIVE}",
@@ -106,13 +108,25 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool) -> list[str]:
 
 
 class Called(NamedTuple):
-    """What was called: the server's version, and the model's runner where it was seen."""
+    """What was called: the server's version, and the model's runner where it was seen.
+
+    `num_ctx` was sent with each call, where the model was in memory already.
+    """
 
     version: str
     runner: Runner | None
+    num_ctx: int | None = None
 
 
 Watch = Callable[[Sample], None]
+
+
+def num_ctx_of(running: Running, name: ModelName) -> int | None:
+    """The context that a model has in memory, which each call has to ask for; None where that is not known.
+
+    A call that asks for another, as one without num_ctx may, reloads it (server/sched.go: needsReload).
+    """
+    return next((model.context_length or None for model in running.models if model.name == name), None)
 
 
 def has_checkpoints(metadata: Mapping[str, Any]) -> bool:
@@ -136,15 +150,17 @@ class _Probe:
         self._run = token_hex(3)  # so that no prompt is in a cache from an earlier run
         self._blob = ""
         self._runner: Runner | None = None
+        self._num_ctx: int | None = None
 
     async def run(self) -> Called:
         version = await self._ollama.version()
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
             details = await self._ollama.show(self._name)
             self._blob = blob_in(details.blob)
+            self._num_ctx = num_ctx_of(found, self._name)
             was_in_memory = any(model.name == self._name for model in found.models)
             await self._work(was_in_memory, has_checkpoints=has_checkpoints(details.metadata))
-        return Called(version, self._runner)
+        return Called(version, self._runner, self._num_ctx)
 
     async def _work(self, was_in_memory: bool, *, has_checkpoints: bool) -> None:
         await self._sample("before", "settled")
@@ -197,6 +213,8 @@ class _Probe:
     async def _call(self, prompt: str, keep_alive: str | None = None, *, is_raw: bool = False) -> None:
         # One prompt must have one answer: llama.cpp keeps the tokens of both, and would keep what differs anew.
         options = {"num_predict": self._plan.num_predict, "temperature": 0, "seed": 0}
+        if self._num_ctx:
+            options["num_ctx"] = self._num_ctx
         async with asyncio.timeout(self._plan.call_seconds):
             answer = await self._ollama.generate(
                 self._name, prompt, options=options, keep_alive=keep_alive, is_raw=is_raw

@@ -59,6 +59,8 @@ def _lines(account: Account) -> Iterator[str]:
         runner = account.called.runner
         of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
         yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
+        if account.called.num_ctx:
+            yield num_ctx(account.called.num_ctx)
         yield from _table(account.calls)
         yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls; {_listed(account)}"
         for growth in account.growth:
@@ -130,6 +132,11 @@ def _leak(account: Account, found: Verdict) -> Iterator[str]:
         yield "  of it in the runner {}, in the server itself {}".format(*parts)
 
 
+def num_ctx(tokens: int) -> str:
+    """What a probe of a model in memory sends, and why."""
+    return f"num_ctx {tokens} was sent with each call: the context of the runner that was in memory"
+
+
 def _phases(account: Account) -> Iterator[str]:
     idle, before = account.of_phase("idle"), account.of_phase("before")
     for phase, words in (("expiry", "keep_alive expired"), ("unload", "unloaded")):
@@ -144,7 +151,7 @@ def _phases(account: Account) -> Iterator[str]:
     if account.of_phase("unload") is None:
         yield "the model was in memory before, and was left there: what an unload gives back was not tried"
         for growth in account.growth:
-            if growth.cause in _VARIABLES:
+            if growth.cause in _VARIABLES and not account.is_replaced:
                 yield f"  what these calls left in the {growth.cause}, {mib(growth.grown)}, stays until an unload"
 
 

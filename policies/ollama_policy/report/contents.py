@@ -9,6 +9,7 @@ from ollama_policy.drift.snapshot import Seen, Server
 from ollama_policy.fit.text import Judged
 from ollama_policy.formats.writing import many
 from ollama_policy.probe.account import Account
+from ollama_policy.probe.text import num_ctx
 from ollama_policy.report import benching, fitting, words
 from ollama_policy.report.architecture import Architecture, architecture
 from ollama_policy.report.remedies import Remedy, remedies
@@ -56,6 +57,8 @@ class Contents(NamedTuple):
             calls = self.account.calls[-1].number if self.account.calls else 0
             measured = f", M = {words.change(self.account.total)} over {calls} calls" if calls else ""
             found.append(f"{self.account.model}: {words.verdict(self.account)}{measured}.")
+            if self.account.called.num_ctx:
+                found.append(f"{num_ctx(self.account.called.num_ctx)}.")
         if isinstance(self.server, Seen):
             in_memory, held = many(len(self.server.running.models), "model"), len(self.architecture.held)
             found.append(f"{in_memory} in memory as it was found, {held} of them held beyond a timer.")

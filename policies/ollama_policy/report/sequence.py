@@ -107,7 +107,8 @@ def _releases(account: Account) -> Iterator[Step]:
         if before is not None:
             yield Note(_MEMORY, _kept(_difference(unload, before)))
     elif idle is not None:
-        yield Note(_OLLAMA, "left in memory, as it was found: no release was tried")
+        how = "though its runner was replaced meanwhile" if account.is_replaced else "as it was found"
+        yield Note(_OLLAMA, f"left in memory, {how}: no release was tried")
 
 
 def _came_back(how: str, count: int | None) -> Message:

@@ -91,6 +91,16 @@ def test_a_runner_that_was_replaced_decides_nothing() -> None:
     assert "undecided: the runner was replaced between calls" in text.render(found)
 
 
+def test_what_a_runner_that_is_gone_kept_is_not_told() -> None:
+    made = [one for one in probed(cached=3).samples if one.phase not in ("expiry", "reload", "unload")]
+    called = probed().called._replace(num_ctx=512)
+    shown = text.render(account("m", "http://s", called, Sight(), made))
+    assert "stays until an unload" in shown
+    assert "num_ctx 512 was sent with each call" in shown
+    turned = [one._replace(pid=8) if one.call > 40 and one.pid else one for one in made]
+    assert "stays until an unload" not in text.render(account("m", "http://s", called, Sight(), turned))
+
+
 def test_growth_that_nothing_explains_is_not_decided() -> None:
     runner = probed().called.runner
     assert runner is not None
