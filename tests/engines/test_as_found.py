@@ -98,6 +98,10 @@ def test_when_it_is_cut_off(ollama: OllamaServer, what: str, how: str) -> None:
         ended = time.monotonic()
     assert started.returncode == 130, said
     assert "Traceback" not in said
+    if what != "bench":
+        [line] = [one for one in said.splitlines() if one.startswith("cut off: ")]
+        assert " of 9999 calls, " in line
+        assert line.endswith(f"nothing is decided; {ollama.url} is left as it was found")
     wait_until(lambda: state(ollama) == before, f"it is as it was: {before}")
     assert_took_less(2, began, ended)  # a second, and a load where the model was in memory
 

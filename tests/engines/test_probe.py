@@ -1,6 +1,7 @@
 """The probe on real runners: steady, a cache that grows and what bounds it, and leaks that are planted in them."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,11 @@ def probe(*arguments: str) -> tuple[int, str]:
 
 
 def measured(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-    code, text = probe("tiny", "--host", url, "--format", "json", *arguments)
-    found: dict[str, Any] = valid("probe", text)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "probe.json"
+        code, said = probe("tiny", "--host", url, "--format", "json", "-o", str(file), *arguments)
+        assert file.is_file(), said
+        found: dict[str, Any] = valid("probe", file.read_text())
     return code, found
 
 
@@ -191,6 +195,14 @@ def test_a_runner_whose_server_was_killed_is_told(engine: Ollama, tiny: Path, tm
             assert runner.status() != psutil.STATUS_ZOMBIE, "nothing of it was ended"
         finally:
             kill_all(lost)
+
+
+def test_of_a_load_that_fails_the_log_is_named(engine: Ollama, tiny: Path, tmp_path: Path) -> None:
+    with serving(engine, tmp_path, tiny, **{CACHE: "auto"}) as server:
+        code, text = probe("tiny", "--host", server.url)
+    assert (code, "Traceback" in text) == (2, False), text
+    assert "HTTP 500" in text
+    assert "; the server's log says why: `ollama-policy logs` reads it\n" in text
 
 
 def test_a_model_that_is_not_there_and_a_server_that_is_not_there(ollama: OllamaServer) -> None:

@@ -1,6 +1,6 @@
 """The command `probe`, without the command line."""
 
-from collections.abc import Callable
+import sys
 from typing import Final, NamedTuple
 
 from ollama_policy.as_found import dry_run, promise
@@ -18,6 +18,7 @@ from ollama_provider.ollama.answers import Connection, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
+EVERY_SECONDS: Final = 15.0  # a line of progress, where no person looks at it as it goes
 GROWTH: Final = "growth"  # what `--fail-on` takes beside Kind.LEAK
 
 
@@ -64,7 +65,7 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
 
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
-    """Probes, showing progress in a terminal. Raises CannotLookError."""
+    """Probes, showing progress. Raises CannotLookError."""
     processes, sight = None, Sight()
     try:
         processes = Processes(connection.url)
@@ -76,7 +77,10 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
 
     async def work() -> Called:
         async with Ollama(connection) as ollama:
-            return await probe(ollama, name, plan, processes, _watching(samples, plan.calls))
+            watch = _watching(samples, plan.calls)
+            return await probe(
+                ollama, name, plan, processes, watch, lambda: _say_cut_off(samples, plan.calls, connection.url)
+            )
 
     called = answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
     return account(str(name), connection.url, called, sight, samples)
@@ -100,13 +104,31 @@ def _watching(samples: list[Sample], calls: int) -> Watch:
     return watch
 
 
-def _progress(calls: int) -> Callable[[Sample], None]:
+def _progress(calls: int) -> Watch:
+    """Shows each sample over the last one in a terminal; elsewhere, such as in a CI job's log, a line now and then."""
     say = status_line()
-    if say is None:
-        return lambda sample: None
+    if say is not None:
+        return lambda sample: say("" if sample.phase == "unload" else _told(sample, calls))
+    said_at = 0.0
 
     def show(sample: Sample) -> None:
-        held = "" if sample.held is None else f", {sample.held / 2**20:.1f} MiB held"
-        say("" if sample.phase == "unload" else f"{sample.phase}: {sample.call} of {calls} calls{held}")
+        nonlocal said_at
+        if sample.seconds - said_at >= EVERY_SECONDS:
+            said_at = sample.seconds
+            sys.stderr.write(f"{_told(sample, calls)}\n")
+            sys.stderr.flush()
 
     return show
+
+
+def _told(sample: Sample, calls: int) -> str:
+    held = "" if sample.held is None else f", {text.mib(sample.held)} held"
+    return f"{sample.phase}: {sample.call} of {calls} calls{held}"
+
+
+def _say_cut_off(samples: list[Sample], calls: int, url: str) -> None:
+    if (say := status_line()) is not None:
+        say("")
+    done = f"{_told(samples[-1], calls)}, " if samples else ""
+    sys.stderr.write(f"cut off: {done}nothing is decided; {url} is left as it was found\n")
+    sys.stderr.flush()

@@ -18,6 +18,7 @@ from ollama_policy.probe.prompts import conversation, prompt_of
 from ollama_policy.probe.runner import Runner, blob_in
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import RefusedError
 from ollama_provider.ollama.names import ModelName
 
 SETTLE_SECONDS = 0.05
@@ -119,6 +120,7 @@ class Called(NamedTuple):
 
 
 Watch = Callable[[Sample], None]
+_LOOK_AT_THE_LOG = "the server's log says why: `ollama-policy logs` reads it"
 
 
 def num_ctx_of(running: Running, name: ModelName) -> int | None:
@@ -137,9 +139,19 @@ def has_checkpoints(metadata: Mapping[str, Any]) -> bool:
     return any(key.endswith(_CHECKPOINTED) for key in metadata)
 
 
-async def probe(ollama: Ollama, name: ModelName, plan: Plan, processes: Processes | None, watch: Watch) -> Called:
-    """Runs the plan, showing every sample to `watch`. OllamaErrors and TimeoutError."""
-    return await _Probe(ollama, name, plan, processes, watch).run()
+async def probe(
+    ollama: Ollama,
+    name: ModelName,
+    plan: Plan,
+    processes: Processes | None,
+    watch: Watch,
+    cut_off: Callable[[], None] = lambda: None,
+) -> Called:
+    """Runs the plan, showing every sample to `watch`. OllamaErrors and TimeoutError.
+
+    Where it is cancelled, `cut_off` is called before the server is left as it was found.
+    """
+    return await _Probe(ollama, name, plan, processes, watch).run(cut_off)
 
 
 class _Probe:
@@ -152,21 +164,24 @@ class _Probe:
         self._runner: Runner | None = None
         self._num_ctx: int | None = None
 
-    async def run(self) -> Called:
+    async def run(self, cut_off: Callable[[], None]) -> Called:
         version = await self._ollama.version()
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
             details = await self._ollama.show(self._name)
             self._blob = blob_in(details.blob)
             self._num_ctx = num_ctx_of(found, self._name)
             was_in_memory = any(model.name == self._name for model in found.models)
-            await self._work(was_in_memory, has_checkpoints=has_checkpoints(details.metadata))
+            try:
+                await self._work(was_in_memory, has_checkpoints=has_checkpoints(details.metadata))
+            except asyncio.CancelledError:
+                cut_off()
+                raise
         return Called(version, self._runner, self._num_ctx)
 
     async def _work(self, was_in_memory: bool, *, has_checkpoints: bool) -> None:
         await self._sample("before", "settled")
         if not was_in_memory:
-            async with asyncio.timeout(self._plan.call_seconds):
-                await self._ollama.load(self._name, _KEEP_ALIVE)
+            await self._load()
         await self._sample("load", "settled")
         if has_checkpoints and self._runner is not None and self._runner.checkpoints:
             self._turns = self._plan.turns
@@ -178,12 +193,21 @@ class _Probe:
             await self._call(self._prompt(self._plan.calls), _SHORT_KEEP_ALIVE)
             await self._until_gone()
             await self._sample("expiry", "settled")
-            async with asyncio.timeout(self._plan.call_seconds):
-                await self._ollama.load(self._name, _KEEP_ALIVE)
+            await self._load()
             await self._sample("reload", "settled")
             await self._ollama.unload(self._name)
             await self._until_gone()
             await self._sample("unload", "settled")
+
+    async def _load(self) -> None:
+        try:
+            async with asyncio.timeout(self._plan.call_seconds):
+                await self._ollama.load(self._name, _KEEP_ALIVE)
+        except RefusedError as error:
+            # Of a runner that never was there, nothing shows which of its variables llama.cpp refused.
+            if self._runner is not None or not error.words.startswith("HTTP 5"):
+                raise
+            raise RefusedError(error.asked, error.server, f"{error.words}; {_LOOK_AT_THE_LOG}") from None
 
     async def _round(self) -> None:
         phase, asked = self._next()
