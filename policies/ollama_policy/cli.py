@@ -191,7 +191,7 @@ def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, 
     default=60,
     type=click.IntRange(1, 100_000),
     show_default=True,
-    help="How many: half with prompts that differ, then half with one prompt; at least 40 decide.",
+    help="How many: half with prompts that differ, then half with one prompt; at least 40 decide, times --concurrency.",
 )
 @click.option(
     "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once: a round."

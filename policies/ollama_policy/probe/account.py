@@ -19,7 +19,10 @@ MOMENTS = ("before", "after", "settled")
 
 
 class Call(NamedTuple):
-    """One round of calls: bytes allocated (m) and given back (r); `held` is what is left once it has settled."""
+    """One round of calls: bytes allocated (m) and given back (r); `held` is what is left once it has settled.
+
+    Both are at least 0: what went during the calls is given back, what came after them allocated.
+    """
 
     number: int
     phase: str
@@ -182,8 +185,18 @@ def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Sequence[Growth]) -
     if any(one.cause is Cause.UNKNOWN for one in grown):
         return Kind.UNDECIDED, "it grows by the same with each different prompt, and no cache of its runner explains it"
     if leaked.kind is Kind.UNDECIDED:
-        return Kind.UNDECIDED, f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak"
+        return (
+            Kind.UNDECIDED,
+            f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak" + _enough(samples),
+        )
     return (Kind.BOUNDED if grown else leaked.kind), ""
+
+
+def _enough(samples: Sequence[Sample]) -> str:
+    """How many calls decide; of prompts that all differ, no number does."""
+    of_round = next(one.call for one in samples if one.is_call and one.moment == "settled")
+    is_varied = all(one.phase != REPEATED for one in samples)
+    return ", and --vary makes none" if is_varied else f": --calls {2 * leak.LEAST_CALLS * of_round}"
 
 
 def _is_replaced(samples: Sequence[Sample]) -> bool:
@@ -209,5 +222,6 @@ def _calls(samples: Sequence[Sample]) -> list[Call]:
         else:
             # What moves between two calls is counted to the earlier one: so the sum is what is really held.
             start = made[-1].held if made else before
-            made.append(Call(sample.call, sample.phase, after - start, after - sample.held, sample.held))
+            allocated = max(start, after, sample.held) - start
+            made.append(Call(sample.call, sample.phase, allocated, start + allocated - sample.held, sample.held))
     return made

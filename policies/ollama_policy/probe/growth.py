@@ -26,6 +26,7 @@ from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
 
 LEAST_GROWTH: Final = MIB  # of a runner, over the different prompts: below it the noise of an allocator
 _STOPPED: Final = 1 / 6  # of the calls, at their end, without growth: it has stopped
+_STRAYS: Final = 1.5  # steps among the later half of the calls: a full heap that takes in one prompt more
 _GAPS: Final = 1.5
 
 
@@ -50,7 +51,8 @@ class Bound(NamedTuple):
 class Growth(NamedTuple):
     """Growth over the different prompts. All but `calls` are bytes.
 
-    `calls` are those that added to it, `a_call` each, `grown` in all; `has_stopped`: the last ones added nothing.
+    `calls` are those that added to it, `a_call` each, `grown` in all; `has_stopped`: the last ones added nothing, the
+    later half next to nothing, or it has reached its bound.
     `bound` is how much it may become, None where that is not known; `bounded_by` says by what.
     """
 
@@ -132,7 +134,12 @@ def _steps(held: Sequence[int], leaks: float, warm_up: int) -> list[float]:
 def _growth(bound: Bound, steps: Sequence[float], a_call: float) -> Growth:
     kept = [number for number, step in enumerate(steps, 1) if step > a_call / 2]
     flat = len(steps) - (kept[-1] if kept else 0)
-    has_stopped = flat >= max(3, len(steps) * _STOPPED)
+    later = steps[len(steps) // 2 :]
+    has_stopped = (
+        flat >= max(3, len(steps) * _STOPPED)
+        or (len(later) > _STRAYS + 1 and sum(later) <= _STRAYS * a_call)
+        or (bound.size is not None and sum(steps) >= bound.size)
+    )
     return Growth(bound.cause, round(sum(steps)), len(kept), round(a_call), has_stopped, bound.size, bound.words)
 
 

@@ -1,6 +1,6 @@
 """A probe's account for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ollama_policy.formats.escaping import shown
 from ollama_policy.probe.account import Account, Call
@@ -13,9 +13,9 @@ from ollama_provider.ollama.versions import Behavior, version_in
 
 _ROWS = 12
 _VARIABLES = {
-    Cause.PROMPT_CACHE: f"{CACHE_VARIABLE}=N (MiB, of each runner)",
-    Cause.CHECKPOINTS: f"{CHECKPOINTS_VARIABLE}=N (of each slot)",
-    Cause.PREFIX_CACHE: "",
+    Cause.PROMPT_CACHE: (CACHE_VARIABLE, "MiB, of each runner"),
+    Cause.CHECKPOINTS: (CHECKPOINTS_VARIABLE, "of each slot"),
+    Cause.PREFIX_CACHE: ("", ""),
 }
 MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
@@ -64,7 +64,8 @@ def _lines(account: Account) -> Iterator[str]:
         yield from _table(account.calls)
         yield f"M = sum(m - r) = {signed(account.total)} over {account.calls[-1].number} calls; {_listed(account)}"
         for growth in account.growth:
-            yield from _growth(growth, "rounds" if account.calls[0].number > 1 else "calls")
+            rounds = "rounds" if account.calls[0].number > 1 else "calls"
+            yield from _growth(growth, rounds, {} if runner is None else runner.environment or {})
         if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
             yield from _leak(account, account.leak)
         yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
@@ -97,15 +98,18 @@ def _listed(account: Account) -> str:
     return f"/api/ps: {mib(sizes[0])} to {mib(sizes[-1])}"
 
 
-def _growth(growth: Growth, rounds: str) -> Iterator[str]:
+def _growth(growth: Growth, rounds: str, environment: Mapping[str, str]) -> Iterator[str]:
     end = ", then nothing" if growth.has_stopped else ", and on"
     what = "turns of a conversation" if growth.cause is Cause.CHECKPOINTS else "different prompts"
     yield f"{what}: {signed(growth.grown)}, {signed(growth.a_call)} at each of {growth.calls} {rounds}{end}"
     if growth.cause not in _VARIABLES:
         return
     yield f"  the {growth.cause} {_verb(growth)} up to {_limit(growth, rounds)}"
-    if variable := _VARIABLES[growth.cause]:
-        yield f"  {variable} in the server's environment bounds it; 0 turns it off"
+    variable, unit = _VARIABLES[growth.cause]
+    if variable in environment:
+        yield f"  another {variable} ({unit}) in the server's environment changes that; 0 turns it off"
+    elif variable:
+        yield f"  {variable}=N ({unit}) in the server's environment bounds it; 0 turns it off"
 
 
 def _limit(growth: Growth, rounds: str) -> str:
@@ -152,7 +156,7 @@ def _phases(account: Account) -> Iterator[str]:
         yield "the model was in memory before, and was left there: what an unload gives back was not tried"
         for growth in account.growth:
             if growth.cause in _VARIABLES and not account.is_replaced:
-                yield f"  what these calls left in the {growth.cause}, {mib(growth.grown)}, stays until an unload"
+                yield f"  what these calls left in the {growth.cause}, about {mib(growth.grown)}, stays until an unload"
 
 
 def mib(count: float) -> str:

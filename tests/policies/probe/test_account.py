@@ -113,7 +113,27 @@ def test_growth_that_nothing_explains_is_not_decided() -> None:
 def test_too_few_calls_decide_no_leak_and_still_name_the_cache() -> None:
     found = probed(24, cached=3)
     assert (found.kind, exit_code(found)) == (Kind.UNDECIDED, 2)
-    assert "the prompt cache grows up to 8 GiB" in text.render(found)
+    shown = text.render(found)
+    assert "the prompt cache grows up to 8 GiB" in shown
+    assert "undecided: at least 20 rounds of calls with one prompt tell a leak: --calls 40\n" in shown
+    varied = [one._replace(phase=DIFFERENT) if one.is_call else one for one in found.samples]
+    assert "tell a leak, and --vary makes none\n" in text.render(account("m", "http://s", UNKNOWN, Sight(), varied))
+
+
+def test_a_bound_that_is_set_is_not_recommended() -> None:
+    runner = probed().called.runner
+    assert runner is not None
+    capped = Called("0.34.3", runner._replace(environment={"LLAMA_ARG_CACHE_RAM": "4096"}))
+    shown = text.render(account("m", "http://s", capped, Sight(), probed(cached=3).samples))
+    assert "  another LLAMA_ARG_CACHE_RAM (MiB, of each runner) in the server's environment changes that; 0" in shown
+    assert "bounds it" not in shown
+    assert "LLAMA_ARG_CACHE_RAM=N (MiB, of each runner) in the server's" in text.render(probed(cached=3))
+
+
+def test_nothing_that_is_allocated_is_less_than_nothing() -> None:
+    found = of((29, 32), (30, 33), (36, 30))
+    assert [(call.allocated // MIB, call.released // MIB) for call in found.calls] == [(2, 0), (1, 0), (3, 6)]
+    assert found.total == 0
 
 
 def test_runners_whose_server_is_gone_are_told() -> None:

@@ -38,6 +38,27 @@ def test_a_cache_that_the_context_bounds() -> None:
     assert 31 * MIB < found.bound < 36 * MIB  # 4,096 tokens of 8 KiB are 32 MiB
 
 
+# A cache of 32 MiB that is full after 11 of 29 calls; and one of 2 calls at once, whose last round took a gap.
+CAPPED = "36.3 39.8 43.4 47 50.6 54.5 58.1 61.7 65.3 68.9 72.4 72.4 72.5 72.6 72.6 72.6 72.6 72.6 72.6 72.7 72.7 72.7"
+CAPPED += " 72.7 72.7 72.7 72.7 72.8 72.8 72.8 72.8 76.7"
+ROUNDS = "50 55 60 65 70 75 80.2 85.4 90.6 90.6 90.6 90.6 90.6 90.6 90.6 95.7"
+
+
+def test_a_cache_that_is_full_has_stopped_though_a_late_call_took_a_gap_in_the_heap() -> None:
+    found = told(bytes_of(CAPPED), "32")
+    assert found is not None
+    assert (found.calls, found.bound, found.has_stopped) == (10, 32 * MIB, True)
+    rounds = told(bytes_of(ROUNDS), "32", slots=4)
+    assert rounds is not None
+    assert (rounds.calls, rounds.has_stopped) == (5, True)
+    at_its_bound = told([80 * MIB + round(1.1 * call * MIB) for call in range(31)], "31")
+    assert at_its_bound is not None
+    assert at_its_bound.has_stopped
+    below = told([80 * MIB + MIB * call for call in range(31)], "31")
+    assert below is not None
+    assert not below.has_stopped
+
+
 def test_a_cache_that_is_off_does_not_grow() -> None:
     assert told(bytes_of(OFF), "0") is None
     assert told(bytes_of(OFF)) is None  # one that is full already does not either
