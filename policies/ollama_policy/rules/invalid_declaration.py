@@ -9,11 +9,14 @@ from ollama_policy.declarations import certainly_valid, split
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
 from ollama_policy.settings import Kind, Subject
+from ollama_provider.ollama.names import NAME_SHAPE
 
 if TYPE_CHECKING:
     from ollama_provider.model import Problem  # imports pydantic, 0.1 s
 
 REFUSED = "an apply refuses this"
+_OF_A_NAME = f"Write another name, or another tag: {NAME_SHAPE}."
+_OF_A_PROPERTY = "Write what is expected there; the schema in `schemas/` gives editors the same list."
 _SUGGESTION = r" \(did you mean '([^']*)'\?\)$"
 
 
@@ -29,7 +32,10 @@ class InvalidDeclaration(Rule):
         'two properties that exclude each other, such as `resident` beside `"automatic"`; or a name by which Ollama '
         "reaches another model: `chat:local` is `chat:latest` to a delete, from 0.18.0 on."
     )
-    fix = "Write what is expected there; the schema in `schemas/` gives editors the same list."
+    fix = (
+        "Write what is expected there: of a property and its value the schema in `schemas/` gives editors the same "
+        "list; of a name, another one, or another tag."
+    )
     bad = (
         Example(
             "models.tf",
@@ -72,14 +78,15 @@ class InvalidDeclaration(Rule):
             message = "; ".join(map(str, problems))
             suggestion = suggested(problems[0])
             label = f'did you mean "{suggestion}"?' if suggestion else REFUSED
+            advice = _OF_A_NAME if key in ("name", "base") else _OF_A_PROPERTY
             setting = subject.settings.get(key)
             if setting is None:
-                yield self.about(subject, message, label=label)
+                yield self.about(subject, message, label=label, advice=advice)
                 continue
             is_value = suggestion and key in PROPERTIES and isinstance(setting.value, str)
             edit = replace(setting, subject, suggestion) if is_value else None
             fixes = (Fix(f'write "{suggestion}"', (edit,), is_safe=True),) if edit else ()
-            yield self.at(setting, subject, message, label=label, fixes=fixes)
+            yield self.at(setting, subject, message, label=label, fixes=fixes, advice=advice)
 
 
 def suggested(problem: "Problem") -> str:

@@ -31,7 +31,7 @@ class InvalidLlamaArgument(Rule):
         "that it cannot read llama-server ends, and no model loads. Unlike Ollama's own variables these are not "
         "trimmed, and quotes belong to the text: those in an env file stay in it under `docker run --env-file`."
     )
-    fix = "Write what is expected there, such as `1024` for 1 GiB, or leave the variable out."
+    fix = "Write what is expected there, for a size such as `1024` for 1 GiB, or leave the variable out."
     bad = (compose("LLAMA_ARG_CACHE_RAM: «auto»"),)
     good = (compose("LLAMA_ARG_CACHE_RAM: 1024"),)
     source = "llama.cpp common/arg.cpp, std::stoi on the bare text; measured on 0.34.3"
@@ -55,6 +55,7 @@ class InvalidLlamaArgument(Rule):
                     f'{name} "{value}": {wrong.what}',
                     label=f"expected {wrong.expected}",
                     fixes=_fixes(name, value, setting, subject),
+                    advice="" if name in _SIZES else "Write what is expected there, or leave the variable out.",
                 )
                 is_harmless = not wrong.is_refused and name not in _SIZES
                 yield found._replace(severity=Severity.WARNING) if is_harmless else found

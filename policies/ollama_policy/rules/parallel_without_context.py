@@ -9,10 +9,11 @@ from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided, number, said, version_of
 from ollama_policy.settings import Kind, Subject
 from ollama_provider.ollama.parallelism import runs_one_at_a_time
+from ollama_provider.ollama.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior
 
 _PARALLEL, _CONTEXT = "OLLAMA_NUM_PARALLEL", "OLLAMA_CONTEXT_LENGTH"
-_MODEST = "8192"
+_DEFAULT = str(VRAM_TIERS[0])  # without a GPU, and the least with one: a fix does not take more memory
 
 
 class ParallelWithoutContext(Rule):
@@ -23,13 +24,17 @@ class ParallelWithoutContext(Rule):
     keys: ClassVar[frozenset[str]] = frozenset((_PARALLEL, _CONTEXT))
     summary = "OLLAMA_NUM_PARALLEL without OLLAMA_CONTEXT_LENGTH"
     why = (
-        "The KV cache is reserved for every parallel request. Since 0.15.5 the context length goes by the VRAM, 4096, "
-        "32768 or 262144 tokens, and that choice does not look at OLLAMA_NUM_PARALLEL: Llama 3.1 8B takes 4 GiB for "
-        "one context of 32768, and 16 GiB for four. Left alone where all declared models are of kinds that "
-        "Ollama runs one request at a time whatever the variable says: embedding models, and the architectures that "
-        "its scheduler lists, such as those of qwen3-vl, qwen3.5 and lfm2."
+        "The KV cache is reserved for every parallel request. Since 0.15.5 the context length goes by the GPU's "
+        "memory: 32768 or 262144 tokens with a large one, and 4096 with a small one or none. That choice does not look "
+        "at OLLAMA_NUM_PARALLEL: Llama 3.1 8B takes 4 GiB for one context of 32768, and 16 GiB for four. Left alone "
+        "where all declared models are of kinds that Ollama runs one request at a time whatever the variable says: "
+        "embedding models, and the architectures that its scheduler lists, such as those of qwen3-vl, qwen3.5 and "
+        "lfm2."
     )
-    fix = "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
+    fix = (
+        "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request. Without a GPU the "
+        "default is 4096."
+    )
     bad = (compose("OLLAMA_NUM_PARALLEL: «4»"),)
     good = (compose("OLLAMA_NUM_PARALLEL: 4", "OLLAMA_CONTEXT_LENGTH: 8192"),)
     source = "issues 14116 and 14073; server/sched.go:509, 514"
@@ -53,11 +58,12 @@ class ParallelWithoutContext(Rule):
             return
         if number(subject, _CONTEXT, target) or not Behavior.CONTEXT_BY_VRAM.holds(version, if_unknown=True):
             return
-        edit = put(subject, _CONTEXT, _MODEST)
+        edit = put(subject, _CONTEXT, _DEFAULT)
         yield self.at(
             setting,
             subject,
-            f"room for {parallel} contexts is reserved, each as long as the VRAM suggests for one",
+            f"room for {parallel} contexts is reserved, each of {_DEFAULT} tokens without a GPU, and with one as long as "
+            "its memory suggests for one",
             label=f"{_CONTEXT} is not set",
-            fixes=(Fix(f"set {_CONTEXT} to {_MODEST}", (edit,)),) if edit else (),
+            fixes=(Fix(f"set {_CONTEXT} to {_DEFAULT}", (edit,)),) if edit else (),
         )

@@ -62,11 +62,14 @@ class UnboundedPromptCache(Rule):
             return
         of = f"{runners} runners" if runners > 1 else "a runner"
         caches = "caches" if runners > 1 else "cache"
-        message = f"the prompt {caches} of {of} may grow to {size(runners * cache_mib * MIB)}, of {size(limit)} in all"
+        most = runners * cache_mib * MIB
+        part = "more than" if most > limit else "more than half of"
+        own_limit = _limit_itself(subject, limit)
+        place, whole_of = setting or own_limit, "limit" if own_limit else "memory"
+        message = f"the prompt {caches} of {of} may grow to {size(most)}, {part} the {whole_of} of {size(limit)}"
         said = "is not set" if setting is None else f"is {raw_text(setting)}"
         since = "" if version else f", from Ollama {dotted(LLAMA_SERVER_SINCE)} on"
         label = f"{_NAME} {said}: {size(cache_mib * MIB)} for each runner{since}"
-        place = setting or _limit_itself(subject, limit)
         fixes = self._fixes(subject, min(_SMALL_MIB, limit // (_SHARE * runners * MIB)))
         if place is None:
             yield self.about(subject, message, label=label, fixes=fixes)

@@ -203,7 +203,10 @@ def _read_as(number: float, unit: str, expected: str) -> Misreading:
 def _whole_problem(argument: Argument, text: str) -> Misreading | None:
     is_mebibytes = argument is ARGUMENTS[f"{PREFIX}CACHE_RAM"]
     expected = "digits only" + (", in MiB" if is_mebibytes else "")
-    number = whole(text)
+    number, read = whole(text), _leading_whole(text)[0]
+    if number is None and read is not None:
+        least = -_INT32 if argument.least is None else argument.least
+        return _refused(f"{expected}, from {least} to {_INT32 - 1}")
     if number is None or (argument.least is not None and number < argument.least):
         return _refused(expected if argument.least is None else f"{expected}, from {argument.least} on")
     if argument is ARGUMENTS[f"{PREFIX}N_PARALLEL"] and number == 0:
@@ -216,7 +219,7 @@ def _mebibytes_problem(_: Argument, text: str) -> Misreading | None:
     for part in text.replace("/", ",").split(","):
         number, rest = _leading_whole(part)
         if number is None or number >= _UINT64:
-            return _refused(expected)
+            return _refused(expected if number is None else f"{expected}, at most {_UINT64 - 1}")
         if rest.strip():
             return _read_as(number, " MiB", expected)
         if number < 0:

@@ -27,6 +27,18 @@ MANUAL = {"name": "example-model", "memory_management": "manual"}
 
 
 @pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (MANUAL | {"name": "chat:local"}, "another tag: [registry[:port]/][namespace/]model[:tag]"),
+        (MANUAL | {"num_ctx": -5}, "the schema in `schemas/`"),
+    ],
+)
+def test_what_to_do_goes_by_what_is_refused(values: dict[str, Any], words: str) -> None:
+    (finding,) = judged(InvalidDeclaration, [model(values)])
+    assert words in finding.advice
+
+
+@pytest.mark.parametrize(
     ("values", "place"),
     [
         (AUTOMATIC, '"automatic"'),

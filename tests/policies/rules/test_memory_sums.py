@@ -107,7 +107,9 @@ def test_a_command_line_has_no_place_for_a_limit() -> None:
 
 def test_bounds_are_added() -> None:
     (finding,) = judged(ParallelWithoutContext, [server({PARALLEL: 4})])
-    assert fixed(finding) == f'# ollama\n{PARALLEL} = 4\n{CONTEXT} = "8192"\n'
+    assert "each of 4096 tokens without a GPU" in finding.message
+    assert finding.fixes[0].title == "set OLLAMA_CONTEXT_LENGTH to 4096"  # no more than without a word
+    assert fixed(finding) == f'# ollama\n{PARALLEL} = 4\n{CONTEXT} = "4096"\n'
     (finding,) = judged(UnboundedPromptCache, [server({CACHE: -1, **NEW})])
     assert fixed(finding).startswith(f'# ollama\n{CACHE} = "512"\n')
 
@@ -117,9 +119,11 @@ def test_the_machines_memory_counts_where_the_server_has_no_limit(target: Target
     assert places(UnboundedPromptCache, server(NEW), target=target) == place
 
 
-@pytest.mark.parametrize(("limit", "mib"), [(16 * GIB, 512), (2 * GIB, 341)])
+@pytest.mark.parametrize(("limit", "mib"), [(32 * GIB, 512), (16 * GIB, 512), (2 * GIB, 341)])
 def test_the_bound_that_is_offered_is_one(limit: int, mib: int) -> None:
     (finding,) = judged(UnboundedPromptCache, [server({"memory_limit": limit, **NEW})])
+    part = "more than" if limit < 24 * GIB else "more than half of"
+    assert finding.message.endswith(f"may grow to 24 GiB, {part} the limit of {size(limit)}")
     assert f'{CACHE} = "{mib}"' in fixed(finding)
     assert places(UnboundedPromptCache, server({"memory_limit": limit, CACHE: mib, **NEW})) == []
 

@@ -133,3 +133,12 @@ CASES: dict[str, tuple[Mapping[str, str], list[tuple[str, str, str]]]] = {
 def test_configuration_for_034(case: str) -> None:
     files, expected = CASES[case]
     assert found(files) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "has_a_size"), [('LLAMA_ARG_FIT: "no"', False), ('LLAMA_ARG_CACHE_RAM: "auto"', True)]
+)
+def test_a_variable_that_is_no_size_is_not_advised_one(text: str, has_a_size: bool) -> None:
+    result = run({path: text.encode() for path, text in compose("64g", text).items()}, RULES)
+    (finding,) = [one.finding for one in result.findings if one.finding.rule.id == "OLL110"]
+    assert ("1 GiB" in (finding.advice or finding.rule.fix)) == has_a_size

@@ -44,6 +44,21 @@ def test_whole_numbers_are_read_as_stoi_reads_them(text: str, number: int | None
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("CACHE_RAM", "99999999999", "digits only, in MiB, from -2147483648 to 2147483647"),
+        ("N_CPU_MOE", "2147483648", "digits only, from 0 to 2147483647"),
+        ("FIT_TARGET", "9" * 20, "digits only, in MiB, at most 18446744073709551615"),
+        ("CACHE_RAM", "auto", "digits only, in MiB"),
+    ],
+)
+def test_a_number_that_is_too_large_is_told_what_is_taken(name: str, text: str, expected: str) -> None:
+    wrong = misreading(f"LLAMA_ARG_{name}", text)
+    assert wrong is not None
+    assert (wrong.is_refused, wrong.expected) == (True, expected)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "is_refused"),
     [
         ("CACHE_RAM", "512", None),
