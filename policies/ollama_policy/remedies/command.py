@@ -31,16 +31,17 @@ class Request(NamedTuple):
 def run(request: Request) -> int:
     """Tells the remedies, and writes what is to be written: 0 none is recommended, 1 some are. Raises CannotLookError.
 
-    The edits are told of the files as they are, before they are written.
+    What is told is what remains once they are written; the diff tells what was.
     """
     paths = request.sources or request.apply_to
     options = options_of(CheckRequest(paths or (os.curdir,)), {}, with_baseline=False)
     read = sources.read(paths, options, request.connection.url)
     server = answered(looking.look(request.connection, read.wishes))
-    remedies = matrix(server, read.declared, request.cache_mib)
     fixed = applying.planned(request.apply_to, options) if request.apply_to else None
     if fixed is not None:
         applying.apply(fixed)
         sys.stderr.write(f"fixed {fixed.count} in {many(len(fixed.after), 'file')}\n")
+        read = sources.read(paths, options, request.connection.url)
+    remedies = matrix(server, read.declared, request.cache_mib)
     deliver(FORMATS[request.form](server, remedies, None if fixed is None else fixed.diff()), request.output)
     return FINDINGS if any(one.is_recommended for one in remedies) else CLEAN

@@ -7,5 +7,9 @@ from ollama_policy.remedies.saving import MODEST_CACHE_MIB, saving
 
 
 def matrix(server: Server, declared: Declarations, cache_mib: int = MODEST_CACHE_MIB) -> list[Remedy]:
-    """Every remedy that there is something to say of here, in order. `cache_mib` is the prompt cache to propose."""
-    return in_order([*releasing(server, declared), *saving(server, declared, cache_mib)])
+    """Every remedy that there is something to say of here, in order. `cache_mib` is the prompt cache to propose.
+
+    What gives nothing back is possible, and recommended nowhere.
+    """
+    every = [*releasing(server, declared), *saving(server, declared, cache_mib)]
+    return in_order(one._replace(is_recommended=False) if one.gain.bytes == 0 else one for one in every)

@@ -25,7 +25,7 @@ def releasing(server: Server, declared: Declarations) -> Iterator[Remedy]:
     for model in server.reached:
         yield from _held(server, declared, model)
     yield from _server_default(server, declared)
-    yield _manual(server, declared)
+    yield from _manual(server, declared)
 
 
 def _orphan(server: Server, entry: Entry) -> Remedy:
@@ -179,15 +179,20 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
             )
 
 
-def _manual(server: Server, declared: Declarations) -> Remedy:
-    """The document's first. It can give back what is declared automatic; without declarations, all that is held."""
+def _manual(server: Server, declared: Declarations) -> Iterator[Remedy]:
+    """The document's first, where anything is not manual yet: what is declared, or without declarations what is held.
+
+    It can give back what of that is in memory.
+    """
     loose = [
         model
         for model in server.reached
         if ((ours := declared.of(model.name)) and all(map(_is_automatic, ours))) or not declared.models
     ]
     edits = _edits(declared, ("OLL001",), bounding=False)
-    return Remedy(
+    if not loose and all(one.must_be_resident or one.must_be_absent for one in declared.models):
+        return
+    yield Remedy(
         Kind.MANUAL,
         'switch to memory_management = "manual"',
         SERVER,

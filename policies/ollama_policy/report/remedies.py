@@ -12,6 +12,7 @@ from ollama_policy.drift.snapshot import Seen, Server
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind as Verdict
+from ollama_policy.probe.runner import CACHE_VARIABLE
 from ollama_policy.remedies.remedy import Kind
 from ollama_policy.report import words
 from ollama_policy.report.architecture import Runner
@@ -99,7 +100,7 @@ _MANUAL = _Known(
     'Switch to memory_management = "manual"',
     "Then what is in memory is declared, resident or not, and drift from it is found and applied. It pins, and a pin "
     "alone releases nothing: declare resident = false for what should not be there.",
-    frozenset(("OLL001", "OLL004", "OLL503", "OLL504", "OLL505", "OLL506", "OLL508")),
+    frozenset(("OLL001", "OLL004", "OLL506", "OLL508")),
 )
 _RESTART = _Known(
     frozenset(()),
@@ -142,7 +143,8 @@ def _measured(account: Account, version: Version | None, reasons: dict[_Known, l
     for grown in account.growth:
         if grown.cause is Cause.PROMPT_CACHE:
             growth = f"{words.change(grown.a_call)} a different prompt was measured"
-            reasons[_CACHE].append(growth)
+            if not grown.bounded_by.startswith(f"{CACHE_VARIABLE}="):
+                reasons[_CACHE].append(growth)
             reasons[_RELOAD].append(growth)
 
 

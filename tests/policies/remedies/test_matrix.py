@@ -215,3 +215,21 @@ def test_of_two_servers_no_settings_are_taken(tree: Path) -> None:
     assert declared(compose__yaml=one + one.replace("services:\n", "").replace("ollama:\n", "b:\n", 1)).settings == (
         Settings()
     )
+
+
+def test_manual_is_called_for_only_where_something_is_not(tree: Path) -> None:
+    assert not by_id(matrix(server(held("wanted")), declared(m__tf=model("wanted", MANUAL))), "manual")
+    assert not by_id(
+        matrix(server(held("off")), declared(m__tf=model("off", MANUAL + "\n  resident = false"))), "manual"
+    )
+    loose = declared(m__tf=model("loose", AUTOMATIC))
+    for held_now, is_recommended in ((server(), False), (server(held("loose")), True)):
+        [manual] = by_id(matrix(held_now, loose), "manual")
+        assert (bool(manual.edits), manual.is_recommended) == (True, is_recommended)
+
+
+def test_nothing_that_gives_nothing_back_is_recommended(tree: Path) -> None:
+    variables = "      OLLAMA_KEEP_ALIVE: -1\n"
+    found = matrix(server(), declared(m__tf=model("a", AUTOMATIC), compose__yaml=COMPOSE.format("0.17.4", variables)))
+    assert [one.gain.bytes for one in by_id(found, "keep-alive")] == [0, 0]
+    assert not any(one.is_recommended for one in found)
