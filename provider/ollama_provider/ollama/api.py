@@ -176,8 +176,9 @@ class Ollama:
             metadata={
                 key: value
                 for key, value in information.items()
-                if key == "tokenizer.ggml.model" or not key.startswith("tokenizer.")
+                if key == "tokenizer.ggml.model" or not key.startswith("tokenizer.") or key.endswith("_token_id")
             }
+            | _vocabulary(information, str(architecture))
             | {key: value for key, value in projector.items() if key.startswith("clip.")},
         )
 
@@ -470,6 +471,12 @@ def _form_of(details: Mapping[str, Any]) -> dict[str, str]:
 
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _vocabulary(information: Mapping[str, Any], architecture: str) -> dict[str, int]:
+    """The count of tokens, of a long answer that has their list, where no key of its own says it."""
+    tokens, key = information.get("tokenizer.ggml.tokens"), f"{architecture}.vocab_size"
+    return {key: len(tokens)} if isinstance(tokens, list) and tokens and key not in information else {}
 
 
 def _num_ctx(parameters: str) -> int | None:

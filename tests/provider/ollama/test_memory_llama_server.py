@@ -22,6 +22,7 @@ from ollama_provider.ollama.memory.architectures import ARCHITECTURES
 from ollama_provider.ollama.memory.buffers import buffers
 from ollama_provider.ollama.memory.compat import translated
 from ollama_provider.ollama.memory.llama_server import load_of, read_model
+from ollama_provider.ollama.memory.weights import tokens_of
 
 MIB, GIB = 2**20, 2**30
 NEWEST = (0, 34, 3)
@@ -350,6 +351,23 @@ def test_tokens_that_nothing_tells_follow_from_the_parameters(
     known = {key: value for key, value in LLAMA_8B.items() if key != "llama.vocab_size"}
     found = of({**known, **special, "general.parameter_count": parameters})
     assert found.vocabulary == 280 * tokens
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "inner", "context", "parameters", "tokens"),
+    [
+        (6, 384, 1536, 512, 22_565_376, 30_522),  # all-minilm
+        (12, 768, 3072, 512, 108_891_648, 30_522),  # bge-base
+        (24, 1024, 4096, 8192, 566_703_104, 250_002),  # bge-m3
+    ],
+)
+def test_tokens_of_bert_follow_from_two_matrices_a_layer_and_its_positions(
+    layers: int, width: int, inner: int, context: int, parameters: int, tokens: int
+) -> None:
+    keys = {"block_count": layers, "embedding_length": width, "feed_forward_length": inner, "context_length": context}
+    heads = {"attention__head_count": width // 64, "attention__head_count_kv": width // 64}
+    metadata = model("bert", total=parameters, pooling_type=1, **keys, **heads)
+    assert tokens_of(read_model(metadata)) == pytest.approx(tokens, rel=0.02)
 
 
 # What is not known

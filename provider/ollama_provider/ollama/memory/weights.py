@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Final
 
+from ollama_provider.ollama.memory.architectures import ARCHITECTURES
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
 
 # Elements and bytes of a block of each type (ggml-common.h).
@@ -85,7 +86,7 @@ def tokens_of(hparams: Hparams) -> int:
     rest = hparams.parameters - _layer_parameters(hparams)
     rows = round(rest / hparams.width)
     least = max(((hparams.special_token(name) or 0) + 1 for name in _SPECIAL_TOKENS), default=0)
-    has_two = rows > _MOST_TOKENS or rows // 3 < least <= rows // 2
+    has_two = known_to_tie(hparams) and (rows > _MOST_TOKENS or rows // 3 < least <= rows // 2)
     tokens = rows // 2 if has_two else rows
     if not _FEWEST_TOKENS <= tokens <= _MOST_TOKENS:
         tokens = _USUAL_TOKENS
@@ -93,11 +94,17 @@ def tokens_of(hparams: Hparams) -> int:
 
 
 def _layer_parameters(h: Hparams) -> int:
-    """Elements of the matrices of layers that attend and feed forward; of others about as many."""
-    found = 0
+    """Elements of the matrices of layers that attend and feed forward, and of positions; of others about as many.
+
+    A plain feed-forward network has two matrices, a gated one three.
+    """
+    architecture = ARCHITECTURES.get(h.architecture)
+    form = None if architecture is None else architecture.form_of(h)
+    matrices = 2 if form is not None and form.ffn == "plain" else 3
+    found = h.trained_context * h.width if form is not None and form.has_position_table else 0
     experts, inner = max(1, h.experts), h.by_layer("expert_feed_forward_length", 0)
     for layer in range(h.layers_all):
         heads, kv_heads, key, value = h.heads[layer], h.kv_heads[layer], h.key[layer], h.value[layer]
         found += h.width * (heads * (key + value) + kv_heads * (key + value)) if kv_heads else 4 * h.width**2
-        found += 3 * h.width * (experts * (inner[layer] or h.inner[layer]) if h.experts else h.inner[layer])
+        found += matrices * h.width * (experts * (inner[layer] or h.inner[layer]) if h.experts else h.inner[layer])
     return found
