@@ -69,6 +69,8 @@ def _lines(account: Account) -> Iterator[str]:
         if account.leak is not None and account.leak.kind is not Kind.UNDECIDED:
             yield from _leak(account, account.leak)
         yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
+        if account.kind is Kind.LEAK:
+            yield "  this holds where nobody else called the model meanwhile: different prompts of others look the same"
     yield from _phases(account)
     for lost in account.sight.lost:
         yield f"beside it, process {lost.pid} holds {mib(lost.held)}: a runner whose server is gone ({lost.model})"

@@ -76,6 +76,7 @@ def test_a_cache_that_grows_is_a_warning_and_fails_only_where_it_is_asked_to() -
 def test_a_leak_is_one_beside_a_cache_too_and_is_told_where(cached: int, stays: bool) -> None:
     found = probed(growth=1, cached=cached, stays=stays)
     assert (found.kind, exit_code(found)) == (Kind.LEAK, 1)
+    assert "where nobody else called the model meanwhile" in text.render(found)
     assert len(found.growth) == (1 if cached else 0)
     where = "in the runner +0 KiB, in the server itself +1.0 MiB"
     if not stays:

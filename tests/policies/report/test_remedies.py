@@ -1,9 +1,8 @@
 """Remedies follow from what was found, and nothing else brings one."""
 
-import pytest
+from dataclasses import replace
 
 from ollama_policy.checking import all_rules
-from ollama_policy.probe.account import Account
 from ollama_policy.remedies.remedy import Kind
 from ollama_policy.report import remedies
 from ollama_policy.report.architecture import architecture
@@ -31,12 +30,12 @@ def test_findings_and_drift() -> None:
     assert titles("OLL201") == ["Lower context and parallelism"]
 
 
-def test_what_is_done_already_is_not_called_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_done_already_is_not_called_for() -> None:
     assert titles("OLL503", "OLL504", "OLL505") == [], "drifts of what is manual"
     account = probed(growth=0, cached=3)
-    capped = [one._replace(bounded_by="LLAMA_ARG_CACHE_RAM=32") for one in account.growth]
-    monkeypatch.setattr(Account, "growth", capped)
-    assert [one.title for one in remedies.remedies((), None, (), account)] == CACHE[1:]
+    growth = tuple(one._replace(bounded_by="LLAMA_ARG_CACHE_RAM=32") for one in account.growth)
+    found = remedies.remedies((), None, (), replace(account, growth=growth))
+    assert [one.title for one in found] == CACHE[1:]
 
 
 def test_a_server_and_measurements() -> None:
