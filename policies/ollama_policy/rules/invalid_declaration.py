@@ -9,13 +9,12 @@ from ollama_policy.declarations import certainly_valid, split
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
 from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.names import NAME_SHAPE
 
 if TYPE_CHECKING:
     from ollama_provider.model import Problem  # imports pydantic, 0.1 s
 
 REFUSED = "an apply refuses this"
-_OF_A_NAME = f"Write another name, or another tag: {NAME_SHAPE}."
+_OF_A_NAME = "Write another name, or another tag: [registry[:port]/][namespace/]model[:tag]."
 _OF_A_PROPERTY = "Write what is expected there; the schema in `schemas/` gives editors the same list."
 _SUGGESTION = r" \(did you mean '([^']*)'\?\)$"
 

@@ -62,8 +62,8 @@ class ParallelWithoutContext(Rule):
         yield self.at(
             setting,
             subject,
-            f"room for {parallel} contexts is reserved, each of {_DEFAULT} tokens without a GPU, and with one as long as "
-            "its memory suggests for one",
+            f"room for {parallel} contexts is reserved, each of {_DEFAULT} tokens without a GPU, and with one as long "
+            "as its memory suggests for one",
             label=f"{_CONTEXT} is not set",
             fixes=(Fix(f"set {_CONTEXT} to {_DEFAULT}", (edit,)),) if edit else (),
         )

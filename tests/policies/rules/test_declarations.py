@@ -20,6 +20,7 @@ from ollama_policy.rules.long_keep_alive import LongKeepAlive
 from ollama_policy.rules.pin_without_server_default import PinWithoutServerDefault
 from ollama_policy.settings import Style
 from ollama_provider.model import KNOWN_PARAMETERS, ModelDeclaration, problems_of
+from ollama_provider.ollama.names import NAME_SHAPE
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, server, written
 
 AUTOMATIC = {"name": "example-model", "memory_management": "automatic"}
@@ -29,7 +30,7 @@ MANUAL = {"name": "example-model", "memory_management": "manual"}
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (MANUAL | {"name": "chat:local"}, "another tag: [registry[:port]/][namespace/]model[:tag]"),
+        (MANUAL | {"name": "chat:local"}, f"another tag: {NAME_SHAPE}"),
         (MANUAL | {"num_ctx": -5}, "the schema in `schemas/`"),
     ],
 )
