@@ -119,7 +119,8 @@ class Need(NamedTuple):
     """What one model takes, and by how much its runner may grow on top, prompt by prompt.
 
     `predicted` is what Ollama takes it for before the load, None where that is not known. `parts` is None of one that
-    was not estimated.
+    was not estimated. `new_state` is on top of a full prompt cache: llama.cpp makes the state of a prompt before it
+    drops the oldest, and that has at most one request's context.
     """
 
     model: Model
@@ -128,10 +129,11 @@ class Need(NamedTuple):
     predicted: int | None
     growth: int = 0
     parts: Estimate | None = None
+    new_state: int = 0
 
     @property
     def most(self) -> int:
-        return self.total + self.growth
+        return self.total + self.growth + self.new_state
 
 
 class Verdict(NamedTuple):
@@ -236,9 +238,10 @@ class Fit:
     @property
     def largest_prompt_cache(self) -> int:
         """The most bytes of a prompt cache of each runner with which what is loaded at once stays within the memory."""
-        growing = [need.growth for need in (*self.pinned, *self.together) if need.growth]
-        # What grows whatever the cache's bound is: checkpoints of windows and states.
-        others = sum(max(0, growth - max(0, self.settings.prompt_cache_bytes)) for growth in growing)
+        growing = [need for need in (*self.pinned, *self.together) if need.growth]
+        # What grows whatever the cache's bound is: checkpoints of windows and states, and one more state.
+        cache = max(0, self.settings.prompt_cache_bytes)
+        others = sum(max(0, need.growth - cache) + need.new_state for need in growing)
         return max(0, (self.settings.capacity or 0) - self.together_bytes - others) // max(1, len(growing))
 
     @property
@@ -340,6 +343,12 @@ def _need(model: Model, settings: Settings) -> Need:
     if model.dry_run is not None:
         dry = model.dry_run
         cache = settings.prompt_cache_bytes if settings.prompt_cache_bytes >= 0 else dry.context
-        return Need(model, dry.total, dry.total, None, cache)
+        return Need(model, dry.total, dry.total, None, cache, new_state=_new_state(dry.context, cache, settings))
     parts = model.estimated(settings)
-    return Need(model, parts.total, parts.at_load, parts.predicted_by_ollama, parts.prompt_cache, parts)
+    new_state = _new_state(parts.kv_cache, parts.prompt_cache, settings)
+    return Need(model, parts.total, parts.at_load, parts.predicted_by_ollama, parts.prompt_cache, parts, new_state)
+
+
+def _new_state(kv_cache: int, growth: int, settings: Settings) -> int:
+    """Bytes of one request's context, where there is a cache with a cap that the state of it is made for."""
+    return kv_cache // settings.num_parallel if growth and settings.prompt_cache_bytes > 0 else 0

@@ -142,13 +142,25 @@ def test_what_a_load_takes_and_what_a_runner_may_grow_to_are_two_things() -> Non
     assert (fit.fits, fit.outgrows) == (True, True)
     [need] = fit.needs
     assert (need.growth, need.total) == (8 * GIB, fit.together_bytes)
-    assert fit.grown_bytes == need.total + 8 * GIB
+    assert need.parts is not None
+    assert need.new_state == need.parts.kv_cache > 0, "made before the oldest is dropped"
+    assert fit.grown_bytes == need.total + 8 * GIB + need.new_state
     lines = text(Report([judged(fit)], []))
     assert "fits, and may outgrow the memory" in lines
     assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in lines
     bounded = fit.settings._replace(prompt_cache_bytes=fit.largest_prompt_cache // MIB * MIB)
     assert Fit([small], bounded).outgrows is False
     assert Fit([small], Settings(8 * GIB, prompt_cache_bytes=8 * GIB, version=(0, 17, 4))).outgrows is False
+
+
+def test_a_full_cache_has_room_for_one_more_state_of_a_request() -> None:
+    for parallel in (1, 4):
+        settings = Settings(16 * GIB, num_parallel=parallel, prompt_cache_bytes=32 * MIB)
+        [need] = Fit([model("a")], settings).needs
+        assert (need.growth, need.new_state) == (32 * MIB, 512 * MIB), "of one request, however many there are at once"
+        for cap in (0, -1):
+            [other] = Fit([model("a")], settings._replace(prompt_cache_bytes=cap)).needs
+            assert other.new_state == 0
 
 
 def test_what_would_still_fit_does_and_more_does_not() -> None:

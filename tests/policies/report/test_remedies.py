@@ -34,8 +34,8 @@ def test_what_is_done_already_is_not_called_for() -> None:
     assert titles("OLL503", "OLL504", "OLL505") == [], "drifts of what is manual"
     account = probed(growth=0, cached=3)
     growth = tuple(one._replace(bounded_by="LLAMA_ARG_CACHE_RAM=32") for one in account.growth)
-    found = remedies.remedies((), None, (), replace(account, growth=growth))
-    assert [one.title for one in found] == CACHE[1:]
+    account = replace(account, growth=growth)
+    assert [one.title for one in remedies.remedies((), None, (), account)] == CACHE[1:]
 
 
 def test_a_server_and_measurements() -> None:
