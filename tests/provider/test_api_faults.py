@@ -265,6 +265,13 @@ def test_details_of_another_shape_are_no_ollama_s(fake: FakeOllamaWithFaults) ->
         assert type(failure(fake.url, SHOW)) is NotOllamaError
 
 
+def test_details_keep_special_tokens_and_the_count_of_all_but_not_their_list(fake: FakeOllamaWithFaults) -> None:
+    own = {"general.architecture": "bert", "tokenizer.ggml.model": "bert", "tokenizer.ggml.mask_token_id": 103}
+    answer = {"model_info": {**own, "bert.context_length": 512, "tokenizer.ggml.tokens": ["a", "b", "c"]}}
+    fake.answer("POST", "/api/show", faulty_ollama.status(200, answer))
+    assert ask(fake.url, SHOW).metadata == {**own, "bert.context_length": 512, "bert.vocab_size": 3}
+
+
 def test_nothing_installed_and_nothing_running_is_an_answer(fake: FakeOllamaWithFaults) -> None:
     fake.answer("GET", "/api/tags", faulty_ollama.status(200, {"models": None}))
     assert ask(fake.url, INSTALLED) == {}
