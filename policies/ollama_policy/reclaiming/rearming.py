@@ -19,6 +19,7 @@ from ollama_policy.formats.escaping import shown
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import FOR_EVER, Running, RunningModel
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.versions import Behavior, version_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ class AsItWas(NamedTuple):
     model: RunningModel
     left: timedelta | None
     only_embeds: bool
+    as_clients_do: bool  # without options, where its context as a number would load it anew
 
     @property
     def held_by(self) -> str:
@@ -44,14 +46,17 @@ class AsItWas(NamedTuple):
 async def as_it_was(client: "Ollama", model: RunningModel, before: Running) -> AsItWas:
     """What is to be armed again. Raises OllamaErrors."""
     left = None if before.is_pinned(model) else max(timedelta(seconds=1), model.expires_at - before.server_time)
-    return AsItWas(model, left, (await client.show(model.name)).only_embeds)
+    details = await client.show(model.name)
+    is_told = Behavior.CONTEXT_IN_FORCE_COUNTS.holds(version_in(await client.version()), if_unknown=True)
+    is_cut = model.context_length >= details.context_length  # what was asked for can have been more
+    return AsItWas(model, left, details.only_embeds, as_clients_do=is_cut and not is_told)
 
 
 async def arm_again(client: "Ollama", was: AsItWas) -> str:
     """Arms it as it was, in CUT_OFF_SECONDS or not at all, and says what became of its pin or timer. Raises nothing."""
     try:
         async with asyncio.timeout(CUT_OFF_SECONDS):
-            await load_again(client, was.model, was.left)
+            await load_again(client, was.model, was.left, as_clients_do=was.as_clients_do)
             now = await client.running()
     except OllamaError as error:
         return _lost(client, was, str(error))
@@ -61,7 +66,8 @@ async def arm_again(client: "Ollama", was: AsItWas) -> str:
     if found is None:
         return _lost(client, was, "the model is not in memory")
     if was.left is not None:
-        return f"its timer is armed again, for {_keep_alive(was.left)}"
+        is_shown = found.expires_at > now.server_time
+        return f"its timer is armed again, for {_keep_alive(was.left)}" + ("" if is_shown else _SHOWN_LATER)
     return "it is pinned again" + ("" if now.is_pinned(found) else _SHOWN_LATER)
 
 

@@ -105,6 +105,12 @@ class Behavior(Enum):
         is_measured=True,
         since=LLAMA_SERVER_SINCE,
     )
+    CONTEXT_IN_FORCE_COUNTS = _Row(
+        "`num_ctx` as /api/ps tells it loads nothing anew; before, it does where the context was cut to the model's",
+        "server/sched.go:1407",
+        is_measured=True,
+        since=LLAMA_SERVER_SINCE,
+    )
     NO_MMAP_RELOADS = _Row(
         "`use_mmap: false` in a request's options loads the model anew on a CPU; after, it is the default there",
         "server/sched.go:1414",
