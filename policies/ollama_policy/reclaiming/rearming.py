@@ -66,8 +66,7 @@ async def arm_again(client: "Ollama", was: AsItWas) -> str:
     if found is None:
         return _lost(client, was, "the model is not in memory")
     if was.left is not None:
-        is_shown = found.expires_at > now.server_time
-        return f"its timer is armed again, for {_keep_alive(was.left)}" + ("" if is_shown else _SHOWN_LATER)
+        return f"its timer is armed again, for {_keep_alive(was.left)}"
     return "it is pinned again" + ("" if now.is_pinned(found) else _SHOWN_LATER)
 
 
