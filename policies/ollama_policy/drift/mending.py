@@ -72,6 +72,12 @@ def hold(url: str, name: ModelName, keep_alive: str) -> str:
     return ollama(url, f"run --keepalive {quote(keep_alive)} {_word(name)} ''")
 
 
+def hold_embedding(url: str, name: ModelName, keep_alive: str) -> str:
+    """As `hold`, of a model that only embeds: `ollama run` asks it for a text, and Ollama refuses that."""
+    body = json.dumps({"model": str(name), "input": "", "keep_alive": keep_alive})
+    return f"curl -fsS {quote(f'{url}/api/embed')} -d {quote(body)}"
+
+
 def remove(url: str, name: ModelName) -> str:
     return ollama(url, f"rm {_word(name)}")
 

@@ -13,6 +13,7 @@ from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Model
 from ollama_policy.formats.writing import place_of
 from ollama_provider.ollama import durations, kinds
+from ollama_provider.ollama.answers import only_embed
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import RegistryModel
@@ -62,7 +63,9 @@ def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: Looked) -> 
     for model in seen.running.models:
         if seen.running.is_pinned(model) and model.name not in by_name and model.digest not in digests:
             name, place = str(model.name), "in memory, and declared nowhere"
-            yield Model(name, place, model.digest, is_pinned=True, held_bytes=model.size)
+            listed = seen.installed.get(model.name)
+            keeps = listed is None or not only_embed(listed.capabilities)
+            yield Model(name, place, model.digest, is_pinned=True, held_bytes=model.size, keeps_prompts=keeps)
 
 
 def missing(declared: Sequence[Declared], looked: Looked) -> dict[ModelName, bool]:

@@ -63,9 +63,10 @@ class DryRun(NamedTuple):
 class Model(NamedTuple):
     """A model that is to be, or may be, in memory. `weights` tells which models share one runner.
 
-    `held_bytes` is what /api/ps says of one that is there and nobody declares: it is taken as it is. `keep_alive` is in
-    nanoseconds. `file` is its GGUF, where that is on this machine, `beginning` the header of one that is elsewhere;
-    `dry_run` is of one whose architecture the estimate does not know. `problem` says why its need is not known.
+    `held_bytes` is what /api/ps says of one that is there and nobody declares: it is taken as it is, and
+    `keeps_prompts` unless it only embeds. `keep_alive` is in nanoseconds. `file` is its GGUF, where that is on this
+    machine, `beginning` the header of one that is elsewhere; `dry_run` is of one whose architecture the estimate does
+    not know. `problem` says why its need is not known.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Model(NamedTuple):
     num_ctx: int = 0
     num_ctx_from: str = ""
     held_bytes: int | None = None
+    keeps_prompts: bool = True
     file: str = ""
     beginning: bytes = b""
     dry_run: DryRun | None = None
@@ -339,7 +341,8 @@ def _need(model: Model, settings: Settings) -> Need:
     if model.problem:
         raise ValueError(model.problem)
     if model.held_bytes is not None:
-        return Need(model, model.held_bytes, model.held_bytes, None, max(0, settings.prompt_cache_bytes))
+        growth = max(0, settings.prompt_cache_bytes) if model.keeps_prompts else 0
+        return Need(model, model.held_bytes, model.held_bytes, None, growth)
     if model.dry_run is not None:
         dry = model.dry_run
         cache = settings.prompt_cache_bytes if settings.prompt_cache_bytes >= 0 else dry.context

@@ -119,7 +119,9 @@ def _bounded(
     edits: tuple[Edit, ...],
     one: Declared | None = None,
 ) -> Remedy:
-    hold = mending.hold(server.url, model.name, keep_alive)
+    details = server.details.get(model.name)
+    embeds = details is not None and details.only_embeds
+    hold = (mending.hold_embedding if embeds else mending.hold)(server.url, model.name, keep_alive)
     gain = _held_by(server, model)
     return Remedy(
         Kind.KEEP_ALIVE,

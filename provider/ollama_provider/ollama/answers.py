@@ -84,6 +84,11 @@ class Running:
         return durations.is_for_ever(model.expires_at, self.server_time)
 
 
+def only_embed(capabilities: tuple[str, ...]) -> bool:
+    """Whether a model of these capabilities makes embeddings, and answers no prompt."""
+    return "embedding" in capabilities and "completion" not in capabilities
+
+
 @dataclass(frozen=True)
 class ModelDetails:
     """What /api/show adds: the GGUF blob that a runner is known by, the trained context, and what the model can do.
@@ -101,7 +106,7 @@ class ModelDetails:
 
     @property
     def only_embeds(self) -> bool:
-        return "embedding" in self.capabilities and "completion" not in self.capabilities
+        return only_embed(self.capabilities)
 
 
 @dataclass(frozen=True)

@@ -256,3 +256,9 @@ def test_the_bar_and_the_lines() -> None:
     assert lines[0] == "http://one:11434, Ollama 0.34.3: does not fit, the kernel would kill"
     assert "evict" not in "".join(lines)
     assert "\x1b" not in "".join(lines)
+
+
+def test_one_that_is_there_and_only_embeds_keeps_no_prompts() -> None:
+    chat, embed = held("chat", GIB, is_pinned=True), held("embed", GIB, is_pinned=True)._replace(keeps_prompts=False)
+    fit = Fit([chat, embed], Settings(16 * GIB, prompt_cache_bytes=GIB))
+    assert [need.growth for need in fit.needs] == [GIB, 0]

@@ -58,6 +58,14 @@ def test_without_files_a_pin_may_be_meant() -> None:
     assert pin.commands == (f"OLLAMA_HOST={URL} ollama run --keepalive 5m stray:latest ''",)
 
 
+def test_the_timer_of_one_that_only_embeds_is_armed_by_a_call_that_ollama_takes() -> None:
+    looked = server(held("embed", 5))
+    details = {name: replace(one, capabilities=("embedding",)) for name, one in looked.details.items()}
+    [pin] = by_id(matrix(looked._replace(details=details), Declarations()), "keep-alive")
+    body = '{"model": "embed:latest", "input": "", "keep_alive": "5m"}'
+    assert pin.commands == (f"curl -fsS {URL}/api/embed -d '{body}'",)
+
+
 def test_a_pin_of_a_client_on_an_automatic_model_is_taken_away_and_the_declaration_bound(tree: Path) -> None:
     files = declared(m__tf=model("bound", f'{AUTOMATIC}\n  keep_alive = "2m"') + model("loose", AUTOMATIC))
     found = by_id(matrix(server(held("bound", 3), held("loose", 4)), files), "keep-alive")
