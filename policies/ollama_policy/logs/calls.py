@@ -127,8 +127,9 @@ class Calls:
             text = f"a call of {call.path} took {took}"
             load = state.last
             if load and load.ended and _within(load.ended.at, call):
-                of_it = f"{load.seconds:g} s " if load.seconds is not None else ""
-                text += f", of which {of_it}the load of {load.model.shown} (line {load.ended.number})"
+                # GIN's line names no model: another call may be what the load was for.
+                took_it = f", in {load.seconds:g} s" if load.seconds is not None else ""
+                text += f"; meanwhile {load.model.shown} was loaded{took_it} (line {load.ended.number})"
             state.say(Kind.CALL, place, text, None, "slow", seconds=call.seconds)
 
 
