@@ -165,10 +165,10 @@ def test_a_model_that_does_not_load_is_not_pulled_twice(
     model = {"name": registry.reference("broken:latest"), "insecure": True}
     stack = terraform_of(configuration(m=model | {"memory_management": "manual"}))
     [error] = stack.apply(check=False).errors
-    assert "unable to load model" in error.detail
+    assert "loading model: unknown model architecture: 'lemma'" in error.detail
     pulls = len(registry.requests)
     [error] = stack.apply(check=False).errors
-    assert "unable to load model" in error.detail
+    assert "loading model: unknown model architecture: 'lemma'" in error.detail
     assert stack.is_tainted(M)
     stack.configure(configuration(m=model))
     assert stack.apply().applied[M] == "create"

@@ -82,4 +82,6 @@ def test_every_event_is_on_its_line() -> None:
 
 def test_a_slow_call_says_how_much_of_it_was_a_load() -> None:
     (call,) = told(USUAL, slow_seconds=3).of(Kind.CALL)
-    assert call.text.startswith("a call of /api/generate took 4.58 s; meanwhile sha256:a86e018a6b80 was loaded, in 0.28 s ")
+    assert call.text.startswith(
+        "a call of /api/generate took 4.58 s; meanwhile sha256:a86e018a6b80 was loaded, in 0.28 s "
+    )
