@@ -377,7 +377,10 @@ def parallel_without_context(bench: Bench) -> None:
         with bench.server(settings) as server:
             load(server).raise_for_status()
             sizes[name] = int(argument(server, "-c"))
-    assert sizes == {"one": 4096, "bad": 4 * 4096, "fixed": 4 * 8192}  # 4096 is a CPU's
+    assert sizes == {"one": 4096, "bad": 4 * 4096, "fixed": 4 * 4096}  # 4096 is a CPU's
+    with bench.server(environment(plain(ParallelWithoutContext.good))) as server:
+        load(server).raise_for_status()
+        assert int(argument(server, "-c")) == 4 * 8192  # as it says
 
 
 def growth(server: OllamaServer, calls: int) -> int:

@@ -40,7 +40,7 @@ class ParallelWithoutContext(Rule):
     source = "issues 14116 and 14073; server/sched.go:509, 514"
     experiment = (
         "The runner is started with four times the context that a server takes by itself, 4096 on a CPU; with "
-        "OLLAMA_CONTEXT_LENGTH, with four times what it says. The longer contexts need a GPU."
+        "OLLAMA_CONTEXT_LENGTH, with four times what it says, which here is the same. Longer contexts need a GPU."
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:

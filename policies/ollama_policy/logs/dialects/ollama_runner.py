@@ -38,10 +38,12 @@ def handlers(state: State, loads: Loads, leaving: Leaving, calls: Calls) -> Hand
             loads.begin(place, state.model(found.path), found.context, found.parallel)
 
     # At DEBUG stand layouts that were only tried.
-    def part(place: Place, line: Fields) -> None:
-        if state.load and line.get("level") == "INFO":
-            what = _PARTS[line.get("msg", "").encode()]
-            state.load.add(what, line.get("device", "")[:64], line.get("size", ""))
+    def part(what: str) -> Handler:
+        def add(place: Place, line: Fields) -> None:
+            if state.load and line.get("level") == "INFO":
+                state.load.add(what, line.get("device", "")[:64], line.get("size", ""))
+
+        return add
 
     def total(place: Place, line: Fields) -> None:
         if state.load and line.get("level") == "INFO":
@@ -63,7 +65,7 @@ def handlers(state: State, loads: Loads, leaving: Leaving, calls: Calls) -> Hand
     return {
         b"starting runner": begins,
         b"starting llama server": begins,  # as older releases say it
-        **dict.fromkeys(_PARTS, part),
+        **{said: part(what) for said, what in _PARTS.items()},
         b"total memory": total,
         b"load": request,
         b"": label,
