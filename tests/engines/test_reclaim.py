@@ -28,6 +28,7 @@ from tests.engines.tiny_models import sha256
 from tests.schemas import valid
 
 pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
+CACHING = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8}
 PROGRAM = Path(sys.executable).parent / "ollama-policy"
 
 
@@ -276,9 +277,15 @@ def long_call(server: OllamaServer, name: str, **fields: Any) -> Iterator[None]:
 
 @pytest.fixture
 def slow(ollama: OllamaServer, ggufs: Callable[..., Path]) -> str:
-    """The name of a model with one thread, whose long call takes long."""
-    ollama.create_from_gguf("slow", ggufs(7, layers=8, width=512), parameters={"num_thread": 1})
+    """The name of a model with one thread, whose long call takes long, and whose prompt cache keeps 8 KiB a token."""
+    ollama.create_from_gguf("slow", ggufs(7, **CACHING), parameters={"num_thread": 1})
     return "slow"
+
+
+def grow(server: OllamaServer, name: str, **options: Any) -> None:
+    """Calls after which there is something to give back: a runner that has not grown is not reloaded."""
+    for number in range(10):
+        call(server, name, prompt=f"{number} " + "abcdefgh " * 33, options={"num_predict": 2, **options})
 
 
 def is_asked_to_go(server: OllamaServer) -> bool:
@@ -289,6 +296,7 @@ def test_a_reload_that_gives_up_leaves_the_pin_that_it_found(
     ollama: OllamaServer, slow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pin(ollama, slow)
+    grow(ollama, slow)
     [runner] = ollama.runners()
     with long_call(ollama, slow):
         assert reloading.run(reloading.Request([slow], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
@@ -305,6 +313,7 @@ def test_a_reload_that_gives_up_leaves_the_rest_of_a_timer(
     ollama: OllamaServer, slow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(ollama, slow, keep_alive="10m")
+    grow(ollama, slow)
     with long_call(ollama, slow):
         assert reloading.run(reloading.Request([slow], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
     assert re.search(
@@ -319,6 +328,7 @@ def test_a_reload_that_is_cut_off_leaves_the_pin_that_it_found(
     ollama: OllamaServer, slow: str, sent: signal.Signals
 ) -> None:
     pin(ollama, slow)
+    grow(ollama, slow)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OLLAMA_")}
     command = [str(PROGRAM), "reclaim", "--yes", "--host", ollama.url, "--reload", slow]
     with long_call(ollama, slow):
@@ -334,10 +344,11 @@ def test_a_reload_that_is_cut_off_leaves_the_pin_that_it_found(
 def test_a_pin_that_cannot_be_given_back_is_told_with_the_command_that_pins(
     ollama: OllamaServer, ggufs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ollama.create_from_gguf("slow", ggufs(7, layers=8, width=512), parameters={"num_thread": 2})
+    ollama.create_from_gguf("slow", ggufs(7, **CACHING), parameters={"num_thread": 2})
     # Loaded with an option that nothing shows: a load without it waits for the end of the call.
     options = {"num_predict": 100_000, "num_thread": 1}
     call(ollama, "slow", keep_alive=-1, options={"num_predict": 2, "num_thread": 1})
+    grow(ollama, "slow", num_thread=1)
     with long_call(ollama, "slow", options=options):
         assert reloading.run(reloading.Request(["slow"], Connection(ollama.url), is_agreed=True), None, 1.0) == 1
     said = capsys.readouterr().out
