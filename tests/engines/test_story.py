@@ -43,9 +43,9 @@ def test_the_recorded_session_is_what_the_commands_print(engine: Ollama, tmp_pat
         assert masked(session(iter(steps))) == masked(recorded)
     assert [step.exit_code for step in steps] == [0, 1, 1, 0, 0]
     grown, _, _, reloaded, capped = (step.output for step in steps)
-    assert "the prompt cache grows up to 8,192.0 MiB" in grown
+    assert "the prompt cache grows up to 8 GiB" in grown
     assert "reloaded, and pinned again" in reloaded
-    assert f"the prompt cache grows up to {CAP['LLAMA_ARG_CACHE_RAM']}.0 MiB" in capped
+    assert f"the prompt cache grows up to {CAP['LLAMA_ARG_CACHE_RAM']} MiB" in capped
     assert 'memory_management = "manual"' in (tmp_path / "infra" / "models.tf").read_text(encoding="utf-8")
 
 
