@@ -16,6 +16,7 @@ from typing import Final
 
 from ollama_policy.checking import CannotLookError
 from ollama_policy.fit.sums import DryRun, Model, Settings
+from ollama_provider.ollama.batches import automatic_batch
 from ollama_provider.ollama.memory import UnknownArchitectureError
 from ollama_provider.ollama.versions import Behavior
 
@@ -24,7 +25,6 @@ _SECONDS: Final = 20.0
 _MIB: Final = 2**20
 _PADDING: Final = 2**20
 _LINE: Final = re.compile(r"^\S+ (\d+) (\d+) (\d+)\s*$", re.MULTILINE)
-_BATCHES: Final = ((32768, 2048), (4096, 1024), (0, 512))  # Behavior.AUTOMATIC_BATCH: more tokens than, the batch
 
 
 def program(given: str | None) -> str | None:
@@ -98,7 +98,7 @@ def _arguments(model: Model, settings: Settings) -> list[str]:
     trained = model.metadata.get(f"{model.metadata.get('general.architecture')}.context_length")
     num_ctx = min(model.num_ctx, trained) if isinstance(trained, int) and trained > 0 else model.num_ctx
     tokens = num_ctx * settings.num_parallel
-    batch = str(next(batch for least, batch in _BATCHES if tokens > least))
+    batch = str(automatic_batch(tokens))
     flash = {None: "auto", True: "on", False: "off"}[settings.flash_attention]
     words = ["-c", str(tokens), "-np", str(settings.num_parallel), "-b", batch, "-ub", batch, "-fa", flash]
     words += ["-ctk", settings.kv_cache_type, "-ctv", settings.kv_cache_type, "--no-repack", "--fit-print", "on"]

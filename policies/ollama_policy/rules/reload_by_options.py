@@ -7,12 +7,12 @@ from ollama_policy.declarations import contains_unknown, is_pinned, model_name
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided, number, versions_of
 from ollama_policy.settings import ENDPOINT, Kind, Subject
+from ollama_provider.ollama.batches import automatic_batch
 from ollama_provider.ollama.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior, Version
 
 _OPTIONS: Final = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")
 _CONTEXT, _PARALLEL = "OLLAMA_CONTEXT_LENGTH", "OLLAMA_NUM_PARALLEL"
-_BATCHES = ((32768, 2048), (4096, 1024), (0, 512))  # past so many tokens of context, so many at once
 _DECLARED = "- name: llama3-long\n  base: llama3\n  memory_management: manual\n  parameters:\n    num_ctx: 8192\n"
 _BODY = """#!/bin/sh
 curl http://ollama:11434/api/generate -d '{{"model": "llama3-long", "options": {{"num_ctx": {}}}}}'
@@ -141,14 +141,10 @@ class _Tree:
         if not self.any_does(Behavior.AUTOMATIC_BATCH):
             return _Loaded((512,), "the default is 512")
         contexts = (own_context,) if isinstance(own_context, int | float) else self._contexts
-        batches = tuple({_automatic_batch(context * parallel) for context in contexts for parallel in self._parallel})
+        batches = tuple({automatic_batch(context * parallel) for context in contexts for parallel in self._parallel})
         if len(batches) > 1:
             return _Loaded(batches, f"Ollama chose {' or '.join(map(str, sorted(batches)))}, by the context")
         return _Loaded(batches, f"Ollama chose {batches[0]} for its context, where memory allows it")
-
-
-def _automatic_batch(context: float) -> int:
-    return next(batch for past, batch in _BATCHES if context > past or past == 0)
 
 
 def _same(one: Any, other: Any) -> bool:

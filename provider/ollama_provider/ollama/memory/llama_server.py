@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ollama_provider.ollama.batches import automatic_batch
 from ollama_provider.ollama.memory.buffers import BYTES_OF_32, Buffers, Load, buffers, known, read
 from ollama_provider.ollama.memory.compat import translated
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
@@ -28,8 +29,8 @@ ONE_AT_A_TIME: Final = frozenset(
     }
 )  # fmt: skip
 _EMBEDDING_BATCH: Final = 2048  # DefaultEmbeddingNumBatch in llm/llama_server.go
-# Over so many tokens of all requests together: the batch, and what Ollama's prediction adds (server/sched.go:864).
-_BATCHES: Final = ((32768, 2048, 2048 * _MIB), (4096, 1024, 768 * _MIB), (0, 512, 0))
+# What Ollama adds to its prediction for a batch (server/sched.go:911).
+_SURCHARGES: Final = {2048: 2048 * _MIB, 1024: 768 * _MIB, 512: 0}
 _CHECKPOINTS_A_PROMPT, _MOST_CHECKPOINTS = 2, 32  # tools/server/server-context.cpp; common.h (n_ctx_checkpoints)
 _KEPT_COPY: Final = 32 * _MIB  # measured: of recurrent states one copy more, as large as glibc's malloc keeps them
 
@@ -113,7 +114,7 @@ def load_of(hparams: Hparams, num_ctx: int, parallel: int, kv_cache_type: str, f
     has_flash = flash_attention is not False and known(hparams).has_flash_attention
     if kv_cache_type != "f16":
         _check_cache_type(hparams, kv_cache_type, has_flash)
-    batch = next(batch for above, batch, _ in _BATCHES if num_ctx * parallel > above)
+    batch = automatic_batch(num_ctx * parallel)
     if embeds:
         batch = min(_EMBEDDING_BATCH, num_ctx)
     return Load(num_ctx, parallel, batch, kv_cache_type, has_flash, batch if embeds else parallel, embeds)
@@ -157,7 +158,7 @@ def _predicted(hparams: Hparams, load: Load, weights_bytes: int) -> int:
     kv_heads = max(1, min(hparams.kv_heads, default=1))
     length = hparams.width // heads if heads else 0
     cache = 2 * hparams.layers_all * kv_heads * length * load.num_ctx * load.requests * 2
-    surcharge = 0 if load.embeds else next(more for _, batch, more in _BATCHES if batch == load.batch)
+    surcharge = 0 if load.embeds else _SURCHARGES[load.batch]
     return weights_bytes + cache + surcharge
 
 
