@@ -303,8 +303,6 @@ class Cached:
 
 def _calls(engine: Ollama, gguf: Path, folder: Path, limit: str | None, calls: int = 6) -> Cached:
     """Calls with different prompts of 310 tokens, each of 2 KiB of KV cache: 0.6 MiB a prompt."""
-    if not has_llama_server(engine):
-        pytest.skip("Ollama's own runners have no prompt cache")
     environment = {} if limit is None else {"LLAMA_ARG_CACHE_RAM": limit}
     with OllamaServer(engine.program, folder, environment) as server:
         server.create_from_gguf("one", gguf, parameters={"num_ctx": 1024, "num_thread": 1})
@@ -321,6 +319,7 @@ def cached_gguf(ggufs: Callable[..., Path]) -> Path:
     return ggufs(41, layers=4, width=128, heads=2)
 
 
+@pytest.mark.llama_server
 def test_a_growing_prompt_cache_is_found_with_its_bound(engine: Ollama, cached_gguf: Path, tmp_path: Path) -> None:
     result = _calls(engine, cached_gguf, tmp_path, None)
     severity, message = result.found()
@@ -334,6 +333,7 @@ def test_a_growing_prompt_cache_is_found_with_its_bound(engine: Ollama, cached_g
     assert result.grown == pytest.approx(model.cache.peak, rel=0.25, abs=MIB)
 
 
+@pytest.mark.llama_server
 @pytest.mark.parametrize(("limit", "bound"), [("2", "of at most 2.0 MiB"), ("-1", "of at most 1024 tokens")])
 def test_a_bounded_prompt_cache_is_an_info(
     engine: Ollama, cached_gguf: Path, tmp_path: Path, limit: str, bound: str
@@ -344,15 +344,15 @@ def test_a_bounded_prompt_cache_is_an_info(
     assert bound in message
 
 
+@pytest.mark.llama_server
 def test_without_a_prompt_cache_nothing_is_found(engine: Ollama, cached_gguf: Path, tmp_path: Path) -> None:
     assert "OLL614" not in _calls(engine, cached_gguf, tmp_path, "0", calls=3).told.ids()
 
 
+@pytest.mark.llama_server
 def test_a_variable_that_llama_server_cannot_read_is_named(
     engine: Ollama, ggufs: Callable[..., Path], tmp_path: Path
 ) -> None:
-    if not has_llama_server(engine):
-        pytest.skip("read by llama-server alone")
     with OllamaServer(engine.program, tmp_path, {"LLAMA_ARG_CACHE_RAM": "auto"}) as server:
         server.create_from_gguf("one", ggufs(31))
         assert server.call("POST", "/api/generate", {"model": "one", "prompt": "x"}).status_code == 500
