@@ -12,7 +12,32 @@ from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines
 
-TEXTS = ("", "auto", "1", "-1", "1GB", "on", "yes", "0", '"1"', "q8_0", "none", "3,1", "0.5", "all", "99999999999")
+TEXTS = (
+    "",
+    "auto",
+    "1",
+    "-1",
+    "1GB",
+    "on",
+    "yes",
+    "0",
+    '"1"',
+    "q8_0",
+    "none",
+    "3,1",
+    "0.5",
+    "all",
+    "99999999999",
+    "1,",
+    ",1",
+    ".5",
+    "nan",
+    "1e999",
+    "0x1p3",
+    "1_0",
+    "ngram-mod",
+    "{}",
+)
 REFUSED_EACH = 2  # a process each
 
 

@@ -5,6 +5,9 @@ each one's handler reads a text. Ollama looks at none of them; a runner inherits
 Texts count as they stand: unlike Ollama's own, they are not trimmed, and quotes belong to them.
 """
 
+import json
+import math
+import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -15,8 +18,19 @@ TRUE: Final = ("on", "enabled", "true", "1")
 FALSE: Final = ("off", "disabled", "false", "0")
 AUTO: Final = ("auto", "-1")
 KV_CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+SPECULATIVE_TYPES: Final = (
+    "none draft-simple draft-eagle3 draft-mtp draft-dflash draft-dspark "
+    "ngram-simple ngram-map-k ngram-map-k4v ngram-mod ngram-cache"
+).split()
+MAX_DEVICES: Final = 16  # llama_max_devices(); a list must be shorter
 _INT32 = 2**31
 _UINT64 = 2**64
+_FLOAT32_RANGE = (2.0**-126, (2 - 2**-23) * 2.0**127)  # std::stof throws below and above
+_FLOAT = re.compile(
+    r"[ \t\n\v\f\r]*([+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
+    r"|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?:inf|nan)))(?s:(.*))",
+    re.IGNORECASE,
+)
 
 
 class Kind(StrEnum):
@@ -31,6 +45,8 @@ class Kind(StrEnum):
     MEBIBYTES = "whole MiB, one number for each device"
     LAYERS = "a whole number, auto or all"
     CHOICE = "one of a few words"
+    SPECULATIVE = "types of speculative decoding, with commas between them"
+    JSON = "JSON"
     TEXT = "a text"
     REMOVED = "nothing: llama-server ends where it is set"
 
@@ -65,10 +81,10 @@ _FLOATS = (
     "YARN_BETA_FAST YARN_BETA_SLOW YARN_EXT_FACTOR"
 ).split()
 _TEXTS = (
-    "ALIAS API_KEY_FILE API_PREFIX CHAT_TEMPLATE CHAT_TEMPLATE_FILE CHAT_TEMPLATE_KWARGS CORS_HEADERS CORS_METHODS "
-    "CORS_ORIGINS DEFRAG_THOLD DEVICE DOCKER_REPO HF_FILE HF_REPO HOST LOG_FILE MCP_SERVERS_CONFIG MCP_SERVERS_JSON "
+    "ALIAS API_KEY_FILE API_PREFIX CHAT_TEMPLATE CHAT_TEMPLATE_FILE CORS_HEADERS CORS_METHODS CORS_ORIGINS "
+    " DEFRAG_THOLD DEVICE DOCKER_REPO HF_FILE HF_REPO HOST LOG_FILE MCP_SERVERS_CONFIG MCP_SERVERS_JSON "
     "MMPROJ MMPROJ_URL MODEL MODELS_DIR MODELS_PRESET MODEL_URL OVERRIDE_TENSOR REASONING_EFFORT RPC "
-    "SPEC_DRAFT_HF_REPO SPEC_DRAFT_MODEL SPEC_SYNTH_LEN SPEC_SYNTH_RATES SPEC_TYPE SSL_CERT_FILE SSL_KEY_FILE "
+    "SPEC_DRAFT_HF_REPO SPEC_DRAFT_MODEL SPEC_SYNTH_LEN SPEC_SYNTH_RATES SSL_CERT_FILE SSL_KEY_FILE "
     "STATIC_PATH TAGS THINK_BUDGET_MESSAGE TOOLS TOOLS_RUNTIME UI_CONFIG UI_CONFIG_FILE VIDEO_FFMPEG_DIR"
 ).split()
 _CHOICES = {
@@ -98,6 +114,8 @@ ARGUMENTS: Final[dict[str, Argument]] = {
     f"{PREFIX}FIT_TARGET": Argument(Kind.MEBIBYTES),
     **{f"{PREFIX}{name}": Argument(Kind.LAYERS) for name in ("N_GPU_LAYERS", "N_GPU_LAYERS_DRAFT")},
     **{f"{PREFIX}{name}": Argument(Kind.CHOICE, choices) for name, choices in _CHOICES.items()},
+    f"{PREFIX}SPEC_TYPE": Argument(Kind.SPECULATIVE),
+    f"{PREFIX}CHAT_TEMPLATE_KWARGS": Argument(Kind.JSON),
     **{f"{PREFIX}{name}": Argument(Kind.TEXT) for name in _TEXTS},
     **{f"{PREFIX}{name}": Argument(Kind.REMOVED) for name in ("DRAFT_MAX", "DRAFT_MIN")},
 }
@@ -155,7 +173,7 @@ def is_opposite(variable: str) -> bool:
 def misreading(variable: str, text: str) -> Misreading | None:
     """What is wrong with the text of a variable of ARGUMENTS, as a process gets it; None where it says what it means.
 
-    Texts of kind TEXT are not judged: they are paths, addresses and JSON.
+    Texts of kind TEXT are not judged: what is right of a path, an address or a device, only the machine can tell.
     """
     argument = ARGUMENTS.get(variable)
     if argument is None or argument.kind is Kind.TEXT:
@@ -169,6 +187,8 @@ def misreading(variable: str, text: str) -> Misreading | None:
         Kind.MEBIBYTES: _mebibytes_problem,
         Kind.LAYERS: _layers_problem,
         Kind.SWITCH: _switch_problem,
+        Kind.SPECULATIVE: _speculative_problem,
+        Kind.JSON: _json_problem,
     }
     if argument.kind in readers:
         return readers[argument.kind](argument, text)
@@ -214,9 +234,20 @@ def _whole_problem(argument: Argument, text: str) -> Misreading | None:
     return _read_as(number, " MiB" if is_mebibytes else "", expected) if _leading_whole(text)[1].strip() else None
 
 
+def _devices(text: str) -> list[str] | None:
+    """A list as C++'s sregex_token_iterator cuts it, or None where it has more values than llama.cpp has room for."""
+    parts = re.split("[,/]+", text)
+    if len(parts) > 1 and not parts[-1]:
+        del parts[-1]
+    return parts if len(parts) < MAX_DEVICES else None
+
+
 def _mebibytes_problem(_: Argument, text: str) -> Misreading | None:
     expected = "digits only, in MiB"
-    for part in text.replace("/", ",").split(","):
+    parts = _devices(text)
+    if parts is None:
+        return _refused(f"at most {MAX_DEVICES - 1} values")
+    for part in parts:
         number, rest = _leading_whole(part)
         if number is None or number >= _UINT64:
             return _refused(expected if number is None else f"{expected}, at most {_UINT64 - 1}")
@@ -228,15 +259,50 @@ def _mebibytes_problem(_: Argument, text: str) -> Misreading | None:
 
 
 def _float_problem(_: Argument, text: str) -> Misreading | None:
+    found = _FLOAT.match(text)
+    if found is None:
+        return _refused("a number")
+    word = found[1].lower()
     try:
-        float(text)
-    except ValueError:
-        return _refused("a number") if _leading_whole(text.replace(".", "0"))[0] is None else None
-    return None
+        number = float.fromhex(word) if "x" in word else float(word)
+    except OverflowError:
+        number = math.inf
+    is_named = word.lstrip("+-") in ("inf", "nan")
+    least, most = _FLOAT32_RANGE
+    if number and not is_named and not least <= abs(number) <= most:
+        return _refused("a number that 32 bits can hold")
+    return _read_as(number, "", "a number") if found[2].strip() else None
 
 
 def _floats_problem(argument: Argument, text: str) -> Misreading | None:
-    return next(filter(None, (_float_problem(argument, part) for part in text.replace("/", ",").split(","))), None)
+    parts = _devices(text)
+    if parts is None:
+        return _refused(f"at most {MAX_DEVICES - 1} values")
+    return next(filter(None, (_float_problem(argument, part) for part in parts)), None)
+
+
+def _speculative_problem(_: Argument, text: str) -> Misreading | None:
+    for name in text.split(","):
+        if name == "none":
+            return None  # llama.cpp reads no further
+        if name not in SPECULATIVE_TYPES:
+            return _refused(f"one or more of {', '.join(SPECULATIVE_TYPES)}")
+    return None
+
+
+def _json_problem(_: Argument, text: str) -> Misreading | None:
+    try:
+        json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return _refused("a JSON object")
+    return None
+
+
+def _finite(text: str) -> float:
+    """Raises ValueError for what llama.cpp's parser takes for no number: NaN, Infinity, and 1e999."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _layers_problem(argument: Argument, text: str) -> Misreading | None:
