@@ -1,0 +1,123 @@
+"""An engine of few lines over the lifecycle: what Terraform and Pulumi do with a provider, without their seconds."""
+
+import asyncio
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from ollama_provider.connections import ProviderSettings
+from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
+from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.server import Servers
+from tests.engines.lives.world import Applied, Kill, Values, full
+
+Keep = Callable[[str, State | None], None]
+
+
+class LifecycleEngine:
+    """States by key. An apply runs in a process of its own, which a kill ends where it stands."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.states: dict[str, State] = {}
+
+    def known(self) -> dict[str, str]:
+        return {key: full(state["name"]) for key, state in self.states.items()}
+
+    def adopt(self, key: str, name: str) -> None:
+        self.states[key] = asyncio.run(self._with_lifecycle(lambda lifecycle: lifecycle.adopt(name)))
+
+    def apply(self, declared: Mapping[str, Values], kill: Kill | None = None) -> Applied:
+        """What each resource has become is kept as soon as it is known, as an engine writes its state."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            self._in_child(writing, declared, kill)
+        os.close(writing)
+        failures: dict[str, str] = {}
+        with os.fdopen(reading, "rb") as told:
+            while True:
+                try:
+                    key, state, failure = pickle.load(told)  # noqa: S301 - from our own child
+                except (EOFError, pickle.UnpicklingError):
+                    break
+                if failure:
+                    failures[key] = failure
+                elif state is None:
+                    self.states.pop(key, None)
+                else:
+                    self.states[key] = state
+        _, status = os.waitpid(child, 0)
+        return Applied(failures, was_killed=os.waitstatus_to_exitcode(status) == 9)
+
+    def _in_child(self, writing: int, declared: Mapping[str, Values], kill: Kill | None) -> None:
+        code = 1
+        try:
+            if kill:
+                _die_at(kill)
+            with os.fdopen(writing, "wb", buffering=0) as told:
+                asyncio.run(self._apply(declared, lambda key, state, why: told.write(pickle.dumps((key, state, why)))))
+            code = 0
+        finally:
+            os._exit(code)
+
+    async def _apply(self, declared: Mapping[str, Values], tell: Callable[[str, State | None, str], Any]) -> None:
+        async def one(lifecycle: Lifecycle, key: str) -> None:
+            try:
+                tell(key, await self._step(lifecycle, key, declared, creations), "")
+            except UnplacedError as error:
+                tell(key, error.state, "")
+                tell(key, None, str(error))
+            except (OllamaError, InvalidDeclarationError) as error:
+                tell(key, None, str(error))
+
+        async def all_of_it(lifecycle: Lifecycle) -> None:
+            await asyncio.gather(*(one(lifecycle, key) for key in sorted({*self.states, *declared})))
+
+        creations = {full(values["name"]) for key, values in declared.items() if key not in self.states}
+        await self._with_lifecycle(all_of_it)
+
+    async def _step(
+        self, lifecycle: Lifecycle, key: str, declared: Mapping[str, Values], creations: set[str]
+    ) -> State | None:
+        state = self.states.get(key)
+        if state is not None:
+            state = await lifecycle.read(state)
+        if key not in declared:
+            if state is not None and full(state["name"]) not in creations:
+                await lifecycle.delete(state)
+            return None
+        if state is None:
+            return await lifecycle.create(declared[key])
+        return await lifecycle.update(state, declared[key]) if difference(state, declared[key]).changed else state
+
+    async def _with_lifecycle(self, work: Callable[[Lifecycle], Any]) -> Any:
+        servers = Servers()
+        try:
+            return await work(Lifecycle(ProviderSettings(host=self.url), servers, lambda line: None))
+        finally:
+            await servers.close()
+
+
+def _die_at(kill: Kill) -> None:
+    """Ends this process at its nth request to a server, as kill -9 does: nothing is tidied up."""
+    send = httpx.AsyncHTTPTransport.handle_async_request
+    sent = 0
+
+    async def counted(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        at = sent
+        if at == kill.request and kill.is_before:
+            os._exit(9)
+        answer = await send(transport, request)
+        if at == kill.request:
+            os._exit(9)
+        return answer
+
+    httpx.AsyncHTTPTransport.handle_async_request = counted  # type: ignore[method-assign]
