@@ -1,8 +1,10 @@
 """`ollama-policy reclaim` on a real Ollama: orphans as clients make them, freed without a restart, and nothing else."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +78,14 @@ def upload(server: OllamaServer, file: Path) -> None:
     httpx.post(url, content=file.read_bytes(), trust_env=False).raise_for_status()
 
 
+def weights_of(server: OllamaServer, name: str, folder: Path) -> Path:
+    """A copy of the file that a model of the library runs: some versions write an uploaded one anew."""
+    models = server.folder / "models"
+    manifest = json.loads((models / "manifests/registry.ollama.ai/library" / name / "latest").read_bytes())
+    [digest] = [layer["digest"] for layer in manifest["layers"] if layer["mediaType"].endswith("image.model")]
+    return shutil.copyfile(models / "blobs" / digest.replace(":", "-"), folder / name)
+
+
 def report_of(result: Result) -> dict[str, Any]:
     report: dict[str, Any] = valid("reclaim", result.stdout)
     return report
@@ -140,14 +150,15 @@ def test_a_name_that_was_made_anew_on_the_same_weights_is_its_own_way(
 
 
 def test_weights_without_a_name_get_one_for_a_moment(
-    ollama: OllamaServer, reclaim: Callable[..., Result], ggufs: Callable[..., Path]
+    ollama: OllamaServer, reclaim: Callable[..., Result], ggufs: Callable[..., Path], tmp_path: Path
 ) -> None:
-    names = {"one": ggufs(1), "two": ggufs(2)}
-    for name, file in names.items():
-        ollama.create_from_gguf(name, file)
+    weights = []
+    for name, seed in (("one", 1), ("two", 2)):
+        ollama.create_from_gguf(name, ggufs(seed))
         pin(ollama, name)
+        weights.append(weights_of(ollama, name, tmp_path))
         delete(ollama, name)
-    for file in names.values():
+    for file in weights:
         upload(ollama, file)
     result = reclaim("--yes")
     assert result.exit_code == 0, result.output
@@ -230,10 +241,12 @@ def test_without_the_processes_names_are_tried_and_no_other_runner_is_touched(
     assert pinned(ollama) == resident(ollama) == ["busy:latest"]
 
 
-def test_ctrl_c_in_the_middle_leaves_no_temporary_name(ollama: OllamaServer, ggufs: Callable[..., Path]) -> None:
-    big = ggufs(7, layers=8, width=512)
-    ollama.create_from_gguf("gone", big)
+def test_ctrl_c_in_the_middle_leaves_no_temporary_name(
+    ollama: OllamaServer, ggufs: Callable[..., Path], tmp_path: Path
+) -> None:
+    ollama.create_from_gguf("gone", ggufs(7, layers=8, width=512))
     pin(ollama, "gone")
+    weights = weights_of(ollama, "gone", tmp_path)
     # A random model soon ends its text; this form does not let it.
     long_list = {"type": "array", "items": {"type": "integer"}, "minItems": 300}
     body = {"model": "gone", "prompt": "hello", "format": long_list, "options": {"num_predict": 100_000}}
@@ -241,7 +254,7 @@ def test_ctrl_c_in_the_middle_leaves_no_temporary_name(ollama: OllamaServer, ggu
         tokens = answer.iter_lines()  # held: a generator that goes out of scope closes the answer
         next(tokens)
         delete(ollama, "gone")
-        upload(ollama, big)
+        upload(ollama, weights)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OLLAMA_")}
         command = [str(PROGRAM), "reclaim", "--yes", "--host", ollama.url]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -5,6 +5,7 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest import mock
 
 import httpx
 
@@ -120,4 +121,4 @@ def _die_at(kill: Kill) -> None:
             os._exit(9)
         return answer
 
-    httpx.AsyncHTTPTransport.handle_async_request = counted  # type: ignore[method-assign]
+    mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", counted).start()

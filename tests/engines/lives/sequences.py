@@ -2,12 +2,20 @@
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.engines.lives.world import Kill, World, choose_declarations
 from tests.engines.observing import installed
 
 STEPS = (4, 9)
 KILL_WITHIN = 25  # requests
+CALLS: list[dict[str, Any]] = [
+    {},
+    {"keep_alive": -1},
+    {"keep_alive": 0},
+    {"keep_alive": "1s"},
+    {"options": {"num_ctx": 512}},
+]
 
 
 @dataclass
@@ -54,9 +62,7 @@ def _step(world: World, draw: random.Random, told: Told) -> None:
         told.failures += len(world.apply(moved).failures)
     elif kind == "call" and there:
         name = draw.choice(there)
-        fields = draw.choice(
-            [{}, {"keep_alive": -1}, {"keep_alive": 0}, {"keep_alive": "1s"}, {"options": {"num_ctx": 512}}]
-        )
+        fields = draw.choice(CALLS)
         told.steps.append(f"call {name} {fields}")
         world.client_call(name, **fields)
     elif kind == "make":
