@@ -1,13 +1,16 @@
 """The long run: `python -m tests.engines.lives --sequences 2000`. Ends with 1 where a promise was broken."""
 
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from tests.engines.lives.by_lifecycle import LifecycleEngine
+from tests.engines.lives.kills import SCENARIOS, kill_at_every_request
 from tests.engines.lives.sequences import play
 from tests.engines.lives.world import BrokenPromiseError, Engine, World
 from tests.engines.ollama_server import OllamaServer
@@ -17,6 +20,7 @@ from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import find_or_build_ollama
 
 FILES = 5
+EMPTY_SECONDS = 2.0
 
 
 def write_files(folder: Path) -> list[Path]:
@@ -34,8 +38,7 @@ def play_all(
     broken = kills = failures = steps = 0
     for done, seed in enumerate(seeds, start=1):
         empty(server)
-        for name, file in zip(("tiny:latest", "other:latest"), files[:2], strict=True):
-            registry.push(name, file)
+        push(registry, files)
         try:
             told = play(World(server, registry, make(), files), seed)
         except BrokenPromiseError as error:
@@ -50,18 +53,53 @@ def play_all(
     return broken
 
 
+def kill_all(server: OllamaServer, registry: Registry, files: list[Path]) -> int:
+    """Plays every scenario with a kill at each of its requests. Returns how many scenarios broke a promise."""
+
+    def fresh() -> World:
+        empty(server)
+        push(registry, files)
+        return World(server, registry, LifecycleEngine(server.url), files)
+
+    broken = 0
+    for scenario in SCENARIOS:
+        for is_before in (True, False):
+            tried = 0
+            try:
+                for _ in kill_at_every_request(scenario, fresh, is_before=is_before):
+                    tried += 1
+            except BrokenPromiseError as error:
+                broken += 1
+                click.echo("\n".join([f"BROKEN: {error}", *error.__notes__]))
+            click.echo(f"{scenario.name}: {tried} kills {'before' if is_before else 'after'} a request", err=True)
+    return broken
+
+
+def push(registry: Registry, files: list[Path]) -> None:
+    for name, file in zip(("tiny:latest", "other:latest"), files[:2], strict=True):
+        registry.push(name, file)
+
+
 def empty(server: OllamaServer) -> None:
-    """A server with nothing on disk and nothing in memory."""
-    server.stop()
-    for file in sorted(server.folder.glob("models/**/*"), reverse=True):
-        file.unlink() if file.is_file() else file.rmdir()
-    server.start()
+    """A server with nothing on disk and nothing in memory, where that is to be had without a start anew."""
+    for model in server.ps():
+        server.call("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
+    for model in server.tags():
+        server.call("DELETE", "/api/delete", {"model": model["name"]})
+    deadline = time.monotonic() + EMPTY_SECONDS
+    while server.ps() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if server.ps() or server.tags():
+        server.stop()
+        shutil.rmtree(server.folder / "models")
+        server.start()
 
 
 @click.command()
 @click.option("--sequences", default=20, show_default=True, help="How many sequences to play.")
 @click.option("--seed", default=1, show_default=True, help="The seed of the first one; the next ones follow.")
-def main(sequences: int, seed: int) -> None:
+@click.option("--kills", is_flag=True, help="In their place: kill -9 at every request of an apply.")
+def main(sequences: int, seed: int, kills: bool) -> None:
     """Plays random sequences of applies, kills, client calls and people's deeds on a real Ollama."""
     assert sys.__stderr__
     engine = find_or_build_ollama(ProgressLine.on(sys.__stderr__))
@@ -69,9 +107,11 @@ def main(sequences: int, seed: int) -> None:
         files = write_files(Path(folder))
         environment = {"LLAMA_ARG_THREADS": "1"}
         with OllamaServer(engine.program, Path(folder) / "ollama", environment) as server:
-            broken = play_all(
-                server, registry, lambda: LifecycleEngine(server.url), files, range(seed, seed + sequences)
-            )
+            seeds = range(seed, seed + sequences)
+            if kills:
+                broken = kill_all(server, registry, files)
+            else:
+                broken = play_all(server, registry, lambda: LifecycleEngine(server.url), files, seeds)
     sys.exit(1 if broken else 0)
 
 
