@@ -35,26 +35,3 @@ CHOICES = {
 BOOLEANS = frozenset(("resident", "insecure"))
 DURATIONS = frozenset(("keep_alive",))
 DEADLINES = frozenset(("pull", "load", "unload"))
-PARAMETERS = frozenset(
-    (
-        "num_keep",
-        "seed",
-        "num_predict",
-        "top_k",
-        "top_p",
-        "min_p",
-        "repeat_last_n",
-        "temperature",
-        "repeat_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-        "stop",
-        "num_ctx",
-        "num_batch",
-        "num_gpu",
-        "main_gpu",
-        "use_mmap",
-        "num_thread",
-        "draft_num_predict",
-    )
-)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ollama_provider.model import KNOWN_PARAMETERS, ModelDeclaration, Timeouts
+from ollama_provider.model import ModelDeclaration, Timeouts
 from ollama_provider.ollama import durations
 from ollama_provider.schemas import resource_schema
 
@@ -44,7 +44,6 @@ def text() -> str:
             f"BOOLEANS = frozenset(({', '.join(map(_shown, booleans))}))",
             f"DURATIONS = frozenset(({', '.join(map(_shown, lengths))},))",
             f"DEADLINES = frozenset(({', '.join(map(_shown, Timeouts.model_fields))}))",
-            *_lines("PARAMETERS = frozenset(", [_shown(name) + "," for name in KNOWN_PARAMETERS], "("),
             "",
         ]
     )

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ollama_policy.declaration_table import BOOLEANS, CHOICES, DEADLINES, DURATIONS, PARAMETERS, PROPERTIES, TEXTS
+from ollama_policy.declaration_table import BOOLEANS, CHOICES, DEADLINES, DURATIONS, PROPERTIES, TEXTS
 from ollama_policy.servers import decided
 from ollama_policy.settings import Subject, Unknown
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.parameters import PARAMETERS, is_valid
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
@@ -171,7 +171,7 @@ def _are_timeouts(value: Any) -> bool:
 
 
 def _are_parameters(value: Any) -> bool:
-    return isinstance(value, dict) and all(key in PARAMETERS and _is_parameter(item) for key, item in value.items())
+    return isinstance(value, dict) and all(key in PARAMETERS and is_valid(key, item) for key, item in value.items())
 
 
 def _is_host(value: Any) -> bool:
@@ -184,12 +184,6 @@ def _is_host(value: Any) -> bool:
 
 
 _OTHERS = {"timeouts": _are_timeouts, "parameters": _are_parameters, "host": _is_host}
-
-
-def _is_parameter(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(isinstance(item, str) for item in value)
-    return isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))
 
 
 def is_finite_duration(value: Any) -> bool:

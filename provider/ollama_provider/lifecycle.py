@@ -31,7 +31,8 @@ from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
 from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remove, is_mlx, runs_elsewhere
 from ollama_provider.ollama.names import ModelName, server_url
-from ollama_provider.ollama.versions import version_in
+from ollama_provider.ollama.parameters import REMOVED_PARAMETERS, is_refused_by_some, typed_all
+from ollama_provider.ollama.versions import dotted, version_in
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
 
 State = dict[str, Any]
@@ -114,8 +115,16 @@ class Lifecycle:
         self._report = report
 
     async def misfit(self, values: Mapping[str, Any]) -> Misfit | None:
-        """What a plan is to say of a model that will be pinned, and does not fit beside what is pinned. Only looks."""
+        """What a plan is to say of a model that the server refuses, or that will be pinned and has no room. Only looks.
+
+        A server that does not answer is no misfit: the apply says it.
+        """
         declared = declare(values)
+        try:
+            if problem := await _refused_parameter(self._server(declared), declared):
+                return Misfit(problem, f"{values['name']} is refused by its server", is_error=True)
+        except OllamaError:
+            return None
         if self._settings.memory_check == "off" or not declared.must_be_resident:
             return None
         from ollama_provider.room import room_of  # noqa: PLC0415 - most plans pin nothing
@@ -349,6 +358,8 @@ class Lifecycle:
     async def _fit_server(self, declared: ModelDeclaration) -> Server:
         server = self._server(declared)
         await server.be_fit()
+        if problem := await _refused_parameter(server, declared):
+            raise RefusedError(f"the making of {declared.model_name}", server.client.url, str(problem))
         return server
 
 
@@ -374,6 +385,22 @@ async def _refuse_unreachable(server: Server, declared: ModelDeclaration) -> Non
             f"To be rid of it, {how_to_remove(name)}, and refresh"
         )
         raise RefusedError(f"the deletion of {name}", server.client.url, words)
+
+
+def may_misfit(values: Mapping[str, Any]) -> bool:
+    """Whether known inputs are such that `Lifecycle.misfit` has to ask a server."""
+    return values.get("memory_management") == "manual" or any(map(is_refused_by_some, values.get("parameters") or {}))
+
+
+async def _refused_parameter(server: Server, declared: ModelDeclaration) -> Problem | None:
+    """A parameter that this server's version refuses, and an older one takes."""
+    for name in filter(is_refused_by_some, declared.parameters or {}):
+        removed, version = REMOVED_PARAMETERS[name], version_in(await server.version())
+        if removed.behavior.holds(version, if_unknown=False) and removed.behavior.since:
+            since = dotted(removed.behavior.since)
+            expected = f"a parameter that the server takes; from {since} on Ollama refuses this: use {removed.note}"
+            return Problem(("parameters",), f'"{name}"', expected)
+    return None
 
 
 class Residents:
@@ -449,6 +476,8 @@ def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
         normal["keep_alive"] = durations.parse(normal["keep_alive"])
     if normal["memory_management"] == MemoryManagement.MANUAL and normal["resident"] is None:
         normal["resident"] = True
+    if normal["parameters"]:
+        normal["parameters"] = typed_all(normal["parameters"])
     if normal["host"]:
         normal["host"] = server_url(normal["host"])
     if normal["digest"]:

@@ -5,7 +5,6 @@ Schemas, documentation and every engine's adapter are generated from, or checked
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,20 +33,35 @@ from ollama_provider.ollama.names import (
     ModelName,
     server_url,
 )
-from ollama_provider.ollama.parameters import REMOVED_PARAMETERS
+from ollama_provider.ollama.parameters import (
+    PARAMETERS,
+    ParameterError,
+    ParameterType,
+    refusal_of_name,
+    typed,
+    typed_all,
+)
 from ollama_provider.ollama.versions import OLDEST_SUPPORTED, Behavior, dotted
 
 GGUF_MAGIC = b"GGUF"
-# The parameters of a Modelfile that Ollama knows (its api/types.go, Options and Runner), without those that a newer
-# version refuses: these are taken here, as an older server may, and OLL404 tells of them.
-KNOWN_PARAMETERS = (
-    "num_keep seed num_predict top_k top_p min_p repeat_last_n temperature repeat_penalty presence_penalty "
-    "frequency_penalty stop num_ctx num_batch num_gpu main_gpu use_mmap num_thread draft_num_predict"
-).split()
-
+_TYPES_IN_SCHEMAS: dict[ParameterType, dict[str, Any]] = {
+    # Numbers and truths may be given as texts, as engines often have them; a pattern is for texts alone.
+    ParameterType.INTEGER: {"type": ["integer", "string"], "pattern": "^[+-]?[0-9]+$"},
+    ParameterType.NUMBER: {
+        "type": ["number", "string"],
+        "pattern": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
+    },
+    ParameterType.BOOLEAN: {
+        "type": ["boolean", "string"],
+        "pattern": "^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$",
+    },
+    ParameterType.TEXTS: {"type": ["array", "string"], "items": {"type": "string"}},
+}
 _PARAMETERS_SCHEMA = {
     "type": "object",
-    "additionalProperties": {"type": ["number", "boolean", "string", "array"], "items": {"type": "string"}},
+    "properties": {name: _TYPES_IN_SCHEMAS[kind] for name, kind in PARAMETERS.items()}
+    | {"typical_p": _TYPES_IN_SCHEMAS[ParameterType.NUMBER]},
+    "additionalProperties": False,
 }
 
 
@@ -130,25 +144,6 @@ def _deadline(text: str) -> str:
     return text
 
 
-def _parameters(values: dict[str, Any]) -> dict[str, Any]:
-    for name in values.keys() - set(KNOWN_PARAMETERS) - REMOVED_PARAMETERS.keys():
-        if close := difflib.get_close_matches(name, KNOWN_PARAMETERS, 1):
-            raise _refuse(_shown(name), f"a parameter that Ollama knows: did you mean {close[0]!r}?")
-    for name, value in values.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise _refuse(f"{value} for {name!r}", "a finite number")
-        if not isinstance(value, bool | int | float | str) and not (
-            isinstance(value, list) and all(isinstance(item, str) for item in value)
-        ):
-            raise _refuse(f"{_shown(value)} for {name!r}", "a number, a boolean, a text or a list of texts")
-    return {name: _whole(value) for name, value in values.items()}
-
-
-def _whole(value: Any) -> Any:
-    # Engines hand every number over as a float; Ollama's integer parameters must stay integers.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 Name = Annotated[str, AfterValidator(_model_name), _pattern(NAME_PATTERN)]
 Digest = Annotated[str, AfterValidator(_digest), _pattern("^(sha256:)?[0-9a-f]{64}$")]
 Deadline = Annotated[str, AfterValidator(_deadline), _pattern(durations.PATTERN)]
@@ -222,11 +217,11 @@ class ModelDeclaration(_Declared):
     gguf: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Make the model from this local GGUF file, which is uploaded once."
     )
-    parameters: Annotated[dict[str, Any], AfterValidator(_parameters), WithJsonSchema(_PARAMETERS_SCHEMA)] | None = (
-        Field(
-            None,
-            description="With `base` or `gguf`: the model's own parameters, such as num_ctx, for every client.",
-        )
+    # Their names and types are no matter of their form: a state from before they were checked must be readable.
+    parameters: Annotated[dict[str, Any], AfterValidator(typed_all), WithJsonSchema(_PARAMETERS_SCHEMA)] | None = Field(
+        None,
+        description="With `base` or `gguf`: the model's own parameters, such as num_ctx, for every client. A number or "
+        "a boolean may be given as text.",
     )
     system: str | None = Field(None, description="With `base` or `gguf`: the model's system prompt.")
     template: str | None = Field(None, description="With `base` or `gguf`: the model's prompt template.")
@@ -314,12 +309,26 @@ def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> lis
         for error in invalid.errors(include_url=False):
             if error["type"] != "missing" or error["loc"][0] not in unknown:
                 problems.append(_explained(error))
-    if not problems:
-        problems.extend(_contradictions(known, frozenset(unknown)))
+    refused = {str(problem.path[0]) for problem in problems}
+    valid = {name: value for name, value in known.items() if name not in refused}
+    problems.extend(_contradictions(valid, refused.union(unknown)))
+    problems.extend(_parameter_problems(valid.get("parameters") or {}))
     return problems
 
 
-def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Iterator[Problem]:
+def _parameter_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, value in given.items():
+        if expected := refusal_of_name(name):
+            yield Problem(("parameters",), _shown(name), expected)
+            continue
+        try:
+            if value is not None:
+                typed(name, value)
+        except ParameterError as error:
+            yield Problem(("parameters",), f"{_shown(value)} for {_shown(name)}", str(error))
+
+
+def _contradictions(values: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Problem]:
     if "memory_management" not in unknown:
         mode = values.get("memory_management", MemoryManagement.AUTOMATIC)
         if mode == MemoryManagement.AUTOMATIC and "resident" in values:
@@ -330,7 +339,7 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
             yield Problem(("keep_alive",), _shown(values["keep_alive"]), expected)
     if "base" in values and "gguf" in values:
         yield Problem(("gguf",), _shown(values["gguf"]), "either base or gguf, and base is given too")
-    if not {"base", "gguf"} & (values.keys() | unknown):
+    if not {"base", "gguf"} & {*values, *unknown}:
         for companion in ("parameters", "system", "template"):
             if companion in values:
                 yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
@@ -341,7 +350,7 @@ def _contradictions(values: Mapping[str, Any], unknown: frozenset[str]) -> Itera
         yield problem
 
 
-def _names_of_others(values: Mapping[str, Any], unknown: frozenset[str]) -> Iterator[Problem]:
+def _names_of_others(values: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Problem]:
     """Names by which Ollama reaches another model than the declared one, or one that no server of ours runs.
 
     Which version the server has is not known here, so they are refused for every version.

@@ -13,7 +13,7 @@ from pulumi.runtime import rpc
 from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference
+from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference, may_misfit
 from ollama_provider.model import InvalidDeclarationError, Problem, missing_file, problems_of
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
@@ -90,7 +90,7 @@ class Worker:
 
     def _misfit(self, values: Properties) -> Problem | None:
         """What does not fit, where that is an error; where it is a warning, it is shown."""
-        if values.get("memory_management") != "manual":
+        if not may_misfit(values):
             return None
         found = self._run(lambda lifecycle: lifecycle.misfit(values))
         if found is None:

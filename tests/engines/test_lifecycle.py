@@ -69,6 +69,34 @@ def test_a_model_that_only_embeds_is_pinned_bounded_and_released(
     assert (ollama.ps(), ollama.tags(), ollama.runners()) == ([], [], [])
 
 
+def test_parameters_given_as_texts_are_what_each_call_gets(run: Run, ollama: OllamaServer, tiny: Path) -> None:
+    texts = {"num_ctx": "1024", "temperature": "0.5", "use_mmap": "false", "stop": "x", "num_predict": "1"}
+    values = {"name": "typed", "gguf": str(tiny), "parameters": texts, "keep_alive": "5m"}
+    run(lambda lifecycle: lifecycle.create(values))
+    call(ollama, "typed", prompt="a")
+    assert [one["context_length"] for one in ollama.ps()] == [1024]
+    shown = ollama.call("POST", "/api/show", {"model": "typed"}).json()["parameters"]
+    assert {line.split()[0] for line in shown.splitlines()} == texts.keys()
+
+
+def test_a_parameter_that_this_version_refuses_is_refused_before_anything_is_done(
+    run: Run, ollama: OllamaServer, tiny: Path
+) -> None:
+    values = {"name": "typical", "gguf": str(tiny), "parameters": {"typical_p": "0.7"}, "keep_alive": "5m"}
+    version = version_in(ollama.call("GET", "/api/version").json()["version"])
+    if not Behavior.REFUSES_TYPICAL_P.holds(version, if_unknown=True):
+        run(lambda lifecycle: lifecycle.create(values))
+        return call(ollama, "typical")
+    since = ollama.mark()
+    misfit = run(lambda lifecycle: lifecycle.misfit(values))
+    assert "from 0.34.1 on Ollama refuses this: use top_p and min_p" in misfit.problem.expected
+    assert misfit.is_error
+    with pytest.raises(RefusedError, match="typical_p"):
+        run(lambda lifecycle: lifecycle.create(values))
+    assert {request.path for request in ollama.requests(since)} <= {"/api/version", "/api/tags", "/api/ps"}
+    return None
+
+
 def test_a_local_file_is_needed_only_where_the_server_has_not_its_content(
     run: Run, engine: Ollama, ollama: OllamaServer, ggufs: Callable[..., Path], tmp_path: Path
 ) -> None:

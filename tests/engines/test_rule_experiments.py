@@ -7,6 +7,7 @@ those of a large machine, it takes smaller ones, and says so. What no test can s
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ollama_policy.rules.invalid_duration import InvalidDuration
 from ollama_policy.rules.invalid_keep_alive import InvalidKeepAlive
 from ollama_policy.rules.invalid_llama_argument import InvalidLlamaArgument
 from ollama_policy.rules.invalid_number import InvalidNumber
+from ollama_policy.rules.invalid_parameter import InvalidParameter
 from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
 from ollama_policy.rules.limit_too_small import LimitTooSmall
 from ollama_policy.rules.long_keep_alive import LongKeepAlive
@@ -489,6 +491,30 @@ def removed_parameter(bench: Bench) -> None:
         sent(server, RemovedParameter, is_bad=False).raise_for_status()
         load(server, options={"use_mlock": True}).raise_for_status()
         assert logged(server, 'msg="invalid option provided" option=use_mlock')
+
+
+@shows(InvalidParameter)
+def invalid_parameter(bench: Bench) -> None:
+    with bench.server() as server:
+        for examples, expected in ((InvalidParameter.bad, 500), (InvalidParameter.good, 200)):
+            [(path, asked)] = requests(plain(examples[:1]))
+            assert server.call("POST", path, {**asked, "stream": False}).status_code == expected
+        body = {"model": "text", "from": MODEL, "parameters": {"num_ctx": "8k", "keep_alive": -1}, "stream": False}
+        server.call("POST", "/api/create", body).raise_for_status()
+        assert load(server, "text").status_code == 500
+        load(server, options={"keep_alive": -1}).raise_for_status()
+        assert logged(server, 'msg="invalid option provided" option=keep_alive')
+        files = (
+            plain(InvalidParameter.bad)["Modelfile"].splitlines(),
+            plain(InvalidParameter.good)["Modelfile"].splitlines(),
+        )
+        for number, (lines, is_taken) in enumerate(((files[0][:2], False), (files[0][::2], False), (files[1], True))):
+            written = bench.folder / f"Modelfile-{number}"
+            written.write_bytes(b"\n".join(lines) + b"\n")
+            environment = {"OLLAMA_HOST": server.url, "HOME": str(bench.folder)}
+            command = [str(bench.program), "create", f"made-{number}", "-f", str(written)]
+            done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+            assert (done.returncode == 0) is is_taken, done.stderr
 
 
 # What OLL403 says of each option, beside what a server does.

@@ -165,10 +165,10 @@ def test_a_broken_and_then_refused_pull_says_the_refusal(fake: FakeOllamaWithFau
 def test_a_missing_base_is_pulled_with_the_same_patience(fake: FakeOllamaWithFaults) -> None:
     fake.answer("POST", "/api/pull", faulty_ollama.then(faulty_ollama.cut_stream(), faulty_ollama.fine_pull()))
     fake.answer("POST", "/api/create", faulty_ollama.fine_pull("sha256:" + OTHER_DIGEST))
-    state = create(fake.url, {"base": "llama3", "parameters": {"num_ctx": 2048.0}})
+    state = create(fake.url, {"base": "llama3", "parameters": {"num_ctx": 2048.0, "top_k": "40", "stop": "x"}})
     assert installed(fake) == {"llama3:latest": DIGEST, "tiny:latest": OTHER_DIGEST}
     assert state["digest"] == OTHER_DIGEST
-    assert calls(fake, "/api/create")[0].body["parameters"] == {"num_ctx": 2048}
+    assert calls(fake, "/api/create")[0].body["parameters"] == {"num_ctx": 2048, "top_k": 40, "stop": ["x"]}
 
 
 def test_a_pull_that_never_ends_is_given_up_at_its_deadline(fake: FakeOllamaWithFaults) -> None:

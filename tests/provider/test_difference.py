@@ -62,6 +62,7 @@ DERIVED: dict[str, Any] = {"base": "b", "parameters": {"num_ctx": 2048, "tempera
         (DEFAULTS, {}),
         ({}, dict.fromkeys(name for name in INPUTS if name != "name")),
         (DERIVED, {**DERIVED, "parameters": {"temperature": 0.5, "num_ctx": 2048.0}}),
+        (DERIVED, {**DERIVED, "parameters": {"temperature": "0.5", "num_ctx": "2048", "seed": None}}),
         ({"memory_management": "manual"}, {"memory_management": "manual", "resident": True}),
         ({"host": "example.com"}, {"host": "http://example.com:11434/"}),
         ({"digest": A_DIGEST}, {"digest": "sha256:" + A_DIGEST}),

@@ -123,9 +123,10 @@ def only_problem(values: Mapping[str, Any]) -> str:
             named(base="b", parameters={"num_ctxt": 1}),
             "parameters: found \"num_ctxt\", expected a parameter that Ollama knows: did you mean 'num_ctx'?",
         ),
-        (named(base="b", parameters={"stop": {"a": 1}}), "found {\"a\": 1} for 'stop', expected a number, a boolean"),
-        (named(base="b", parameters={"stop": [1]}), "a number, a boolean, a text or a list of texts"),
-        (named(base="b", parameters={"top_p": float("nan")}), "found nan for 'top_p', expected a finite number"),
+        (named(base="b", parameters={"stop": {"a": 1}}), 'found {"a": 1} for "stop", expected a list of texts'),
+        (named(base="b", parameters={"stop": [1]}), 'found [1] for "stop", expected a list of texts'),
+        (named(base="b", parameters={"top_p": float("nan")}), 'found NaN for "top_p", expected a finite number'),
+        (named(base="b", parameters={"num_ctx": "8k"}), 'found "8k" for "num_ctx", expected a whole number without'),
         (named(base="b", parameters="num_ctx 1"), 'parameters: found "num_ctx 1"'),
         (named(timeouts={"pull": "1 hour"}), 'timeouts.pull: found "1 hour", expected a Go duration'),
         (named(timeouts={"load": "0s"}), 'timeouts.load: found "0s", expected a duration over zero'),
@@ -275,15 +276,35 @@ def test_manual_is_resident_unless_it_says_no(
 
 
 def test_numbers_that_engines_hand_over_as_floats_become_integers_again() -> None:
-    parameters = {"num_ctx": 2048.0, "temperature": 0.7, "use_mmap": True, "stop": ["a"], "seed": 3, "top_k": "40"}
+    parameters = {"num_ctx": 2048.0, "temperature": 0.7, "use_mmap": True, "stop": ["a"], "seed": 3}
     kept = declare(named(base="b", parameters=parameters)).parameters
     assert kept == parameters
     assert kept and isinstance(kept["num_ctx"], int)
     assert kept["use_mmap"] is True
 
 
-def test_a_parameter_that_is_like_no_known_one_is_left_to_the_server() -> None:
-    assert problems_of(named(base="b", parameters={"wholly_new_thing": 1})) == []
+def test_a_number_as_text_is_the_number() -> None:
+    given = {"num_ctx": "1024", "temperature": "0.5", "use_mmap": "true", "stop": "x", "seed": None}
+    wanted = {"num_ctx": 1024, "temperature": 0.5, "use_mmap": True, "stop": ["x"]}
+    assert declare(named(base="b", parameters=given)).parameters == wanted
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    wrong = {"keep_alive": -1, "use_mlock": True, "num_ctx": "8k", "wholly_new_thing": 1, "seed": 3}
+    problems = problems_of(named(keep_alive="1d", resident=True, gguf=str(Path(__file__)), parameters=wrong))
+    assert [problem.path[0] for problem in problems] == ["keep_alive", "resident", "gguf", *["parameters"] * 4]
+    told = "\n".join(map(str, problems))
+    for text in (
+        "this belongs to the declaration itself",
+        "LLAMA_ARG_LOAD_MODE",
+        "such as 8192",
+        "one of draft_num_pr",
+    ):
+        assert text in told
+
+
+def test_a_state_from_before_parameters_were_checked_can_be_read() -> None:
+    assert ModelDeclaration.model_validate(named(base="b", parameters={"num_ctx": "8k", "new": 1}))
 
 
 def test_a_declared_digest_may_have_its_prefix() -> None:

@@ -11,6 +11,7 @@ from ollama_policy.rules.invalid_duration import InvalidDuration
 from ollama_policy.rules.invalid_keep_alive import InvalidKeepAlive
 from ollama_policy.rules.invalid_llama_argument import InvalidLlamaArgument
 from ollama_policy.rules.invalid_number import InvalidNumber
+from ollama_policy.rules.invalid_parameter import InvalidParameter
 from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
 from ollama_policy.rules.leaking_version import LeakingVersion
 from ollama_policy.rules.limit_too_small import LimitTooSmall
@@ -65,4 +66,5 @@ RULES: tuple[type[Rule], ...] = (
     KeepAliveThroughV1,
     ReloadByOptions,
     RemovedParameter,
+    InvalidParameter,
 )

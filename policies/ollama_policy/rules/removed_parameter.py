@@ -25,7 +25,8 @@ class RemovedParameter(Rule):
     why = (
         "From 0.34.1 on a request with `typical_p` among its options is answered with HTTP 400, and so is the create "
         "of a model that has it among its parameters: the call, or the apply, fails. Parameters that are gone since "
-        "longer, such as use_mlock, low_vram or mirostat, are ignored, with a warning in the server's log only."
+        "longer, such as use_mlock, low_vram or mirostat, are ignored, with a warning in the server's log only; a "
+        "declaration with one of those is refused: OLL002."
     )
     fix = "Delete it; `top_p` and `min_p` are what is left of typical_p's kind."
     bad = (Example("ask.sh", _BODY.format('"typical_p": «0.7»')),)
@@ -38,9 +39,11 @@ class RemovedParameter(Rule):
         for subject in subjects:
             if subject.kind is Kind.SERVER:
                 continue
-            for name, setting in _parameters(subject):
+            for name, _, setting in sent_parameters(subject):
                 removed = REMOVED_PARAMETERS.get(name)
-                if removed is None or not any(removed.behavior.holds(one, if_unknown=True) for one in versions):
+                if removed is None or (subject.kind is Kind.MODEL and not removed.is_refused):
+                    continue  # a declaration with one that is ignored is OLL002
+                if not any(removed.behavior.holds(one, if_unknown=True) for one in versions):
                     continue
                 since = removed.behavior.since
                 assert since is not None
@@ -54,14 +57,14 @@ class RemovedParameter(Rule):
                     )
 
 
-def _parameters(subject: Subject) -> Iterator[tuple[str, Setting]]:
-    """The parameters that are sent to Ollama, each with where it stands: itself, or the whole of them."""
+def sent_parameters(subject: Subject) -> Iterator[tuple[str, Any, Setting]]:
+    """The parameters that are sent to Ollama: name, value, and where it stands, itself or the whole of them."""
     whole = subject.known("parameters")
     if whole is not None and isinstance(whole.value, Mapping):
-        yield from ((str(name), whole) for name, value in whole.value.items() if value is not None)
+        yield from ((str(name), value, whole) for name, value in whole.value.items() if value is not None)
     endpoint: Any = subject.value(ENDPOINT)
     if subject.kind is Kind.MODEL or str(endpoint).startswith("/v1/"):
         return
     for key, setting in subject.settings.items():
         if key.startswith(_OPTIONS) and not (setting.is_known and setting.value is None):
-            yield key.removeprefix(_OPTIONS), setting
+            yield key.removeprefix(_OPTIONS), setting.value, setting

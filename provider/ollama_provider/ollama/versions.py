@@ -176,9 +176,9 @@ class Behavior(Enum):
     )
     NO_OLD_OPTIONS = _Row(
         "mirostat, tfs_z, low_vram and other options of old are ignored, with a warning in the log",
-        "api/types.go, Options: read in 0.18.0 and later, none before",
+        "api/types.go, Options: read in 0.17.4 and later, none before",
         is_measured=False,
-        since=(0, 18, 0),
+        since=(0, 17, 4),
     )
 
     @property

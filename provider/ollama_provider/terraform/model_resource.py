@@ -15,6 +15,7 @@ from ollama_provider.lifecycle import (
     UnplacedError,
     difference,
     identity,
+    may_misfit,
 )
 from ollama_provider.model import ModelDeclaration, PullPolicy, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
@@ -138,8 +139,11 @@ class ModelResource(Resource):
         return difference(state, values, unknown)
 
     async def _misfit(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
-        """A warning, or by the provider's `memory_check` an error, where what is to be pinned does not fit."""
-        if unknown or values.get("memory_management") != "manual" or not self._session().is_known:
+        """A warning, or by the provider's `memory_check` an error, where what is to be pinned does not fit.
+
+        What the server refuses is an error always.
+        """
+        if unknown or not may_misfit(values) or not self._session().is_known:
             return []
         found = await self._session().lifecycle().misfit(values)
         if found is None:

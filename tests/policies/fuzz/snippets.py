@@ -7,7 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from ollama_policy.declaration_table import PARAMETERS, PROPERTIES
+from ollama_policy.declaration_table import PROPERTIES
+from ollama_provider.ollama.parameters import PARAMETERS
 from ollama_provider.ollama.variables import VARIABLES
 
 Snippet = Callable[[Random], tuple[str, str]]

@@ -19,7 +19,7 @@ from ollama_policy.rules.invalid_keep_alive import InvalidKeepAlive
 from ollama_policy.rules.long_keep_alive import LongKeepAlive
 from ollama_policy.rules.pin_without_server_default import PinWithoutServerDefault
 from ollama_policy.settings import Style
-from ollama_provider.model import KNOWN_PARAMETERS, ModelDeclaration, problems_of
+from ollama_provider.model import ModelDeclaration, problems_of
 from ollama_provider.ollama.names import NAME_SHAPE
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, server, written
 
@@ -335,7 +335,9 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "host": st.sampled_from(["gpu", "gpu:1", "http://u:p@gpu", "gpu:99999", "", "ftp://x", "[::1]:2"]),
     "timeouts": st.dictionaries(st.sampled_from(["pull", "load", "unload", "other"]), _DURATIONS | _ODD, max_size=2),
     "parameters": st.dictionaries(
-        st.sampled_from([*KNOWN_PARAMETERS[:3], "stop", "num_ctxx", "new"]), _TEXTS | _ODD, max_size=2
+        st.sampled_from(["num_ctx", "top_p", "use_mmap", "stop", "num_ctxx", "new"]),
+        _TEXTS | _ODD | st.sampled_from(["1", "true"]),
+        max_size=2,
     ),
     "other": _TEXTS,
 }

@@ -1,10 +1,12 @@
-"""OLL401 to OLL404: what requests in scripts do to memory."""
+"""OLL401 to OLL405: what requests in scripts do to memory."""
 
 from typing import Any
 
 import pytest
 
+from ollama_policy.check import Options, check
 from ollama_policy.rules.invalid_declaration import InvalidDeclaration
+from ollama_policy.rules.invalid_parameter import InvalidParameter
 from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
 from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
 from ollama_policy.rules.reload_by_options import ReloadByOptions
@@ -199,8 +201,8 @@ def test_the_servers_own_context(values: dict[str, Any], context: int, is_found:
         ("typical_p", "0.34.0", None),
         ("use_mlock", "0.34.3", Severity.WARNING),
         ("use_mlock", "0.6.8", None),
-        ("mirostat", "0.18.0", Severity.WARNING),
-        ("mirostat", "0.17.4", None),
+        ("mirostat", "0.17.4", Severity.WARNING),
+        ("mirostat", "0.17.3", None),
         ("top_p", "0.34.3", None),
     ],
 )
@@ -210,11 +212,73 @@ def test_parameters_that_are_gone(parameter: str, version: str, severity: Severi
         request(API | {f"options.{parameter}": 0.5}),
         request({"endpoint": "Modelfile", "model": "llama3", f"options.{parameter}": 0.5}),
         request({"endpoint": "/api/create", "model": "m", "parameters": {parameter: 0.5}}),
-        model(PINNED | {"base": "phi3", "parameters": {parameter: 0.5}}),
     ):
         found = judged(RemovedParameter, [subject, on])
         assert [one.severity or one.rule.severity for one in found] == ([severity] if severity else [])
-        assert places(InvalidDeclaration, subject) == []
+        assert places(InvalidParameter, subject) == []
+
+
+def test_a_declaration_is_refused_for_what_is_ignored_and_told_by_version_of_what_is_refused() -> None:
+    old, new = (server({"image": f"ollama/ollama:{version}"}) for version in ("0.17.4", "0.34.3"))
+    for parameter, of_declarations, of_new in (("typical_p", 0, 1), ("use_mlock", 1, 0), ("top_p", 0, 0)):
+        subject = model(PINNED | {"base": "phi3", "parameters": {parameter: 0.5}})
+        assert len(places(InvalidDeclaration, subject)) == of_declarations
+        assert len(judged(RemovedParameter, [subject, new])) == of_new
+        assert judged(RemovedParameter, [subject, old]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("num_ctx", "8192", "Ollama refuses this request for its num_ctx, with HTTP 500"),
+        ("num_ctx", 0.5, "Ollama refuses this request for its num_ctx, with HTTP 500"),
+        ("stop", "x", "Ollama refuses this request for its stop, with HTTP 500"),
+        ("keep_alive", -1, "Ollama ignores keep_alive, and only its log says so"),
+        ("num_ctxx", 1, "Ollama ignores num_ctxx, and only its log says so"),
+        ("num_ctx", 8192.0, None),
+        ("num_ctx", None, None),
+        ("num_ctx", UNKNOWN, None),
+        ("stop", ["x"], None),
+    ],
+)
+def test_what_a_request_has_among_its_options(name: str, value: Any, told: str | None) -> None:
+    found = judged(InvalidParameter, [request(API | {f"options.{name}": value})])
+    assert [one.message for one in found] == ([told] if told else [])
+    assert judged(InvalidParameter, [request({"endpoint": "/v1/x", f"options.{name}": value})]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_right"),
+    [
+        ("num_ctx 8192", True),
+        ('num_ctx "8192"', True),
+        ("num_ctx 8k", False),
+        ("num_ctx 8192.0", False),
+        ("num_ctx 8192 # tokens", False),
+        ("temperature 1", True),
+        ("temperature warm", False),
+        ("use_mmap true", True),
+        ("use_mmap 1", True),
+        ("use_mmap yes", False),
+        ("stop <|end|>", True),
+        ("keep_alive -1", False),
+        ("num_ctxx 1", False),
+    ],
+)
+def test_what_a_modelfile_has_as_a_parameter(line: str, is_right: bool) -> None:
+    result = check(
+        ["Modelfile"], Options((InvalidParameter,), overlay={"Modelfile": f"FROM a\nPARAMETER {line}\n".encode()})
+    )
+    assert [str(one.finding.message)[:34] for one in result.findings] == ["`ollama create` refuses this Model"] * (
+        not is_right
+    )
+
+
+def test_what_create_takes_and_each_call_then_fails_by() -> None:
+    [found] = judged(
+        InvalidParameter, [request({"endpoint": "/api/create", "model": "m", "parameters": {"num_ctx": "8k"}})]
+    )
+    assert "answers each call of the model with HTTP 500" in found.message
 
 
 def test_what_is_sent_nowhere_or_says_nothing_is_no_removed_parameter() -> None:

@@ -69,6 +69,8 @@ def planned(host: Host, config: dict[str, Any], prior: dict[str, Any] | None = N
         ({"name": "a", "timeouts": {"pull": "5", "load": "5m"}}, [("timeouts", "pull")]),
         ({"name": "a", "base": "b", "parameters": dynamic({"num_ctxx": 1})}, [("parameters",)]),
         ({"name": "a", "base": "b", "parameters": dynamic({"num_ctx": 4096, "stop": ["x"]})}, []),
+        ({"name": "a", "base": "b", "parameters": dynamic({"num_ctx": "4096", "use_mmap": "true"})}, []),
+        ({"name": "a", "base": "b", "parameters": dynamic({"num_ctx": "8k", "mirostat": 1})}, [("parameters",)] * 2),
         ({"name": "a", "gguf": "/dev/null"}, [("gguf",)]),
         ({"name": "a", "host": "http://u:p@h"}, [("host",)]),
     ],
