@@ -106,8 +106,8 @@ def drift(context: click.Context, /, **request: object) -> NoReturn:
     """Compare what PATHS declare with what servers really hold, on disk and in memory. Changes no server.
 
     PATHS are files and folders as for `check`, and Terraform states; the working folder by default. A declaration is
-    for its own host, else its provider's, else for every --host. OLLAMA_API_KEY is sent to servers that are named here,
-    a netrc's password to its own machine.
+    for its own host, else its provider's, else for every --host. OLLAMA_API_KEY, or a netrc's password, is sent to
+    servers that are named here or by OLLAMA_HOST, and to no other.
     """
     from ollama_policy.drift.command import Request, run
 

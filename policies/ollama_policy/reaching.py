@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Collection, Coroutine
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ollama_policy.checking import CannotLookError
@@ -29,7 +28,7 @@ def connection(host: str | None, ca_file: str | None = None) -> Connection:
         reached = ProviderSettings.read({"host": host, "ca_file": ca_file}, os.environ).connection(None)
     except InvalidDeclarationError as error:
         raise CannotLookError("; ".join(map(str, error.problems))) from None
-    return replace(reached, token=tokens.of(reached.url, is_given=True))
+    return tokens.connection(reached.url, is_given=True, ca_file=reached.ca_file)
 
 
 def named_connection(host: str | None, ca_file: str | None, doing: str) -> Connection:

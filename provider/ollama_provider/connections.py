@@ -60,8 +60,20 @@ class ProviderSettings:
         return cls(host, token, dict(headers), ca_file, memory_bytes, memory_check)
 
     def connection(self, resource_host: str | None) -> Connection:
-        """The connection to a resource's own host, or to the provider's."""
-        return Connection(server_url(resource_host or self.host), self.token, self.headers, self.ca_file)
+        """The connection to a resource's own host, or to the provider's.
+
+        The token and the headers are for the server that the provider is configured for, and go to no other.
+        """
+        own = server_url(self.host)
+        url = server_url(resource_host) if resource_host else own
+        if _dialled(url) == _dialled(own) or not (self.token or self.headers):
+            return Connection(url, self.token, self.headers, self.ca_file)
+        why = f"the provider's token and headers go to its own server alone, {own}"
+        return Connection(url, ca_file=self.ca_file, withheld=why)
+
+
+def _dialled(url: str) -> str:
+    return url.replace("//localhost:", "//127.0.0.1:", 1)
 
 
 def _holds_certificates(ca_file: str) -> bool:

@@ -353,7 +353,9 @@ class Lifecycle:
         return await asyncio.to_thread(content.look_at, Path(declared.gguf), seen)
 
     def _server(self, declared: ModelDeclaration) -> Server:
-        return self._servers.at(self._settings.connection(declared.host))
+        server = self._servers.at(self._settings.connection(declared.host))
+        server.tell_withheld(self._report)
+        return server
 
     async def _fit_server(self, declared: ModelDeclaration) -> Server:
         server = self._server(declared)

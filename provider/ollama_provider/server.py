@@ -1,6 +1,7 @@
 """One server as the lifecycle sees it: shared by all resources of a process, looked at once for all of them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,13 @@ class Server:
         self._asking_version = asyncio.Lock()
         self._version = ""
         self._is_fit = False
+        self._has_told = False
+
+    def tell_withheld(self, report: Callable[[str], None]) -> None:
+        """Says once that a credential which there is is not for this server."""
+        if (why := self.client.connection.withheld) and not self._has_told:
+            self._has_told = True
+            report(f"{self.client.url} is asked without a credential: {why}")
 
     def turn(self, name: ModelName) -> asyncio.Lock:
         """Held by whoever creates, changes or deletes a name."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import StackMaker
-from tests.engines.faulty_ollama import FakeOllamaWithFaults, error_line, stall
+from tests.engines.faulty_ollama import FakeOllamaWithFaults, error_line, stall, status
 from tests.engines.kinds import REMOTE_HOST, make_remote
 from tests.engines.observing import count, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
@@ -230,6 +230,30 @@ def test_a_secret_is_sent_to_the_server_and_is_nowhere_else(stack_of: StackMaker
     stack.export()
     for file in filter(Path.is_file, stack.folder.rglob("*")):
         assert not any(secret.encode() in file.read_bytes() for secret in (token, header)), file
+
+
+def test_a_credential_goes_to_the_server_of_the_stack_and_to_no_host_of_a_resource(
+    stack_of: StackMaker, tmp_path: Path
+) -> None:
+    """A canary for each: the token and the headers of the stack, OLLAMA_API_KEY, a netrc's default."""
+    (tmp_path / ".netrc").write_text("default login me password canary-of-netrc\n")
+    with FakeOllamaWithFaults() as own, FakeOllamaWithFaults() as other:
+        other.answer("GET", "/api/ps", status(401, {"error": "unauthorized"}))
+        stack = stack_of(
+            program(m={"name": "a-model", "host": other.url, "pull_policy": "never"}),
+            OLLAMA_HOST=own.url,
+            OLLAMA_API_KEY="canary-of-key",
+            NETRC=str(tmp_path / ".netrc"),
+        )
+        failed = stack.up(check=False)
+        stack.config("ollama:token", "canary", secret=True)
+        stack.config("ollama:headers", '{"X-Key": "canary"}', secret=True)
+        failed_too = stack.up(check=False)
+    assert other.requests
+    assert not any("canary" in value for request in other.requests for value in request.headers.values())
+    for each in (failed, failed_too):
+        assert f"{other.url} is asked without a credential: the provider's token and headers go to its own" in each.text
+        assert "unauthorized; it was asked without a credential" in each.text
 
 
 def test_a_model_that_fits_nowhere_is_not_pulled_twice(

@@ -447,6 +447,27 @@ provider "ollama" {
         assert not any(secret.encode() in file.read_bytes() for secret in (token, header)), file
 
 
+def test_a_credential_goes_to_the_server_of_the_provider_and_to_no_host_of_a_resource(
+    terraform_of: TerraformMaker, tmp_path: Path
+) -> None:
+    """A canary for each: the token and the headers of the configuration, OLLAMA_API_KEY, a netrc's default."""
+    (tmp_path / ".netrc").write_text("default login me password canary-of-netrc\n")
+    with FakeOllamaWithFaults() as own, FakeOllamaWithFaults() as other:
+        other.answer("GET", "/api/ps", status(401, {"error": "unauthorized"}))
+        text = configuration(m={"name": "a-model", "host": other.url, "pull_policy": "never"})
+        text += f'data "ollama_models" "here" {{}}\ndata "ollama_models" "there" {{\n  host = "{other.url}"\n}}\n'
+        for provider in ("", 'provider "ollama" {\n  token   = "canary"\n  headers = { X-Key = "canary" }\n}\n'):
+            stack = terraform_of(
+                provider + text, OLLAMA_HOST=own.url, OLLAMA_API_KEY="canary-of-key", NETRC=str(tmp_path / ".netrc")
+            )
+            failed = stack.apply(check=False)
+            assert any("it was asked without a credential" in error.detail for error in failed.errors)
+        assert all("Authorization" in request.headers for request in own.requests)
+        assert own.requests
+        assert other.requests
+        assert not any("canary" in value for request in other.requests for value in request.headers.values())
+
+
 def test_a_cloud_model_that_is_to_be_held_is_refused_without_a_wait_and_without_a_call(
     terraform_of: TerraformMaker, ollama: OllamaServer
 ) -> None:

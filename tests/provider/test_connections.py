@@ -9,6 +9,7 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.names import server_url
 from ollama_provider.server import Servers
 
 SECRET = "hunter2-and-more"
@@ -41,7 +42,35 @@ def test_configuration_goes_over_the_environment(
     connection = settings.connection(None)
     assert (connection.url, connection.token) == (url, token)
     assert settings.connection("r:2").url == "http://r:2"
-    assert settings.connection("r:2").token == token
+
+
+@pytest.mark.parametrize("configured", [{"token": SECRET}, {"headers": {"X-Api-Key": SECRET}}, {}])
+def test_credentials_go_to_the_server_of_the_provider_and_no_other(configured: dict[str, Any]) -> None:
+    environment = {"OLLAMA_HOST": "localhost:1234"} | ({} if configured else {"OLLAMA_API_KEY": SECRET})
+    for host in ({}, {"host": "127.0.0.1:1234"}):
+        settings = ProviderSettings.read({**configured, **host}, environment)
+        for own in (None, "localhost:1234", "127.0.0.1:1234", "http://127.0.0.1:1234/"):
+            sent = settings.connection(own)
+            assert SECRET in (sent.token, *sent.headers.values())
+            assert not sent.withheld
+        for other in ("127.0.0.1:1235", "https://localhost:1234", "localhost:1234/path", "localhost.example:1234"):
+            sent = settings.connection(other)
+            assert (sent.token, sent.headers, sent.url) == (None, {}, server_url(other))
+            assert "go to its own server alone, http://" in sent.withheld
+            assert SECRET not in repr(sent)
+
+
+def test_without_credentials_nothing_is_withheld() -> None:
+    assert ProviderSettings.read({"host": "c:1"}, {}).connection("r:2").withheld == ""
+
+
+def test_a_server_that_credentials_are_withheld_from_is_told_once() -> None:
+    told: list[str] = []
+    settings, servers = ProviderSettings.read({"host": "c:1", "token": SECRET}, {}), Servers()
+    for host in ("r:2", "r:2", None, "r:3"):
+        servers.at(settings.connection(host)).tell_withheld(told.append)
+    why = "is asked without a credential: the provider's token and headers go to its own server alone, http://c:1"
+    assert told == [f"http://r:2 {why}", f"http://r:3 {why}"]
 
 
 def test_headers_reach_the_connection() -> None:

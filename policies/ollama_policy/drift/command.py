@@ -112,6 +112,7 @@ class Session:
         self._problems += self._declarations.problems
         self._kinds: tuple[type[Drift], ...] = tuple(kind for kind in KINDS if configuration.selects(kind.id))
         self._given: list[str] | None = None
+        self._has_told = False  # which servers were asked without a credential
         self._not_named: list[Unreadable] = []
 
     # Which servers, and what they say.
@@ -126,7 +127,10 @@ class Session:
 
         tokens = fleet.Tokens(os.environ)
         ca_file = _ca_file(self._request.ca_file)
-        asked = [Asked(fleet.connection(url, url in given, tokens, ca_file), url in given) for url in placing.by_url]
+        asked = [Asked(tokens.connection(url, url in given, ca_file), url in given) for url in placing.by_url]
+        if not self._has_told:
+            fleet.tell_withheld(one.connection for one in asked)
+            self._has_told = True
         return look(asked, self._seconds, self._moving(placing))
 
     def _named(self) -> list[str]:

@@ -6,13 +6,17 @@
 import netrc
 import os
 import socket
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ollama_policy.checking import CannotLookError
+from ollama_policy.formats.escaping import shown
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
 from ollama_provider.ollama.names import InvalidServerError, server_url
+
+_SHOWN = 3
 
 
 def given(hosts: Sequence[str], hosts_file: str | None, names: Sequence[str], seconds: float = 10.0) -> list[str]:
@@ -80,10 +84,11 @@ def _bracketed(address: str) -> str:
 
 
 class Tokens:
-    """What each server is told as a bearer token.
+    """What each server is told as a bearer token: its machine's password of a netrc, else OLLAMA_API_KEY.
 
-    A netrc's password is for its own machine. OLLAMA_API_KEY says nothing of where it belongs, so it goes to servers
-    that a person named, and never to one that only a checked file names: whoever writes the file would be told it.
+    It goes to servers that a person named, by an option or by OLLAMA_HOST, and never to one that only a checked file
+    names: whoever writes the file would be told it. A netrc names machines, and neither their ports nor whether they
+    are asked in plain text, and its `default` names none.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -96,16 +101,35 @@ class Tokens:
         self._machines: netrc.netrc | None = None
         if named or os.path.exists(path):
             self._machines = _netrc(path)
+        self._by_environment = environment.get(HOST_VARIABLE) or None
 
-    def of(self, url: str, is_given: bool) -> str | None:
+    def connection(self, url: str, is_given: bool, ca_file: str | None) -> Connection:
+        """How a server is reached, with its credential where a person named it."""
+        token = self._of(url)
+        if token is None or is_given or self._is_environments(url):
+            return Connection(url, token, ca_file=ca_file)
+        return Connection(url, ca_file=ca_file, withheld="only a checked file names this server")
+
+    def _of(self, url: str) -> str | None:
         entry = self._machines.authenticators(urlsplit(url).hostname or "") if self._machines is not None else None
-        if entry is not None and entry[2] and is_header_value(entry[2]):
-            return entry[2]
-        return self._key if is_given else None
+        return entry[2] if entry is not None and entry[2] and is_header_value(entry[2]) else self._key
+
+    def _is_environments(self, url: str) -> bool:
+        try:
+            return self._by_environment is not None and server_url(self._by_environment) == url
+        except InvalidServerError:
+            return False
 
 
-def connection(url: str, is_given: bool, tokens: Tokens, ca_file: str | None) -> Connection:
-    return Connection(url, tokens.of(url, is_given), ca_file=ca_file)
+def tell_withheld(connections: Iterable[Connection]) -> None:
+    """Says on standard error which servers were asked without a credential that there is."""
+    without = [shown(one.url) for one in connections if one.withheld]
+    if without:
+        more = f" and {len(without) - _SHOWN} more" if len(without) > _SHOWN else ""
+        sys.stderr.write(
+            f"note: only a checked file names {', '.join(without[:_SHOWN])}{more}: asked without OLLAMA_API_KEY and "
+            "without a netrc's password, which --host sends\n"
+        )
 
 
 def _netrc(path: str) -> netrc.netrc:

@@ -131,7 +131,7 @@ def _hint(asked: Asked, error: OllamaError) -> str:
         if asked.connection.token is not None:
             return "; the token that was sent is not accepted"
         where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
-        return f"; it wants a token: set OLLAMA_API_KEY{where}, or write it in a netrc"
+        return f"; it wants a token: set OLLAMA_API_KEY, or write it in a netrc{where}"
     if words.startswith(("HTTP 407", "no connection: 407")):
         return "; the proxy on the way wants a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
     if "CERTIFICATE_VERIFY_FAILED" in words:

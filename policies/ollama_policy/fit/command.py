@@ -146,10 +146,11 @@ def _look(placing: Placing, given: Sequence[str], ca_file: str | None) -> list[L
     if ca_file is not None:
         reached(None, ca_file)  # which says what is wrong with it
     asked = [
-        Asked(fleet.connection(url, url in given, tokens, ca_file), url in given, wanted(declared))
+        Asked(tokens.connection(url, url in given, ca_file), url in given, wanted(declared))
         for url, declared in placing.by_url.items()
         if declared
     ]
+    fleet.tell_withheld(one.connection for one in asked)
     return asyncio.run(look(asked, _SECONDS))
 
 

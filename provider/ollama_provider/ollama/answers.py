@@ -20,12 +20,16 @@ def is_header_value(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Connection:
-    """How a server is reached. `token` is sent as a bearer token; it and the headers never appear in a text."""
+    """How a server is reached. `token` is sent as a bearer token; it and the headers never appear in a text.
+
+    `withheld` says why a credential that there is goes elsewhere, and not to this server; empty where none is.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_file: str | None = None
+    withheld: str = ""
 
     def redact(self, text: str) -> str:
         """The text without any secret of this connection, for servers and proxies that repeat what they were sent."""

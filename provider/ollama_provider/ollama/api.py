@@ -49,6 +49,7 @@ STALL_SECONDS = 120.0
 LARGEST_ANSWER = 64 * 2**20
 LONGEST_LINE = 2**20
 _UPLOAD_CHUNK = 2**20
+_WANTS_A_CREDENTIAL = {401, 403}
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _TRANSIENT_WORDS = (
     "unexpected eof",
@@ -389,6 +390,8 @@ class Ollama:
         except (ValueError, KeyError, TypeError, RecursionError):
             words = self._excerpt(text) if text.strip() else response.reason_phrase
         words = self.connection.redact(f"HTTP {response.status_code}, {words}")
+        if response.status_code in _WANTS_A_CREDENTIAL and self.connection.withheld:
+            words += f"; it was asked without a credential: {self.connection.withheld}"
         if response.status_code == 404 and response.request.method == "GET":
             # What is asked by GET is there on every Ollama: this is no word about a model.
             return NotOllamaError(asked, self.url, f"this does not look like Ollama: {words}")

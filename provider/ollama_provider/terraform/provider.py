@@ -32,13 +32,15 @@ SCHEMA = Schema(
         ),
         "token": Attribute(
             type=STRING,
-            description="A bearer token. Else OLLAMA_API_KEY. May be an ephemeral value; no state or plan holds it.",
+            description="A bearer token for the server of this provider, and no other. Else OLLAMA_API_KEY. May be an "
+            "ephemeral value; no state or plan holds it.",
             optional=True,
             sensitive=True,
         ),
         "headers": Attribute(
             type=map_of(STRING),
-            description="Headers of every request. May be ephemeral values; no state or plan holds them.",
+            description="Headers of every request to the server of this provider, and to no other. May be ephemeral "
+            "values; no state or plan holds them.",
             optional=True,
             sensitive=True,
         ),
