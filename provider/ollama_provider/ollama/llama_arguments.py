@@ -5,7 +5,6 @@ each one's handler reads a text. Ollama looks at none of them; a runner inherits
 Texts count as they stand: unlike Ollama's own, they are not trimmed, and quotes belong to them.
 """
 
-import json
 import math
 import re
 from enum import StrEnum
@@ -291,6 +290,8 @@ def _speculative_problem(_: Argument, text: str) -> Misreading | None:
 
 
 def _json_problem(_: Argument, text: str) -> Misreading | None:
+    import json  # noqa: PLC0415 - a check of files without it pays nothing
+
     try:
         json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
