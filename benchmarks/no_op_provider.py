@@ -32,8 +32,8 @@ class NoOpModel(Resource):
     async def update(self, prior: Values, planned: Values, config: Values) -> Result:
         return Result(planned)
 
-    async def delete(self, prior: Values, private: Private) -> None:
-        pass
+    async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
+        return ()
 
     async def read(self, state: Values, private: Private) -> Result:
         return Result(state)

@@ -33,6 +33,7 @@ from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remo
 from ollama_provider.ollama.names import ModelName, server_url
 from ollama_provider.ollama.parameters import REMOVED_PARAMETERS, is_refused_by_some, typed_all
 from ollama_provider.ollama.versions import dotted, version_in
+from ollama_provider.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
 
 State = dict[str, Any]
@@ -40,6 +41,8 @@ State = dict[str, Any]
 INPUTS = tuple(ModelDeclaration.model_fields)
 OUTPUTS = {
     "id": "The model's name in full as it was created, with `@host` where the resource has its own host.",
+    "origin": "Whose the model is: `pulled`, `derived` or `uploaded` by the resource, or `found`, where it was there "
+    "before. A destroy deletes no model that was found, unless `on_destroy` says so.",
     "digest": "The sha256 of the model's manifest in hex, as /api/tags shows it.",
     "size": "Bytes on disk.",
     "family": "The architecture's family, such as `llama`.",
@@ -151,7 +154,7 @@ class Lifecycle:
     async def update(self, state: Mapping[str, Any], values: Mapping[str, Any]) -> State:
         """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys."""
         declared = declare(values)
-        before = _declared_in(state)
+        before = declared_in(state)
         if declared.model_name == before.model_name:
             server = await self._fit_server(declared)
             await memory.refuse_unheld(server, declared)
@@ -163,19 +166,32 @@ class Lifecycle:
 
     async def read(self, state: Mapping[str, Any]) -> State | None:
         """The state as it is now, or None where the model is gone. Any other failure is raised: it is not "gone"."""
-        declared = _declared_in(state)
+        declared = declared_in(state)
         server = self._server(declared)
         view = await server.view(REFRESH_SECONDS)
         if declared.model_name not in view.installed:
             return None
-        return await self._observed(server, declared, dict(state), view, state)
+        found = await self._observed(server, declared, dict(state), view, state)
+        is_as_left = _same_digest(state.get("digest"), str(found["digest"]).removeprefix("sha256:"))
+        return found | {"origin": (origin_in(state) if is_as_left else Origin.FOUND).value}
 
-    async def delete(self, state: Mapping[str, Any]) -> None:
-        """Unloads, waits until it is out of memory, then deletes, as far as `on_destroy` says. Gone is success."""
-        declared = _declared_in(state)
+    async def delete(self, state: Mapping[str, Any], keeps: str = "") -> None:
+        """Unloads, waits until it is out of memory, then deletes where the model is the resource's to delete.
+
+        That is what `on_destroy` says, else its `origin`. `keeps` says why the files stay anyway. Gone is success.
+        """
+        declared = declared_in(state)
         server = self._server(declared)
         async with _turn(server, declared.model_name):
-            await self._release(server, declared)
+            await self._release(server, declared, state, keeps)
+
+    async def hand_over(self, state: Mapping[str, Any]) -> None:
+        """Unloads what the next create of the same name in this run goes on from; it has this one's origin."""
+        declared = declared_in(state)
+        server = self._server(declared)
+        async with _turn(server, declared.model_name):
+            await self._release(server, declared, state, "is created again")
+            server.handed_over[declared.model_name] = origin_in(state)
 
     async def adopt(self, import_id: str) -> State:
         """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not."""
@@ -188,21 +204,23 @@ class Lifecycle:
             raise NotFoundError(f"the import of {name}", server.client.url, "there is no model of that name")
         if _is_pinned(view.running, declared.model_name):
             values["memory_management"] = "manual"
-        found = values | {"id": identity(declared)}
+        found = values | {"id": identity(declared), "origin": Origin.FOUND.value}
         return await self._observed(server, declare(values), found, view, found)
 
     async def _create(self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any]) -> State:
         gguf = await self._look_at_gguf(declared, None)
-        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
+        view = await server.view()
+        origin = server.handed_over.pop(declared.model_name, None) or self._origin(declared, view)
+        was_pinned = _is_pinned(view.running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         try:
             await self._settle(server, declared, presence, was_pinned)
         except (OllamaError, asyncio.CancelledError) as error:
-            state = await self._what_is_kept(server, declared, values, gguf)
+            state = await self._what_is_kept(server, declared, values, origin, gguf)
             if state is None:
                 raise
             raise UnplacedError(str(error) or "stopped on request", state) from error
-        return await self._result(server, declared, values, identity(declared), gguf)
+        return await self._result(server, declared, values, identity(declared), origin, gguf)
 
     async def _apply(
         self,
@@ -213,22 +231,30 @@ class Lifecycle:
         state: Mapping[str, Any],
     ) -> State:
         gguf = await self._look_at_gguf(declared, state)
-        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
+        view = await server.view()
+        is_there = declared.model_name in view.installed
+        origin = origin_in(state) if is_there else self._origin(declared, view)
+        was_pinned = _is_pinned(view.running, declared.model_name)
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
         await self._settle(server, declared, presence, was_pinned)
-        if was_pinned and _declared_in(state).must_be_resident and declared.is_left_to_the_server:
+        if was_pinned and declared_in(state).must_be_resident and declared.is_left_to_the_server:
             # The pin was ours, and nobody else would ever take it away.
             await memory.unload(server, presence.model, declared.timeouts.unload, self._report)
-        return await self._result(server, declared, values, resource_id, gguf)
+        return await self._result(server, declared, values, resource_id, origin, gguf)
 
     async def _what_is_kept(
-        self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any], gguf: content.GgufFile | None
+        self,
+        server: Server,
+        declared: ModelDeclaration,
+        values: Mapping[str, Any],
+        origin: Origin,
+        gguf: content.GgufFile | None,
     ) -> State | None:
         """The state of a model whose placing failed, or None where the server does not tell it in time."""
         try:
             async with asyncio.timeout(KEPT_SECONDS):
-                return await self._result(server, declared, values, identity(declared), gguf)
+                return await self._result(server, declared, values, identity(declared), origin, gguf)
         except (OllamaError, TimeoutError, LookupError):  # LookupError: it is gone
             return None
 
@@ -241,7 +267,9 @@ class Lifecycle:
         await memory.refuse_unheld(server, declared)
         await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
         gguf = await self._look_at_gguf(declared, state)
-        was_pinned = _is_pinned((await server.view()).running, declared.model_name)
+        view = await server.view()
+        origin = self._origin(declared, view)
+        was_pinned = _is_pinned(view.running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         installed = await server.client.installed()
         if before.on_destroy is not OnDestroy.KEEP and before.model_name in installed:
@@ -253,8 +281,16 @@ class Lifecycle:
                 self._report(f"{error}; going back to {before.model_name}")
                 await memory.place(server, before, installed[before.model_name].digest, self._report)
             raise
-        await self._release(server, before)
-        return await self._result(server, declared, values, state["id"], gguf)
+        await self._release(server, before, state)
+        return await self._result(server, declared, values, state["id"], origin, gguf)
+
+    def _origin(self, declared: ModelDeclaration, before: View) -> Origin:
+        """Of what an apply makes present. What was there before is found, even by a create that was cut off."""
+        name = declared.model_name
+        if name not in before.installed:
+            return brought_by(declared)
+        self._report(f"{name}: {WAS_THERE}: a destroy leaves its files, unless on_destroy says otherwise")
+        return Origin.FOUND
 
     async def _settle(
         self, server: Server, declared: ModelDeclaration, presence: content.Presence, was_pinned: bool
@@ -290,16 +326,20 @@ class Lifecycle:
         declared: ModelDeclaration,
         values: Mapping[str, Any],
         resource_id: str,
+        origin: Origin,
         gguf: content.GgufFile | None,
     ) -> State:
-        found: State = {name: values[name] for name in INPUTS if values.get(name) is not None} | {"id": resource_id}
+        found: State = {name: values[name] for name in INPUTS if values.get(name) is not None}
+        found |= {"id": resource_id, "origin": origin.value}
         if gguf:
             found["gguf_file"] = gguf
         server.made.add(declared.model_name)
         return await self._observed(server, declared, found, await server.view(), None)
 
-    async def _release(self, server: Server, declared: ModelDeclaration) -> None:
-        name = declared.model_name
+    async def _release(
+        self, server: Server, declared: ModelDeclaration, state: Mapping[str, Any], keeps: str = ""
+    ) -> None:
+        name, origin = declared.model_name, origin_in(state)
         if declared.on_destroy is OnDestroy.KEEP:
             return
         if name in server.made:
@@ -309,7 +349,9 @@ class Lifecycle:
         installed = await server.client.installed()
         if name in installed:
             await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
-        if declared.on_destroy is OnDestroy.UNLOAD:
+        is_as_left = name not in installed or _same_digest(state.get("digest"), installed[name].digest)
+        if keeps := keeps or why_kept(declared, origin, is_as_left=is_as_left):
+            self._report(f"{name}: {keeps}: its files stay")
             return
         for there in {second_name(name), name} & installed.keys():
             await content.forget(server, there)
@@ -461,7 +503,8 @@ class Residents:
         return name
 
 
-def _declared_in(state: Mapping[str, Any]) -> ModelDeclaration:
+def declared_in(state: Mapping[str, Any]) -> ModelDeclaration:
+    """What a state was declared as."""
     # The digest of a state is the one that is there, not one that was asked for. And a state must be readable where
     # its local file is not, so nothing is checked here beyond the fields' own form.
     known = {name: state[name] for name in INPUTS if state.get(name) is not None and name != "digest"}

@@ -225,9 +225,11 @@ class ModelDeclaration(_Declared):
     )
     system: str | None = Field(None, description="With `base` or `gguf`: the model's system prompt.")
     template: str | None = Field(None, description="With `base` or `gguf`: the model's prompt template.")
-    on_destroy: OnDestroy = Field(
-        OnDestroy.DELETE,
-        description="`delete` unloads the model and removes it, `unload` leaves its files, `keep` leaves everything.",
+    on_destroy: OnDestroy | None = Field(
+        None,
+        description="`delete` unloads the model and removes it, `unload` leaves its files, `keep` leaves everything. "
+        "Where it is not set, the model's `origin` decides: what the resource pulled, derived or uploaded is deleted, "
+        "and what was there before is unloaded and stays.",
     )
     timeouts: Timeouts = Field(Timeouts(), description="How long an apply waits.")
     host: Annotated[str, AfterValidator(_server)] | None = Field(

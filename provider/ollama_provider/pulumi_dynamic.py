@@ -18,7 +18,7 @@ Properties = dict[str, Any]
 
 # lifecycle.OUTPUTS without the id; a test compares them.
 OUTPUTS = (
-    "digest size family parameter_size quantization_level context_length capabilities pinned drift gguf_file"
+    "origin digest size family parameter_size quantization_level context_length capabilities pinned drift gguf_file"
 ).split()
 
 
@@ -67,6 +67,7 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
     memory_management: pulumi.Output[str | None]
     keep_alive: pulumi.Output[str | None]
     resident: pulumi.Output[bool | None]
+    origin: pulumi.Output[str]
     digest: pulumi.Output[str]
     size: pulumi.Output[int]
     family: pulumi.Output[str]

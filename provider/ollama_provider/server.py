@@ -12,6 +12,7 @@ from ollama_provider.ollama.versions import OLDEST_SUPPORTED, dotted, is_support
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
+    from ollama_provider.ownership import Origin
     from ollama_provider.room import Room
 
 VIEW_SECONDS = 2.0
@@ -32,12 +33,14 @@ class Server:
     `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
     `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
     the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
+    `handed_over` is what an old object left for the one that takes its place, and the origin that it had.
     """
 
     def __init__(self, client: "Ollama") -> None:
         self.client = client
         self.placing = asyncio.Lock()
         self.made: set[ModelName] = set()
+        self.handed_over: dict[ModelName, Origin] = {}
         self.room: Room | None = None
         self._turns: dict[ModelName, asyncio.Lock] = {}
         self._looking = asyncio.Lock()

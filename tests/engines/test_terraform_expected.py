@@ -263,7 +263,7 @@ def test_the_schema_is_complete_and_described(terraform_of: TerraformMaker) -> N
         assert all(attribute.get("description") for attribute in block["attributes"].values()), block
     sensitive = {name for name, one in provider["provider"]["block"]["attributes"].items() if one.get("sensitive")}
     assert sensitive == {"token", "headers"}
-    assert provider["resource_schemas"]["ollama_model"]["version"] == 1
+    assert provider["resource_schemas"]["ollama_model"]["version"] == 2
 
 
 def test_terraform_of_another_version(

@@ -81,7 +81,7 @@ def test_the_same_in_other_words_is_no_change(terraform_of: TerraformMaker, olla
     ollama.create_from_gguf("tiny", tiny)
     stack = terraform_of(configuration(m={"name": "tiny", "keep_alive": "5m", "host": ollama.url}))
     stack.apply()
-    other = {"name": "Tiny:latest", "keep_alive": "300s", "host": f"{ollama.url}/", "on_destroy": "delete"}
+    other = {"name": "Tiny:latest", "keep_alive": "300s", "host": f"{ollama.url}/"}
     stack.configure(configuration(m=other))
     assert stack.plan().planned == {}
 
@@ -357,9 +357,10 @@ def test_another_host_means_another_model_and_the_old_one_goes(
     with OllamaServer(engine.program, tmp_path / "other") as other:
         for server in (ollama, other):
             server.create_from_gguf("tiny", tiny)
-        stack = terraform_of(configuration(m={"name": "tiny", "host": ollama.url} | MANUAL))
+        model = {"name": "tiny", "on_destroy": "delete"} | MANUAL
+        stack = terraform_of(configuration(m=model | {"host": ollama.url}))
         stack.apply()
-        stack.configure(configuration(m={"name": "tiny", "host": other.url} | MANUAL))
+        stack.configure(configuration(m=model | {"host": other.url}))
         outcome = stack.apply()
         assert outcome.planned == {M: "replace"}
         assert pinned(other) == ["tiny:latest"]

@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "memory_management": "automatic",
     "pull_policy": "missing",
     "insecure": False,
-    "on_destroy": "delete",
+    "on_destroy": None,
     "timeouts": {"pull": "6h", "load": "10m", "unload": "1m"},
 }
 DERIVED: dict[str, Any] = {"base": "b", "parameters": {"num_ctx": 2048, "temperature": 0.5}}
@@ -93,6 +93,7 @@ def test_another_text_of_the_same_is_no_change(before: dict[str, Any], after: di
         ({"base": "b"}, {"base": "b", "system": "x"}, ("system",)),
         ({"base": "b"}, {"base": "b", "template": "x"}, ("template",)),
         ({}, {"on_destroy": "keep"}, ("on_destroy",)),
+        ({"on_destroy": "delete"}, {}, ("on_destroy",)),
         ({}, {"timeouts": {"load": "1m"}}, ("timeouts",)),
     ],
 )

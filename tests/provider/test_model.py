@@ -260,7 +260,7 @@ def test_nulls_are_what_was_not_declared() -> None:
 def test_the_defaults_are_those_that_are_documented() -> None:
     declared = declare({"name": "llama3"})
     assert declared.memory_management is MemoryManagement.AUTOMATIC
-    assert (declared.pull_policy, declared.on_destroy, declared.insecure) == ("missing", "delete", False)
+    assert (declared.pull_policy, declared.on_destroy, declared.insecure) == ("missing", None, False)
     assert declared.timeouts.in_seconds() == {"pull": 6 * 3600, "load": 600, "unload": 60}
     assert (declared.must_be_resident, declared.must_be_absent) == (False, False)
 

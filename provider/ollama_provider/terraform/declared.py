@@ -1,10 +1,12 @@
 """`ollama_model` as Terraform sees it: the schema from model.py, and states in the lifecycle's form."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
 from ollama_provider.lifecycle import INPUTS, OUTPUTS
 from ollama_provider.model import ModelDeclaration, Timeouts
+from ollama_provider.ownership import Origin
 from ollama_provider.schemas import resource_schema
 from ollama_provider.terraform.protocol.provider import Values
 from ollama_provider.terraform.protocol.schema import Attribute, Schema
@@ -22,6 +24,7 @@ from ollama_provider.terraform.protocol.values import (
 
 OUTPUT_TYPES: Final[dict[str, Type]] = {
     "id": STRING,
+    "origin": STRING,
     "digest": STRING,
     "size": NUMBER,
     "family": STRING,
@@ -66,7 +69,7 @@ def model_schema() -> Schema:
         description="One model on one Ollama server, with its memory as part of the desired state.",
         attributes=attributes | computed,
         blocks={"timeouts": _timeouts()},
-        version=1,
+        version=2,
     )
 
 
@@ -97,6 +100,17 @@ def with_defaults(config: Values) -> Values:
     if filled["resident"] is None and filled["memory_management"] == "manual":
         filled["resident"] = True
     return filled
+
+
+def upgraded(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A state of an older version in this one's form.
+
+    Before there was an origin, "delete" was the default of `on_destroy`, and whose a model was is not known: it counts as found.
+    """
+    if "origin" in state or "name" not in state:
+        return state
+    on_destroy = state.get("on_destroy")
+    return {**state, "origin": Origin.FOUND.value, "on_destroy": None if on_destroy == "delete" else on_destroy}
 
 
 def _description(name: str, text: str) -> str:

@@ -13,13 +13,22 @@ from ollama_provider.lifecycle import (
     Difference,
     State,
     UnplacedError,
+    declared_in,
     difference,
     identity,
     may_misfit,
 )
 from ollama_provider.model import ModelDeclaration, PullPolicy, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
-from ollama_provider.terraform.declared import known_inputs, model_schema, plain_of, plain_state, with_defaults
+from ollama_provider.ownership import WAS_THERE, Origin, origin_in, told
+from ollama_provider.terraform.declared import (
+    known_inputs,
+    model_schema,
+    plain_of,
+    plain_state,
+    upgraded,
+    with_defaults,
+)
 from ollama_provider.terraform.protocol.provider import (
     Diagnostic,
     DiagnosticsError,
@@ -71,6 +80,8 @@ class ModelResource(Resource):
         if found.changed:
             stays_pinned = prior["pinned"] and prior["memory_management"] == "automatic"  # by a client
             outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, stays_pinned)}
+        if "name" in found.changed:
+            outputs["origin"] = UNKNOWN
         if _gets_other_content(prior, found.changed, planned):
             outputs |= dict.fromkeys(_DESCRIBES_CONTENT, UNKNOWN)
             outputs["gguf_file"] = UNKNOWN if config["gguf"] is not None else None
@@ -95,14 +106,21 @@ class ModelResource(Resource):
             state = await self._session().lifecycle().update(plain_state(prior), values)
         return _result(planned, state)
 
-    async def delete(self, prior: Values, private: Private) -> None:
+    async def plan_destroy(self, prior: Values, private: Private) -> Plan:
+        state = plain_state(prior)
+        return Plan(None, diagnostics=[Diagnostic(told(declared_in(state), origin_in(state)), is_warning=True)])
+
+    async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
         state = plain_state(prior)
         if await self._session().is_created_again(_identity(state)):
-            return  # it stays as it is, for the resource that takes it over
-        if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
-            state["on_destroy"] = "unload"  # the object that takes its place goes on from what is there
+            return ()  # it stays as it is, for the resource that takes it over
         with diagnosed():
-            await self._session().lifecycle().delete(state)
+            lifecycle = self._session().lifecycle()
+            if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
+                await lifecycle.hand_over(state)
+            else:
+                await lifecycle.delete(state)
+        return ()
 
     async def read(self, state: Values, private: Private) -> Result:
         with diagnosed():
@@ -118,10 +136,13 @@ class ModelResource(Resource):
             found = await self._session().lifecycle().adopt(import_id)
         return with_defaults(dict.fromkeys(INPUTS) | found) | {name: found.get(name) for name in OUTPUTS}
 
+    def upgrade(self, version: int, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        return upgraded(state)
+
     def take_over(self, source_type: str, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """From this type under another provider's address, or any type that is a model and has a model's name."""
-        if source_type == self.name and OUTPUTS.keys() <= state.keys():
-            return state
+        if source_type == self.name and OUTPUTS.keys() - {"origin"} <= state.keys():
+            return upgraded(state)
         name = state.get("name") or state.get("model")
         if "model" not in source_type or not isinstance(name, str):
             return None
@@ -129,7 +150,8 @@ class ModelResource(Resource):
             model_name = ModelName.parse(name)
         except InvalidNameError:
             return None
-        return with_defaults(dict.fromkeys(INPUTS) | {"name": name}) | {"id": str(model_name), "drift": NO_DRIFT}
+        outputs = {"id": str(model_name), "origin": Origin.FOUND.value, "drift": NO_DRIFT}
+        return with_defaults(dict.fromkeys(INPUTS) | {"name": name}) | outputs
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
@@ -196,6 +218,11 @@ def _as_planned(planned: Values, state: State) -> Values:
 
 def _result(planned: Values, state: State) -> Result:
     warnings = []
+    if planned["origin"] is UNKNOWN and state["origin"] == Origin.FOUND:
+        detail = (
+            'This resource takes it over. A destroy leaves its files, unless on_destroy = "delete" is applied before.'
+        )
+        warnings.append(Diagnostic(f"{state['name']} {WAS_THERE}", detail, is_warning=True))
     if state["drift"] != NO_DRIFT:
         warnings.append(Diagnostic(f"{state['name']}: {state['drift']}", is_warning=True))
     return Result(_as_planned(planned, state), diagnostics=warnings)

@@ -23,7 +23,7 @@ STATE = {
     "memory_management": "automatic",
     "pull_policy": "missing",
     "insecure": False,
-    "on_destroy": "delete",
+    "origin": "pulled",
     "digest": "ab" * 32,
     "size": 5,
     "family": "llama",
@@ -117,7 +117,7 @@ def test_an_equal_declaration_plans_the_state_as_it_is(host: Host) -> None:
 def test_an_attribute_that_is_removed_has_its_default_again(host: Host) -> None:
     before = STATE | {"memory_management": "manual", "resident": True, "pinned": True, "on_destroy": "keep"}
     after, _ = planned(host, {"name": "llama3"}, before)
-    assert (after["memory_management"], after["resident"], after["on_destroy"]) == ("automatic", None, "delete")
+    assert (after["memory_management"], after["resident"], after["on_destroy"]) == ("automatic", None, None)
 
 
 def test_another_server_needs_another_resource(host: Host) -> None:
@@ -152,18 +152,54 @@ def upgraded(host: Host, version: int, state: dict[str, Any]) -> Any:
 
 def test_a_state_of_this_version_comes_back_and_one_of_a_newer_is_refused(host: Host) -> None:
     state = STATE | {"base": "b", "parameters": {"type": ["object", {"top_p": "number"}], "value": {"top_p": 0.9}}}
-    found = unpacked(upgraded(host, 1, state | {"of_another_release": 1}).upgraded_state, SCHEMA)
+    found = unpacked(upgraded(host, 2, state | {"of_another_release": 1}).upgraded_state, SCHEMA)
     assert {name: found[name] for name in STATE} == STATE
     assert str(found["parameters"].value["top_p"]) == "0.9"
-    [(path, summary, detail)] = problems(upgraded(host, 2, STATE))
+    [(path, summary, detail)] = problems(upgraded(host, 3, STATE))
     assert (path, summary) == ((), "The state was written by a newer version of this provider")
     assert "update ollama-iac" in detail
+
+
+@pytest.mark.parametrize(("on_destroy", "after"), [("delete", None), ("unload", "unload"), ("keep", "keep")])
+def test_a_state_from_before_there_was_an_origin_costs_no_model(host: Host, on_destroy: str, after: str | None) -> None:
+    """There "delete" was the default: it is not known to be written, and whose the model was is not known either."""
+    old = {name: value for name, value in STATE.items() if name != "origin"} | {"on_destroy": on_destroy}
+    found = unpacked(upgraded(host, 1, old).upgraded_state, SCHEMA)
+    assert (found["origin"], found["on_destroy"]) == ("found", after)
+    assert destroys(host, found) == [
+        {
+            None: "llama3:latest was there before: it is unloaded, and its files stay",
+            "unload": 'llama3:latest has on_destroy = "unload": it is unloaded, and its files stay',
+            "keep": 'llama3:latest has on_destroy = "keep": it stays as it is, in memory too',
+        }[after]
+    ]
+    config = {"name": "llama3", "on_destroy": "delete"}
+    changed, _ = planned(host, config, found)
+    assert {name for name in changed if changed[name] != found[name]} == {"on_destroy"}
+
+
+def destroys(host: Host, state: dict[str, Any]) -> list[str]:
+    """What the plan of a destroy says."""
+    nothing = packed(None, SCHEMA)
+    request = MODEL | {"prior_state": packed(state, SCHEMA), "proposed_new_state": nothing, "config": nothing}
+    response = host.call("PlanResourceChange", **request)
+    assert all(one.severity == wire.Diagnostic.Severity.WARNING for one in response.diagnostics)
+    return [summary for _, summary, _ in problems(response)]
+
+
+@pytest.mark.parametrize("origin", ["pulled", "derived", "uploaded"])
+def test_the_plan_of_a_destroy_says_whether_it_deletes(host: Host, origin: str) -> None:
+    brought = f"llama3:latest was {origin} by this resource: it is unloaded and deleted"
+    assert destroys(host, STATE | {"origin": origin}) == [brought]
+    said = 'llama3:latest has on_destroy = "delete": it is unloaded and deleted'
+    assert destroys(host, STATE | {"origin": "found", "on_destroy": "delete"}) == [said]
 
 
 @pytest.mark.parametrize(
     ("source_type", "state", "name"),
     [
         ("ollama_model", STATE | dict.fromkeys(("gguf_file", "keep_alive")), "llama3"),
+        ("ollama_model", {**STATE, "gguf_file": None} | {"on_destroy": "delete"}, "llama3"),
         ("ollama_model", {"id": "x", "name": "llama3"}, "llama3"),
         ("llm_model", {"model": "llama3:8b"}, "llama3:8b"),
         ("ollama_model", {"name": "a b"}, None),

@@ -64,9 +64,13 @@ class Shelf(Resource):
     async def update(self, prior: Values, planned: Values, config: Values) -> Result:
         raise DiagnosticsError(Diagnostic("It is nailed down", path=("name",)))
 
-    async def delete(self, prior: Values, private: Private) -> None:
+    async def plan_destroy(self, prior: Values, private: Private) -> Plan:
+        return Plan(None, private={"goes": prior["name"]}, diagnostics=[Diagnostic("It will go", is_warning=True)])
+
+    async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
         self.seen.append(private)
         del self.things[prior["name"]]
+        return [Diagnostic("It went", is_warning=True)]
 
     async def read(self, state: Values, private: Private) -> Result:
         self.seen.append(private)

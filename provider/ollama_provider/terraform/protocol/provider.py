@@ -34,9 +34,12 @@ class DiagnosticsError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a change will do: the state after it, UNKNOWN where it is not known before, and what forces a new object."""
+    """What a change will do: the state after it, UNKNOWN where it is not known before, and what forces a new object.
 
-    state: Values
+    Of a destroy the state is None; what is private to it is what `delete` gets.
+    """
+
+    state: Values | None
     replaces: Sequence[Path] = ()
     private: Private = field(default_factory=dict)
     diagnostics: Sequence[Diagnostic] = ()
@@ -65,6 +68,10 @@ class Resource(ABC):
     async def plan(self, prior: Values | None, config: Values, private: Private) -> Plan:
         """The change from a prior state, None for a new object, to what is configured."""
 
+    async def plan_destroy(self, prior: Values, private: Private) -> Plan:
+        """What a destroy will do. An object that is replaced is not asked for."""
+        return Plan(None)
+
     @abstractmethod
     async def create(self, planned: Values, config: Values) -> Result: ...
 
@@ -72,8 +79,8 @@ class Resource(ABC):
     async def update(self, prior: Values, planned: Values, config: Values) -> Result: ...
 
     @abstractmethod
-    async def delete(self, prior: Values, private: Private) -> None:
-        """`private` is the planned one of the object that takes this one's place, if one does."""
+    async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
+        """Gives warnings. `private` is the planned one: the destroy's, or that of the object that takes its place."""
 
     @abstractmethod
     async def read(self, state: Values, private: Private) -> Result: ...

@@ -18,6 +18,7 @@ from ollama_provider.terraform.protocol.provider import (
     Function,
     FunctionArgumentError,
     Path,
+    Plan,
     Provider,
     Resource,
     Values,
@@ -162,10 +163,12 @@ class Service:
 
     async def _plan_resource_change(self, request: wire.PlanResourceChange.Request) -> wire.PlanResourceChange.Response:
         resource = self._resource(request.type_name)
-        if _read(request.proposed_new_state, resource.schema) is None:
-            return wire.PlanResourceChange.Response(planned_state=_write(None, resource.schema))
         prior, config = _read(request.prior_state, resource.schema), _read(request.config, resource.schema)
-        plan = await self._stoppable(resource.plan(prior, config, _read_private(request.prior_private)))
+        private = _read_private(request.prior_private)
+        if _read(request.proposed_new_state, resource.schema) is None:
+            plan = await self._stoppable(resource.plan_destroy(prior, private)) if prior else Plan(None)
+        else:
+            plan = await self._stoppable(resource.plan(prior, config, private))
         return wire.PlanResourceChange.Response(
             planned_state=_write(plan.state, resource.schema),
             requires_replace=[_path(path) for path in plan.replaces],
@@ -181,8 +184,10 @@ class Service:
         config, private = _read(request.config, resource.schema), _read_private(request.planned_private)
         try:
             if planned is None:
-                await self._stoppable(resource.delete(prior, private))
-                return wire.ApplyResourceChange.Response(new_state=_write(None, resource.schema))
+                warnings = await self._stoppable(resource.delete(prior, private))
+                return wire.ApplyResourceChange.Response(
+                    new_state=_write(None, resource.schema), diagnostics=_diagnostics(warnings)
+                )
             if prior is None:
                 result = await self._stoppable(resource.create(planned, config))
             else:

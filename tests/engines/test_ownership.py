@@ -1,0 +1,189 @@
+"""Whose a model is, on a real Ollama: what an apply brought goes with its resource, and what was there before stays."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollama_provider.drift import second_name
+from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.ollama.names import ModelName
+from tests.conftest import StackMaker, TerraformMaker
+from tests.engines.observing import call, installed, pinned, resident
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.one_lifecycle import run_on
+from tests.engines.programs import program
+from tests.engines.registry import Registry
+from tests.engines.terraform_stack import TerraformStack, configuration
+
+pytestmark = pytest.mark.engines
+M, OWN = "ollama_model.m", "ollama_model.own"
+MANUAL = {"memory_management": "manual"}
+
+
+@pytest.fixture
+def model(registry: Registry) -> dict[str, Any]:
+    return {"name": registry.reference("tiny:latest"), "insecure": True}
+
+
+def test_a_destroy_deletes_what_the_resource_brought_and_nothing_else(
+    ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    brought = {
+        "pulled": model,
+        "derived": {"name": "derived", "base": model["name"], "system": "s"},
+        "uploaded": {"name": "uploaded", "gguf": str(tiny), "system": "u"},
+    }
+    states: list[State] = [run_on(ollama.url, partial(Lifecycle.create, values=one)) for one in brought.values()]
+    assert [state["origin"] for state in states] == list(brought)
+    assert run_on(ollama.url, lambda life: life.read(states[0])) == states[0]
+    again: State = run_on(ollama.url, lambda life: life.create(model | MANUAL))
+    assert (again["origin"], pinned(ollama)) == ("found", [model["name"]])
+    run_on(ollama.url, lambda life: life.delete(again))
+    assert (set(installed(ollama)) >= {model["name"]}, resident(ollama)) == (True, [])
+    for state in reversed(states):
+        run_on(ollama.url, partial(Lifecycle.delete, state=state))
+    assert installed(ollama) == {}
+
+
+def test_an_old_state_an_import_and_what_somebody_else_made_under_the_name_are_found(
+    ollama: OllamaServer, model: dict[str, Any], ggufs: Callable[..., Path]
+) -> None:
+    state: State = run_on(ollama.url, lambda life: life.create({"name": "w", "gguf": str(ggufs(1))}))
+    without = {name: value for name, value in state.items() if name != "origin"}
+    assert run_on(ollama.url, lambda life: life.read(without))["origin"] == "found"
+    assert run_on(ollama.url, lambda life: life.adopt("w"))["origin"] == "found"
+    ollama.create_from_gguf("w", ggufs(2))
+    assert run_on(ollama.url, lambda life: life.read(state))["origin"] == "found"
+    for kept in (without, state):  # whether or not somebody has read it since
+        run_on(ollama.url, partial(Lifecycle.delete, state=kept))
+        assert list(installed(ollama)) == ["w:latest"]
+    run_on(ollama.url, lambda life: life.delete(without | {"on_destroy": "delete"}))
+    assert installed(ollama) == {}
+
+
+def test_a_new_name_has_an_origin_of_its_own_and_the_old_one_goes_by_its_own(
+    ollama: OllamaServer, model: dict[str, Any], ggufs: Callable[..., Path]
+) -> None:
+    ollama.create_from_gguf("there", ggufs(1))
+    state: State = run_on(ollama.url, lambda life: life.create({"name": "there"}))
+    new: State = run_on(ollama.url, lambda life: life.update(state, model))
+    assert (new["origin"], set(installed(ollama))) == ("pulled", {"there:latest", model["name"]})
+    back: State = run_on(ollama.url, lambda life: life.update(new, {"name": "there"}))
+    assert (back["origin"], list(installed(ollama))) == ("found", ["there:latest"])
+
+
+def test_terraform_says_what_was_there_before_and_what_a_destroy_will_do(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    ollama.create_from_gguf("there", tiny)
+    stack = terraform_of(configuration(m={"name": "there", "keep_alive": "5m"}, own=model))
+    said = [diagnosis.summary for diagnosis in stack.apply().diagnoses]
+    assert said == ["there was there before"]
+    assert {address: one["origin"] for address, one in stack.state().items()} == {M: "found", OWN: "pulled"}
+    since = ollama.mark()
+    assert stack.apply().diagnoses == []
+    assert not [one for one in ollama.requests(since) if one.method != "GET"]
+    planned = [diagnosis.summary for diagnosis in stack.plan("-destroy").diagnoses]
+    assert sorted(planned) == sorted(
+        [
+            "there:latest was there before: it is unloaded, and its files stay",
+            f"{model['name']} was pulled by this resource: it is unloaded and deleted",
+        ]
+    )
+    call(ollama, "there")
+    assert stack.destroy().applied == {M: "delete", OWN: "delete"}
+    assert (list(installed(ollama)), resident(ollama)) == (["there:latest"], [])
+    stack.configure(configuration(m={"name": "there", "on_destroy": "delete"}))
+    stack.apply()
+    assert [one.summary for one in stack.destroy().diagnoses] == [
+        'there:latest has on_destroy = "delete": it is unloaded and deleted'
+    ]
+    assert installed(ollama) == {}
+
+
+def of_an_older_version(stack: TerraformStack, **attributes: Any) -> None:
+    """Makes the state as the provider wrote it before there was an origin."""
+    file = stack.project / "terraform.tfstate"
+    state = json.loads(file.read_text())
+    for resource in state["resources"]:
+        for instance in resource["instances"]:
+            instance["schema_version"] = 1
+            del instance["attributes"]["origin"]
+            instance["attributes"] |= {"on_destroy": "delete", **attributes}
+    file.write_text(json.dumps(state))
+
+
+def test_a_state_of_terraform_from_before_costs_no_model(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(configuration(m=model))
+    stack.apply()
+    of_an_older_version(stack)
+    assert stack.plan().planned == {}, "what was only the default is no change"
+    stack.configure(configuration(m=model | {"on_destroy": "delete"}))
+    assert stack.plan().planned == {M: "update"}
+    stack.configure(configuration(m=model))
+    stack.destroy()
+    assert list(installed(ollama)) == [model["name"]]
+
+
+def test_a_model_that_was_tainted_is_still_the_resource_s_own(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(configuration(m=model | MANUAL | {"timeouts": {"load": "1ms"}}))
+    stack.apply(check=False)
+    assert (stack.is_tainted(M), stack.state()[M]["origin"]) == (True, "pulled")
+    pulls = len(registry.requests)
+    stack.configure(configuration(m=model | MANUAL))
+    stack.apply()
+    assert (stack.state()[M]["origin"], len(registry.requests)) == ("pulled", pulls)
+
+
+def test_pulumi_says_what_was_there_before_and_leaves_it(
+    stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    ollama.create_from_gguf("there", tiny)
+    stack = stack_of(program(m={"name": "there"} | MANUAL, own=model))
+    assert "there:latest: was there before: a destroy leaves its files" in stack.up().text
+    assert stack.up().changes == {"same": 3}
+    said = stack.destroy().text
+    assert "there:latest: was there before: its files stay" in said
+    assert f"{model['name']}: deleted" in said
+    assert (list(installed(ollama)), resident(ollama)) == (["there:latest"], [])
+
+
+@pytest.mark.parametrize(("on_destroy", "stays"), [(None, True), ("delete", False)])
+def test_a_state_of_pulumi_from_before_costs_no_model_that_the_program_does_not_give_up(
+    stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any], on_destroy: str | None, stays: bool
+) -> None:
+    """Pulumi's states never had the default in them: where one says "delete", the program said so."""
+    declared = model | ({"on_destroy": on_destroy} if on_destroy else {})
+    stack = stack_of(program(m=declared))
+    stack.up()
+    state = stack.export()
+    for resource in state["deployment"]["resources"]:
+        resource.get("outputs", {}).pop("origin", None)
+        resource.get("inputs", {}).pop("origin", None)
+    file = stack.folder / "old.json"
+    file.write_text(json.dumps(state))
+    stack.run("stack", "import", "--file", str(file))
+    assert stack.up().changes == {"same": 2}
+    stack.destroy()
+    assert bool(installed(ollama)) == stays
+
+
+def test_what_is_there_after_a_kill_in_the_middle_of_a_create_is_found_and_stays(
+    ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    """Nothing is left of a create that was killed but what the server has: no state, and perhaps a second name."""
+    ollama.call("POST", "/api/pull", {"model": model["name"], "insecure": True, "stream": False})
+    second = str(second_name(ModelName.parse(model["name"])))
+    ollama.call("POST", "/api/copy", {"source": model["name"], "destination": second})
+    state: State = run_on(ollama.url, lambda life: life.create(model))
+    assert (state["origin"], list(installed(ollama))) == ("found", [model["name"]])
+    run_on(ollama.url, lambda life: life.delete(state))
+    assert list(installed(ollama)) == [model["name"]]
