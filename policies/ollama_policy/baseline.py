@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from ollama_policy.gitignore import relative_to
@@ -76,7 +77,7 @@ class Baseline:
                 StaleBaselineEntry,
                 f"{rule} in {path} no longer occurs" if left == 1 else f"{rule} in {path} occurs {left} times less",
                 self._file,
-                self._span(rule, path, address, value),
+                self._spans.get((rule, path, address, value), Span(0, 1)),
                 address,
                 value=value,
             )
@@ -84,18 +85,21 @@ class Baseline:
             if left > 0 and (files is None or path in files)
         ]
 
-    def _span(self, *key: str) -> Span:
-        """The line of an entry, where the file is as we write it; its first line otherwise."""
+    @cached_property
+    def _spans(self) -> dict[Key, Span]:
+        """The line of each entry, where the file is as we write it."""
+        found: dict[Key, Span] = {}
         start = 0
         for line in self._file.data.split(b"\n"):
             try:
-                if _key(json.loads(line.strip().rstrip(b","))) == key:
-                    indent = len(line) - len(line.lstrip())
-                    return Span(start + indent, start + len(line.rstrip(b"\r,")))
-            except ValueError:
-                pass
+                key = _key(json.loads(line.strip().rstrip(b",")))
+            except (ValueError, RecursionError):
+                key = None
+            if key is not None:
+                indent = len(line) - len(line.lstrip())
+                found.setdefault(key, Span(start + indent, start + len(line.rstrip(b"\r,"))))
             start += len(line) + 1
-        return Span(0, 1)
+        return found
 
 
 def _key(entry: Any) -> Key | None:

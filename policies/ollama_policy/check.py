@@ -11,7 +11,7 @@ from ollama_policy.housekeeping import HOUSEKEEPING
 from ollama_policy.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Rule, Target
 from ollama_policy.servers import versions_of
-from ollama_policy.settings import Kind, SourceFile, Subject, UnreadableError
+from ollama_policy.settings import Kind, SourceFile, Span, Subject, TooLargeError, UnreadableError
 from ollama_provider.ollama.versions import beyond_known
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Reading:
         self.file = file
         self.subjects: list[Subject] = []
         self.problem: Unreadable | None = None
+        self.offset = 0  # where it is
+        self.is_too_large = False  # which a check calls undecided: nothing is wrong with the file
         self.is_read = False
 
 
@@ -62,7 +64,7 @@ def check(paths: Sequence[str], options: Options) -> Result:
     readings = read_all(workspace, options.progress)
     chosen = tuple(rule for rule in (*options.rules, *HOUSEKEEPING) if configuration.selects(rule.id))
     result = Result(rules=(*options.rules, *HOUSEKEEPING), notes=workspace.notes, searched=workspace.searched)
-    result.unreadable = workspace.problems + [reading.problem for reading in readings if reading.problem]
+    result.unreadable = workspace.problems + [one.problem for one in readings if one.problem and not one.is_too_large]
     result.read = sum(reading.is_read for reading in readings)
     subjects = [subject for reading in readings for subject in reading.subjects]
     versions = versions_of(subjects, configuration.target)
@@ -70,6 +72,7 @@ def check(paths: Sequence[str], options: Options) -> Result:
     findings = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
     report = Report(result, options, baseline)
     report.load_suppressions([reading.file for reading in readings], findings)
+    report.add_undecided(_too_large(chosen, readings))
     report.add_undecided(_undecided(chosen, subjects))
     report.add(findings)
     report.add_housekeeping(chosen, None if not any(e.is_given for e in workspace.entries) else workspace.entries)
@@ -118,9 +121,11 @@ def _read(candidate: Candidate, workspace: Workspace) -> Reading:
                 continue
             reading.is_read = True
             for subject in source.read(candidate.file, workspace):
+                subject.bound()
                 reading.subjects.append(subject)
         except UnreadableError as error:
             reading.problem = Unreadable(path, str(error), candidate.file.position(error.offset))
+            reading.offset, reading.is_too_large = error.offset, isinstance(error, TooLargeError)
         except UnicodeDecodeError as error:
             reading.problem = Unreadable(
                 path, "not UTF-8, expected text in UTF-8", candidate.file.position(error.start)
@@ -174,6 +179,15 @@ def _judge(
             problems.append(_internal(os.curdir, rule.id, error))
 
 
+def _too_large(rules: Iterable[type[Rule]], readings: Iterable[Reading]) -> Iterator[tuple[Undecided, set[str]]]:
+    """The files that were not read to their end, which is for all rules."""
+    ids = {rule.id for rule in rules}
+    for reading in readings:
+        if reading.is_too_large and reading.problem is not None:
+            span = Span(reading.offset, reading.offset)
+            yield Undecided("", "", reading.file, span, reading.problem.message), ids
+
+
 def _undecided(rules: Iterable[type[Rule]], subjects: Iterable[Subject]) -> Iterator[tuple[Undecided, set[str]]]:
     """What the rules are about and cannot be known, each with the ids of these rules."""
     by_key: dict[tuple[Kind, str], set[str]] = {}
@@ -220,9 +234,11 @@ class Report:
             (IgnoreFile([pattern], relative), prefixes)
             for pattern, prefixes in options.configuration.per_path_ignores.items()
         ]
+        self._ignored: dict[str, tuple[str, ...]] = {}
         self._options = options
         self._today: date | None = None
         self._suppressions: dict[str, list[Suppression]] = {}
+        self._by_line: dict[tuple[str, int], list[Suppression]] = {}
 
     def load_suppressions(self, files: Iterable[SourceFile], findings: Iterable[Finding]) -> None:
         every = {file.path: file for file in files} | {finding.file.path: finding.file for finding in findings}
@@ -234,6 +250,9 @@ class Report:
             known = {rule.id for rule in (*self._result.rules, *KINDS)}
             self._today = self._options.today()
             self._suppressions = {path: suppressions_in(file, known) for path, file in marked.items()}
+            for path, suppressions in self._suppressions.items():
+                for suppression in suppressions:
+                    self._by_line.setdefault((path, suppression.line), []).append(suppression)
 
     def add_undecided(self, undecided: Iterable[tuple[Undecided, set[str]]]) -> None:
         for one, ids in undecided:
@@ -244,7 +263,7 @@ class Report:
         for finding in findings:
             rule = finding.rule
             path = finding.file.path
-            if any(rule.id.startswith(prefixes) and _matches(file, path) for file, prefixes in self._ignores):
+            if self._ignores and rule.id.startswith(self._ignored_in(path)):
                 continue
             severity = self._configuration.severity_of(rule.id, finding.severity or rule.severity)
             suppression = self._accepting(finding.file, finding.span.start, {rule.id})
@@ -255,14 +274,19 @@ class Report:
             else:
                 self._result.findings.append(Reported(finding, severity))
 
+    def _ignored_in(self, path: str) -> tuple[str, ...]:
+        """The ids, or their beginnings, of the rules that are not used in a file."""
+        if path not in self._ignored:
+            found = (prefixes for file, prefixes in self._ignores if _matches(file, path))
+            self._ignored[path] = tuple(one for prefixes in found for one in prefixes)
+        return self._ignored[path]
+
     def _accepting(self, file: SourceFile, offset: int, ids: set[str]) -> "Suppression | None":
-        suppressions = self._suppressions.get(file.path)
-        if not suppressions:
+        if file.path not in self._suppressions:
             return None
-        line = file.position(offset).line
         assert self._today is not None
-        for suppression in suppressions:
-            if suppression.covers(ids, line):
+        for suppression in self._by_line.get((file.path, file.position(offset).line), ()):
+            if suppression.covers(ids):
                 suppression.is_used = True
                 if not suppression.is_expired(self._today):
                     return suppression

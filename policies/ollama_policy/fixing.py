@@ -7,6 +7,7 @@ Only what was given is written, never through a link, and every byte outside of 
 # ruff: noqa: PTH114, PTH118, PTH123
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from ollama_policy.check import Options, check
 from ollama_policy.discover import is_under, normal
 from ollama_policy.result import Reported, Result
 from ollama_policy.rules.rule import Fix
-from ollama_policy.settings import Edit, SourceFile, apply
+from ollama_policy.settings import Edit, SourceFile, Span, apply
 from ollama_policy.whole_files import write_whole
 
 _MOST_ROUNDS = 10
@@ -72,17 +73,36 @@ def _round(
 ) -> tuple[Mapping[str, tuple[SourceFile, list[Edit]]], int]:
     """The edits that do not touch each other, by path: of two that do, the first has this round. And how many fixes."""
     edits: dict[str, tuple[SourceFile, list[Edit]]] = {}
+    taken: dict[str, _Ranges] = {}
     count = 0
     for reported in findings:
         chosen = _choose(reported.finding.fixes, with_unsafe)
         if chosen is None or not all(may_edit(edit.file.path) for edit in chosen.edits):
             continue
-        if any(_touches(edit, other) for edit in chosen.edits for other in edits.get(edit.file.path, (None, []))[1]):
+        if any(taken.setdefault(edit.file.path, _Ranges()).touches(edit.span) for edit in chosen.edits):
             continue
         count += 1
         for edit in chosen.edits:
+            taken[edit.file.path].add(edit.span)
             edits.setdefault(edit.file.path, (edit.file, []))[1].append(_with_line_ends(edit))
     return edits, count
+
+
+class _Ranges:
+    """Ranges of one file that do not touch each other but for those of one fix, in the order of their starts."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def touches(self, span: Span) -> bool:
+        at = bisect_right(self._starts, span.end)
+        return at > 0 and self._ends[at - 1] >= span.start
+
+    def add(self, span: Span) -> None:
+        at = bisect_right(self._starts, span.start)
+        self._starts.insert(at, span.start)
+        self._ends.insert(at, max(span.end, self._ends[at - 1] if at else 0))
 
 
 def _choose(fixes: Sequence[Fix], with_unsafe: bool) -> Fix | None:
@@ -90,13 +110,9 @@ def _choose(fixes: Sequence[Fix], with_unsafe: bool) -> Fix | None:
     return safe or (next((one for one in fixes if one.edits), None) if with_unsafe else None)
 
 
-def _touches(edit: Edit, other: Edit) -> bool:
-    return edit.span.start <= other.span.end and other.span.start <= edit.span.end
-
-
 def _with_line_ends(edit: Edit) -> Edit:
     """The edit with the line ends that the file has."""
-    if "\n" not in edit.text or b"\r\n" not in edit.file.data:
+    if "\n" not in edit.text or edit.file.line_end == "\n":
         return edit
     return edit._replace(text=edit.text.replace("\r\n", "\n").replace("\n", "\r\n"))
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 _LONGEST_PATTERN = 1000
+_FOLDERS = "(?:[^/]+/)*"  # any number of them
 
 
 class IgnoreFile:
@@ -90,16 +91,27 @@ def _union(expressions: Iterable[str]) -> "re.Pattern[str] | None":
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of a pattern without its marks."""
+    """The regular expression of a pattern without its marks.
+
+    What stands between two `**` is matched once, at the first folder where it can be: no backtracking, and nothing is
+    lost, for the `**` behind it takes whatever a later match would have taken.
+    """
     segments = pattern.split("/")
-    last = len(segments) - 1
-    parts: list[str] = []
-    for index, segment in enumerate(segments):
-        if segment == "**" and last > 0:
-            parts.append(".+" if index == last else "(?:[^/]+/)*")
+    if len(segments) == 1:
+        return _segment(pattern)
+    runs: list[list[str]] = [[]]
+    for segment in segments:
+        if segment == "**":
+            runs.append([])
         else:
-            parts.append(_segment(segment) + ("/" if index < last else ""))
-    return "".join(parts)
+            runs[-1].append(_segment(segment))
+    first, *others = runs
+    if not others:
+        return "/".join(first)
+    *between, last = others
+    folders = "".join(f"{one}/" for one in first)
+    middle = "".join(f"(?>{_FOLDERS}?{'/'.join(run)}/)" for run in between if run)
+    return folders + middle + (f"{_FOLDERS}{'/'.join(last)}" if last else ".+")
 
 
 def _segment(segment: str) -> str:

@@ -13,6 +13,11 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+_MARK = b"\xef\xbb\xbf"
+_LONGEST_REASON = 1000  # characters, which often quote what is written
+MAX_VALUE = 32_768  # characters of a value that rules judge
+_BLOCK = 4096  # bytes between two places of a long line whose characters are counted
+
 
 class Span(NamedTuple):
     """A half-open range of bytes of one file."""
@@ -34,7 +39,8 @@ class Unknown:
     __slots__ = ("reason",)
 
     def __init__(self, reason: str) -> None:
-        self.reason = reason
+        is_long = len(reason) > _LONGEST_REASON
+        self.reason = f"{reason[: _LONGEST_REASON // 2]}…{reason[-_LONGEST_REASON // 2 :]}" if is_long else reason
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unknown) and type(self) is type(other) and self.reason == other.reason
@@ -54,6 +60,7 @@ class SourceFile:
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data
+        self._last_line = 0, ""
 
     @cached_property
     def text(self) -> str:
@@ -65,26 +72,62 @@ class SourceFile:
         lengths = map(len, self.data.split(b"\n"))
         return [at + ends for ends, at in enumerate(accumulate(lengths, initial=0))][:-1]
 
+    @cached_property
+    def line_end(self) -> str:
+        """What ends its lines; by the first that ends so, where they differ."""
+        return "\r\n" if b"\r\n" in self.data else "\n"
+
+    @cached_property
+    def _is_ascii(self) -> bool:
+        return self.data.isascii()
+
+    @cached_property
+    def _counted(self) -> dict[int, list[tuple[int, int]]]:
+        """By line, the bytes up to which its characters were counted, and how many: many places are on a long line."""
+        return {}
+
+    def _start(self, line: int) -> int:
+        """Where the text of a line begins, behind a byte order mark."""
+        start = self._line_starts[line - 1]
+        return 3 if line == 1 and self.data.startswith(_MARK) else start
+
     def position(self, offset: int) -> Position:
         line = bisect_right(self._line_starts, offset)
-        head = self.data[self._line_starts[line - 1] : offset]
-        if line == 1:
-            head = head.removeprefix(b"\xef\xbb\xbf")
-        return Position(line, len(head.decode("utf-8", "replace")) + 1)
+        start = self._start(line)
+        if self._is_ascii:
+            return Position(line, offset - start + 1)
+        if offset - start <= _BLOCK:
+            return Position(line, len(self.data[start:offset].decode("utf-8", "replace")) + 1)
+        counted = self._blocks(line, offset)
+        at, before = counted[bisect_right(counted, (offset, 0)) - 1]
+        return Position(line, before + len(self.data[at:offset].decode("utf-8", "replace")) + 1)
+
+    def _blocks(self, line: int, until: int) -> list[tuple[int, int]]:
+        """How many characters of a line there are up to places at most every _BLOCK bytes, as far as is asked for."""
+        counted = self._counted.setdefault(line, [(self._start(line), 0)])
+        at, count = counted[-1]
+        while (end := _whole(self.data, at + _BLOCK)) < until:
+            count += len(self.data[at:end].decode("utf-8", "replace"))
+            counted.append((end, count))
+            at = end
+        return counted
 
     def line(self, number: int) -> str:
         """The text of a line (from 1), without its end."""
-        start = self._line_starts[number - 1]
-        end = self._line_starts[number] if number < len(self._line_starts) else len(self.data)
-        return self.data[start:end].decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n")
+        known, text = self._last_line
+        if known != number:
+            text = self.data[self._start(number) : self._line_stop(number)].decode("utf-8", "replace").rstrip("\r\n")
+            self._last_line = number, text
+        return text
 
     def offset(self, line: int, column: int) -> int:
-        """The byte offset of a place that a parser gives in code points, both from 1."""
-        start = self._line_starts[line - 1]
-        end = self._line_starts[line] if line < len(self._line_starts) else len(self.data)
-        mark = 3 if self.data.startswith(b"\xef\xbb\xbf") and line == 1 else 0
-        text = self.data[start + mark : end].decode("utf-8", "replace")
-        return start + mark + len(text[: column - 1].encode("utf-8"))
+        """The byte offset of a place that a parser gives in code points, both from 1; it decodes the whole line."""
+        start = self._start(line)
+        text = self.data[start : self._line_stop(line)].decode("utf-8", "replace")
+        return start + len(text[: column - 1].encode("utf-8"))
+
+    def _line_stop(self, number: int) -> int:
+        return self._line_starts[number] if number < len(self._line_starts) else len(self.data)
 
 
 class Address(SourceFile):
@@ -227,10 +270,30 @@ class Subject:
         setting = self.settings.get(key)
         return setting if setting is not None and setting.is_known else None
 
+    def bound(self) -> None:
+        """Makes values undecided that are longer than any rule is meant for."""
+        for setting in (*self.settings.values(), *self.repeated):
+            if _size(setting.value) > MAX_VALUE:
+                setting.value = Unknown(f"too large to decide: a value of more than {MAX_VALUE:,} characters")
+                setting.is_literal = False
+
     def value(self, key: str) -> Any:
         """The decided value, or None where it is absent or undecided: `servers.decided` tells."""
         setting = self.settings.get(key)
         return None if setting is None or isinstance(setting.value, Unknown) else setting.value
+
+
+def _size(value: Any) -> int:
+    """The characters and digits of a value, counted as far as MAX_VALUE."""
+    waiting, size = [value], 0
+    while waiting and size <= MAX_VALUE:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += (*one.keys(), *one.values())
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting += one
+        size += len(one) if isinstance(one, str) else one.bit_length() // 3 if isinstance(one, int) else 1
+    return size
 
 
 class UnreadableError(Exception):
@@ -239,6 +302,13 @@ class UnreadableError(Exception):
     def __init__(self, offset: int, what: str, expected: str = "") -> None:
         super().__init__(f"{what}, expected {expected}" if expected else what)
         self.offset = offset
+
+
+class TooLargeError(UnreadableError):
+    """A file whose reading would take more work than a file of its size is worth: what it says is not decided."""
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(offset, f"too large to decide: {why}")
 
 
 class Edit(NamedTuple):
@@ -277,7 +347,20 @@ def insert(subject: Subject, key: str, value: str) -> Edit | None:
 
 
 def apply(edits: Iterable[Edit], data: bytes) -> bytes:
-    """The bytes of a file after edits that do not overlap."""
-    for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
-        data = data[: edit.span.start] + edit.text.encode("utf-8") + data[edit.span.end :]
-    return data
+    """The bytes of a file after edits that do not overlap; of two insertions at one place the later stands first."""
+    parts: list[bytes] = []
+    at = 0
+    ordered = [*edits]
+    ordered.reverse()
+    ordered.sort(key=lambda edit: edit.span.start)
+    for edit in ordered:
+        parts += (data[at : edit.span.start], edit.text.encode("utf-8"))
+        at = edit.span.end
+    return b"".join((*parts, data[at:]))
+
+
+def _whole(data: bytes, at: int) -> int:
+    """The first byte from there on that begins a character."""
+    while at < len(data) and 0x80 <= data[at] < 0xC0:
+        at += 1
+    return at

@@ -39,8 +39,9 @@ class Suppression:
     def is_expired(self, today: date) -> bool:
         return self.until is not None and self.until < today
 
-    def covers(self, ids: Collection[str], line: int) -> bool:
-        return not self.problem and self.line == line and not set(ids).isdisjoint(self.ids)
+    def covers(self, ids: Collection[str]) -> bool:
+        """Whether it is for one of these rules."""
+        return not self.problem and not set(ids).isdisjoint(self.ids)
 
     def finding(self, today: date) -> Finding | None:
         """What is wrong with the comment itself, once all findings had their chance to use it."""
@@ -61,6 +62,7 @@ def suppressions_in(file: SourceFile, known: Collection[str]) -> list[Suppressio
     all_found: list[Suppression] = []
     at = file.data.find(_MARKER)
     pending: list[Suppression] = []  # alone on their lines, for the first line that follows them
+    following = 0  # that line
     while at >= 0:
         line = file.position(at).line
         start = file.data.rfind(b"\n", 0, at) + 1
@@ -73,16 +75,21 @@ def suppressions_in(file: SourceFile, known: Collection[str]) -> list[Suppressio
             is_alone = not head[: len(head) - len(opening.group())].strip()
             comment = _CLOSING.sub("", match.group()).rstrip()
             found = _parse(match, file, Span(at, at + len(comment.encode())), line, known)
-            pending = [earlier for earlier in pending if earlier.line == line]
-            if is_alone:
-                for one in (*pending, found):
-                    one.line = line + 1
-                pending.append(found)
-            else:
+            if line != following or not is_alone:
+                _aim(pending, following)
                 pending = []
+            if is_alone:
+                pending.append(found)
+                following = line + 1
             all_found.append(found)
         at = file.data.find(_MARKER, end)
+    _aim(pending, following)
     return all_found
+
+
+def _aim(suppressions: list[Suppression], line: int) -> None:
+    for one in suppressions:
+        one.line = line
 
 
 def _parse(match: re.Match[str], file: SourceFile, span: Span, line: int, known: Collection[str]) -> Suppression:

@@ -3,7 +3,10 @@
 from typing import NamedTuple
 
 from ollama_policy.rules.rule import Fix
-from ollama_policy.settings import Edit, SourceFile, apply
+from ollama_policy.settings import Edit, SourceFile, Span, apply
+
+_MOST = 200  # bytes of a line before an edit and behind it: of a line with a thousand findings each shows its part
+_LEFT_OUT = "…".encode()
 
 
 class Change(NamedTuple):
@@ -22,11 +25,12 @@ def changes_of(fix: Fix) -> list[Change]:
 
 def _change(fix: Fix, file: SourceFile) -> Change:
     edits = [edit for edit in fix.edits if edit.file.path == file.path]
-    start = file.data.rfind(b"\n", 0, min(edit.span.start for edit in edits)) + 1
-    end = file.data.find(b"\n", max(edit.span.end for edit in edits))
-    end = len(file.data) if end < 0 else end + 1
-    before = _lines(file.data[start:end])
-    after = _lines(apply(edits, file.data)[start : end + sum(_growth(edit) for edit in edits)])
+    first, last = min(edit.span.start for edit in edits), max(edit.span.end for edit in edits)
+    start, head = _line_start(file.data, first)
+    end, tail = _line_end(file.data, last)
+    text = file.data[start:end]
+    edited = apply((_moved(edit, -start) for edit in edits), text)
+    before, after = (_lines(head + each + tail) for each in (text, edited))
     while before and after and before[0] == after[0]:
         before, after = before[1:], after[1:]
     while before and after and before[-1] == after[-1]:
@@ -34,8 +38,29 @@ def _change(fix: Fix, file: SourceFile) -> Change:
     return Change(file, tuple(before), tuple(after))
 
 
-def _growth(edit: Edit) -> int:
-    return len(edit.text.encode()) - (edit.span.end - edit.span.start)
+def _line_start(data: bytes, at: int) -> tuple[int, bytes]:
+    """Where the line of a place begins, or of a long one a part of it, and what stands for what is left out."""
+    start = data.rfind(b"\n", max(0, at - _MOST), at) + 1
+    if start or at <= _MOST:
+        return start, b""
+    start = at - _MOST
+    while start < at and 0x80 <= data[start] < 0xC0:
+        start += 1
+    return start, _LEFT_OUT
+
+
+def _line_end(data: bytes, at: int) -> tuple[int, bytes]:
+    end = data.find(b"\n", at, at + _MOST)
+    if end >= 0 or len(data) <= at + _MOST:
+        return (len(data) if end < 0 else end + 1), b""
+    end = at + _MOST
+    while end > at and 0x80 <= data[end] < 0xC0:
+        end -= 1
+    return end, _LEFT_OUT
+
+
+def _moved(edit: Edit, by: int) -> Edit:
+    return edit._replace(span=Span(edit.span.start + by, edit.span.end + by))
 
 
 def _lines(data: bytes) -> list[str]:

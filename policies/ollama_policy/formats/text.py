@@ -168,7 +168,8 @@ def _inline(undecided: list[Undecided], look: Look) -> str:
 
 
 def _about(one: Undecided) -> str:
-    return shown(f"{one.key} of {one.address}: {one.reason}" if one.key else f"{one.address}: {one.reason}")
+    about = f"{one.key} of {one.address}" if one.key else one.address
+    return shown(f"{about}: {one.reason}" if about else one.reason)
 
 
 def _place(file: SourceFile, position: Position) -> str:

@@ -30,7 +30,7 @@ from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
 from ollama_policy.sources.yaml_nodes import Node
-from ollama_policy.sources.yaml_templates import file_documents, template_documents
+from ollama_policy.sources.yaml_templates import file_documents
 
 _SIGN: Final = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?services[\"']?[ \t]*:", re.MULTILINE)
 _OTHERS: Final = re.compile(rb"^(?:apiVersion|jobs|stages)[ \t]*:", re.MULTILINE)
@@ -78,6 +78,15 @@ class Compose:
 
     name = "compose"
 
+    def __init__(self) -> None:
+        self._includes: Includes | None = None
+
+    def _includes_in(self, tree: Tree) -> Includes:
+        """What is known of the includes of a tree, whose files are read one after the other."""
+        if self._includes is None or self._includes.tree is not tree:
+            self._includes = Includes(tree)
+        return self._includes
+
     def accepts(self, file: SourceFile) -> bool:
         name = file.path.rpartition("/")[2].lower()
         if name.startswith("values"):
@@ -88,22 +97,22 @@ class Compose:
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         for root in file_documents(file):
-            yield from services_subjects(root, file, tree)
+            yield from services_subjects(root, file, tree, self._includes_in(tree))
             if root.get("include") is not None:
-                yield from _not_seen(root, file, tree)
+                yield from _not_seen(root, file, self._includes_in(tree))
 
 
-def _not_seen(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+def _not_seen(root: Node, file: SourceFile, includes: Includes) -> Iterator[Subject]:
     """What a file includes and the tree does not hold: there may be servers in it."""
-    for entry in Includes(tree).entries(root, file):
+    for entry in includes.entries(root, file):
         if isinstance(entry, Missing):
             address, span = f"include {excerpt(entry.node.text)}", entry.node.span
             yield Subject(Kind.SERVER, address, file, span, Style.YAML, unknown=entry.unknown)
 
 
-def services_subjects(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
+def services_subjects(root: Node, file: SourceFile, tree: Tree, includes: Includes | None = None) -> Iterator[Subject]:
     """The servers of a compose model, which may stand inside another file."""
-    reader = _Reader(file, tree)
+    reader = _Reader(file, tree, includes or Includes(tree))
     services = root.get("services")
     for key, service in services.members if services is not None else ():
         subject = reader.server(root, key, service) if service.is_mapping else None
@@ -112,10 +121,10 @@ def services_subjects(root: Node, file: SourceFile, tree: Tree) -> Iterator[Subj
 
 
 class _Reader:
-    def __init__(self, file: SourceFile, tree: Tree) -> None:
+    def __init__(self, file: SourceFile, tree: Tree, includes: Includes) -> None:
         self.file = file
         self.tree = tree
-        self.includes = Includes(tree)
+        self.includes = includes
         self.lookup = self.includes.environment_of(file)
 
     def _at(self, layer: _Layer, path: str) -> SourceFile | None:
@@ -177,7 +186,7 @@ class _Reader:
     def _service_in(self, file: SourceFile, name: str) -> tuple[Node, SourceFile, Node] | None:
         """A service of another file; one that cannot be read is reported where it is read itself."""
         try:
-            for root in template_documents(file.data):
+            for root in self.includes.documents.of(file):
                 service = root.at("services", name)
                 if service is not None and service.is_mapping:
                     return root, file, service

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from ollama_policy.settings import Setting, SourceFile, Span, Unknown, UnreadableError
 from ollama_policy.sources.compose_interpolation import Lookup, interpolated
 from ollama_policy.sources.env_files import read_assignments
+from ollama_policy.sources.kept import Kept
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import placed
 from ollama_policy.sources.yaml_nodes import Node
@@ -72,6 +73,10 @@ def has_include(file: SourceFile) -> bool:
     return _SIGN.search(file.data) is not None
 
 
+def _documents(file: SourceFile) -> list[Node]:
+    return template_documents(file.data)
+
+
 def _one_or_more(node: Node) -> list[Node]:
     return node.items if node.is_sequence else [node]
 
@@ -80,7 +85,9 @@ class Includes:
     """The includes of a tree. What was found is kept, and a file that includes itself by detours is found once."""
 
     def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+        self.tree = tree
+        self.documents = Kept(_documents)
+        self._entries: dict[str, list[Included]] = {}
         self._uses: dict[str, Use | None] = {}
         self._environments: dict[str, Lookup] = {}
 
@@ -91,7 +98,7 @@ class Includes:
             path, files, first = item if item.is_scalar else item.get("path"), list[SourceFile](), ""
             for node in [] if path is None or path.is_null else _one_or_more(path):
                 text = self._text(node, file)
-                found = self._tree.sibling(file, text) if isinstance(text, str) else None
+                found = self.tree.sibling(file, text) if isinstance(text, str) else None
                 if found is None:
                     reason = f"{text} is not in the tree" if isinstance(text, str) else text.reason
                     yield Missing(node, Unknown(f"the included file {reason}"))
@@ -121,7 +128,7 @@ class Includes:
     def _uses_of(self, file: SourceFile) -> Iterator[Use]:
         for up in range(file.path.count("/") + 1):
             for name in CANONICAL:
-                by = self._tree.sibling(file, "../" * up + name)
+                by = self.tree.sibling(file, "../" * up + name)
                 if by is None or by.path == file.path:
                     continue
                 for entry in self._included(by):
@@ -129,10 +136,15 @@ class Includes:
 
     def _included(self, file: SourceFile) -> list[Included]:
         """The entries of a file; one that cannot be read is reported where it is read itself."""
+        if file.path not in self._entries:
+            self._entries[file.path] = self._entries_of(file)
+        return self._entries[file.path]
+
+    def _entries_of(self, file: SourceFile) -> list[Included]:
         if not has_include(file):
             return []
         try:
-            found = [entry for root in template_documents(file.data) for entry in self.entries(root, file)]
+            found = [entry for root in self.documents.of(file) for entry in self.entries(root, file)]
         except UnreadableError:
             return []
         return [entry for entry in found if isinstance(entry, Included)]
@@ -175,7 +187,7 @@ class Includes:
         """The variables of env files relative to a file; nothing is known where one that is needed is not there."""
         known: dict[str, Setting] = {}
         for path in paths:
-            found = self._tree.sibling(file, path) if isinstance(path, str) else None
+            found = self.tree.sibling(file, path) if isinstance(path, str) else None
             if found is None and is_needed:
                 reason = f"the env file {path} is not in the tree" if isinstance(path, str) else path.reason
                 unknown = Unknown(reason)

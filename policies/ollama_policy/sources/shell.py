@@ -49,6 +49,7 @@ _OPTIONS: Final = {
     "taskset": ("", 1),
 }
 _SUDO_VARIABLES: Final = frozenset(("$SUDO", "${SUDO}", "$SUDO_CMD", "${SUDO_CMD}"))
+_KEEPS: Final = ("-E", "--preserve-env")
 _WRAPPERS: Final = frozenset(("nohup", "setsid", "command", "time", *_OPTIONS))
 _SHELLS: Final = frozenset(("sh", "bash", "zsh", "dash", "ash", "su"))
 _REMOTE: Final = frozenset(("ssh", "docker", "podman", "kubectl", "incus", "lxc", "multipass", "wsl"))
@@ -129,34 +130,34 @@ def _of_command(command: Command, script: Script, tree: Tree, depth: int) -> Ite
 
 def _unwrapped(command: Command) -> tuple[list[Word], list[Word], bool]:
     """The words from the program that does the work on, the assignments on the way, and whether sudo drops exports."""
-    words, given, is_sudo = list(command.words), list(command.prefix), False
-    while words:
-        name = words[0].text.text.rpartition("/")[2]
-        if name.upper() in _SUDO_VARIABLES and len(words) > 1:
-            words.pop(0)
+    every, given, is_sudo, at = command.words, list(command.prefix), False, 0
+    last_kept = max((i for i, word in enumerate(every) if word.text.text.startswith(_KEEPS)), default=-1)
+    while at < len(every):
+        name = every[at].text.text.rpartition("/")[2]
+        if name.upper() in _SUDO_VARIABLES and len(every) - at > 1:
+            at += 1
             is_sudo, given = True, []
             continue
         if name not in _WRAPPERS:
             break
-        rest = [word.text.text for word in words]
-        if name in ("sudo", "doas") and not any(text.startswith(("-E", "--preserve-env")) for text in rest):
+        if name in ("sudo", "doas") and last_kept < at:
             is_sudo, given = True, []
-        words.pop(0)
+        at += 1
         values, arguments = _OPTIONS.get(name, ("", 0))
-        while words:
-            text = words[0].text.text
-            is_assignment = words[0].assignment() is not None and not text.startswith("-")
+        while at < len(every):
+            text = every[at].text.text
+            is_assignment = every[at].assignment() is not None and not text.startswith("-")
             if is_assignment:
-                given.append(words[0])
+                given.append(every[at])
             elif text.startswith("-"):
-                if len(text) == 2 and text[1] in values and len(words) > 1:
-                    words.pop(0)
+                if len(text) == 2 and text[1] in values and len(every) - at > 1:
+                    at += 1
             elif arguments:
                 arguments -= 1
             else:
                 break
-            words.pop(0)
-    return words, given, is_sudo
+            at += 1
+    return every[at:], given, is_sudo
 
 
 def _lookup(command: Command, script: Script) -> Lookup:
@@ -179,7 +180,7 @@ def _server(
     elif not is_sudo:
         for sourced in script.sourced:
             if sourced.at < command.span.start:
-                _source(sourced.path, sourced.exports_all, subject, tree)
+                _source(sourced.path, sourced.exports_all, subject, script, tree)
         for setting in exported.values():
             subject.add(setting)
     for word in given:
@@ -191,11 +192,12 @@ def _server(
     return subject
 
 
-def _source(path: str, exports_all: bool, subject: Subject, tree: Tree) -> None:
+def _source(path: str, exports_all: bool, subject: Subject, script: Script, tree: Tree) -> None:
     found = tree.sibling(subject.file, path.removeprefix("./")) if "$" not in path and exports_all else None
     if found is None:
         subject.unknown = Unknown(f"what {path} exports is not known")
         return
+    script.budget.spend(len(found.data) // 8, subject.span.start)
     for setting in read_assignments(found.data, found, 0, Dialect.DOTENV, f". {path}"):
         subject.add(setting)
 
@@ -307,6 +309,7 @@ def _documents(command: Command, program: str, script: Script, tree: Tree, depth
     if document is None:
         return
     body, file = document.body, script.file
+    script.budget.spend(len(body.data), command.span.start)
     if depth and program in _SHELLS | {"ssh"} and document.is_quoted and b"ollama" in body.data.lower():
         yield from _subjects(body, file, tree, depth - 1)
         return

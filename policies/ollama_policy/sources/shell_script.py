@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ollama_policy.settings import Setting, SourceFile, Span, Unknown, UnreadableError
 from ollama_policy.sources import grammars
+from ollama_policy.sources.budget import Budget
 from ollama_policy.sources.environment import Lookup, value_of
 from ollama_policy.sources.placed_text import PlacedText, Word, split_words
 
@@ -77,6 +78,10 @@ class Script:
     sourced: list[Sourced] = field(default_factory=list)
     errors: list[Span] = field(default_factory=list)  # text that the grammar made nothing of
     values: dict[str, list[Change]] = field(default_factory=dict)  # of the changes, those that give a value
+    budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(len(self.file.data), "many commands, each with many variables or files")
 
     def note(self, change: Change) -> None:
         self.changes.append(change)
@@ -103,12 +108,16 @@ class Script:
         return find
 
     def environment(self, at: int, branch: Branch) -> dict[str, Setting]:
-        """The variables that a command at a place is given; Unknown where a condition decides."""
+        """The variables that a command at a place is given; Unknown where a condition decides.
+
+        Raises TooLargeError where many commands ask for many variables.
+        """
         values: dict[str, Setting] = {}
         exported: set[str] = set()
         for change in self.changes:
             if change.at >= at:
                 break
+            self.budget.spend(1, at)
             is_certain = change.branch == branch[: len(change.branch)]
             if change.is_exported:
                 exported.add(change.name)
@@ -146,24 +155,24 @@ def read_script(text: PlacedText, file: SourceFile) -> Script:
     try:
         root = grammars.parse("bash", text.data)
     except UnreadableError as error:
-        raise UnreadableError(text.cut(error.offset).place, str(error)) from None
+        error.offset = text.cut(error.offset).place
+        raise
     script = Script(file)
     exports_all = False
-    for node, branch, document in _walk(root, text):
+    for node, branch, document, outer in _walk(root, text):
         match node.type:
             case "command":
                 command = _command(node, branch, document, text)
                 if command.words:
                     exports_all = _changes_of(command, script, exports_all)
                     script.commands.append(command)
-            case "variable_assignment" if node.parent is not None and node.parent.type != "command":
-                keyword = _keyword(node.parent, text)
-                _assign(text.cut(node.start_byte, node.end_byte), branch, script, keyword == "export" or exports_all)
-            case "variable_name" if node.parent is not None and node.parent.type in _NAMING:
+            case "variable_assignment" if outer.kind != "command":
+                is_exported = outer.keyword == "export" or exports_all
+                _assign(text.cut(node.start_byte, node.end_byte), branch, script, is_exported)
+            case "variable_name" if outer.kind in _NAMING:
                 name = text.cut(node.start_byte, node.end_byte)
-                keyword = _keyword(node.parent, text)
-                if keyword in ("export", "unset"):
-                    exported = keyword == "export"
+                if outer.keyword in ("export", "unset"):
+                    exported = outer.keyword == "export"
                     script.note(Change(name.text, name.place, branch, None, exported))
             case "for_statement":
                 variable = node.child_by_field_name("variable")
@@ -179,12 +188,19 @@ def read_script(text: PlacedText, file: SourceFile) -> Script:
     return script
 
 
-def _walk(root: "Node", text: PlacedText) -> "Iterator[tuple[Node, Branch, Document | None]]":
+class _Outer(NamedTuple):
+    """What a node stands in: its kind, and what it does to the variables that it names."""
+
+    kind: str = ""
+    keyword: str = ""
+
+
+def _walk(root: "Node", text: PlacedText) -> "Iterator[tuple[Node, Branch, Document | None, _Outer]]":
     """All nodes in the order of the text, with the branch that each is in and a here-document that it reads."""
-    pending: list[tuple[Node, Branch, int, Document | None]] = [(root, (), 0, None)]
+    pending: list[tuple[Node, Branch, int, Document | None, _Outer]] = [(root, (), 0, None, _Outer())]
     while pending:
-        node, branch, chain, document = pending.pop()
-        yield node, branch, document
+        node, branch, chain, document, outer = pending.pop()
+        yield node, branch, document, outer
         kind = node.type
         if kind in ("heredoc_body", "word", "raw_string", "comment"):
             continue
@@ -201,7 +217,8 @@ def _walk(root: "Node", text: PlacedText) -> "Iterator[tuple[Node, Branch, Docum
             document = None
         is_and = kind == "list" and any(child.type == "&&" for child in children)
         chain = (chain or node.id) if is_and else 0
-        following: list[tuple[Node, Branch, int, Document | None]] = []
+        following: list[tuple[Node, Branch, int, Document | None, _Outer]] = []
+        around = _Outer(kind, _keyword(children, text) if kind in _NAMING else "")
         for index, child in enumerate(children):
             inner = branch
             if (kind == "if_statement" and child.type not in ("elif_clause", "else_clause")) or kind == "pipeline":
@@ -212,7 +229,7 @@ def _walk(root: "Node", text: PlacedText) -> "Iterator[tuple[Node, Branch, Docum
             elif kind == "list" and index:
                 # What follows `&&` in one chain runs only where all before it did.
                 inner = (*branch, chain or child.id)
-            following.append((child, inner, chain if is_and and not index else 0, document))
+            following.append((child, inner, chain if is_and and not index else 0, document, around))
         pending += reversed(following)
 
 
@@ -289,12 +306,12 @@ def _changes_of(command: Command, script: Script, exports_all: bool) -> bool:
     return exports_all
 
 
-def _keyword(node: "Node", text: PlacedText) -> str:
+def _keyword(children: "list[Node]", text: PlacedText) -> str:
     """What a builtin that names variables does to them: `export`, `unset` (`export -n` too), or else its name."""
-    if node.type not in _NAMING or not node.children:
+    if not children:
         return ""
-    keyword = node.children[0].type
-    flags = [text.data[child.start_byte : child.end_byte] for child in node.children[1:] if child.type == "word"]
+    keyword = children[0].type
+    flags = [text.data[child.start_byte : child.end_byte] for child in children[1:] if child.type == "word"]
     if keyword == "export":
         return "unset" if b"-n" in flags else "export"
     is_exported = keyword in ("declare", "typeset") and any(flag[:1] == b"-" and b"x" in flag for flag in flags)

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from ollama_policy.settings import Span, UnreadableError
+from ollama_policy.settings import Span, TooLargeError, UnreadableError
 
 MAX_DEPTH: Final = 200  # of what is walked; libyaml itself stops at 1,000
 _FREE_VISITS: Final = 100_000
 
 _MARK: Final = b"\xef\xbb\xbf"
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+_NEWLINE: Final = re.compile(rb"\n")
 _PROPERTY: Final = re.compile(rb"[&!][^\s,\[\]{}]*+(?:[ \t\r\n]++(?:#[^\r\n]*+)?+)*+")
 _STANDARD: Final = "tag:yaml.org,2002:"
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -36,7 +37,7 @@ _Ranges = Sequence[tuple[int, int]]
 class _Text:
     """What the nodes of a text share: its bytes, where its characters stand, and how many nodes were visited."""
 
-    __slots__ = ("_extra", "_firsts", "actions", "base", "data", "gaps", "left", "original")
+    __slots__ = ("_extra", "_firsts", "_indexes", "_line_ends", "actions", "base", "data", "gaps", "left", "original")
 
     def __init__(self, data: bytes, base: int, original: bytes | None, actions: _Ranges, gaps: _Ranges) -> None:
         self.data = data
@@ -45,6 +46,8 @@ class _Text:
         self.gaps = gaps
         self.base = base
         self.left = _FREE_VISITS + 8 * len(data)
+        self._indexes: dict[int, dict[str, tuple[Any, Any]]] = {}  # by the identity of a mapping, which lives as long
+        self._line_ends: list[int] = []
         self._firsts: list[int] = []  # of each run that is not ASCII: the character after it,
         self._extra: list[int] = []  # and how many bytes more than characters there are up to there
         if not data.isascii():
@@ -64,6 +67,22 @@ class _Text:
                 extra += len(text[character].encode("utf-8")) - 1
                 self._firsts.append(character + 1)
                 self._extra.append(extra)
+
+    def index_of(self, raw: Any) -> dict[str, tuple[Any, Any]]:
+        """The pairs of a mapping by the text of their keys, the last where one is repeated."""
+        found = self._indexes.get(id(raw))
+        if found is None:
+            found = {name.value: (name, value) for name, value in raw.value if name.id == "scalar"}
+            self._indexes[id(raw)] = found
+        return found
+
+    def line_around(self, start: int, end: int) -> tuple[int, int]:
+        """Where the lines of a part of the text begin and end."""
+        if not self._line_ends:
+            self._line_ends = [found.start() for found in _NEWLINE.finditer(self.original)]
+            self._line_ends.append(len(self.original))
+        before = bisect_left(self._line_ends, start)
+        return self._line_ends[before - 1] + 1 if before else 0, self._line_ends[bisect_left(self._line_ends, end)]
 
     def byte(self, index: int) -> int:
         """The index into the bytes of a character that libyaml counts."""
@@ -86,7 +105,7 @@ class Node:
         if depth > MAX_DEPTH:
             raise UnreadableError(self.start, f"nesting of more than {MAX_DEPTH} levels")
         if text.left < 0:
-            raise UnreadableError(self.start, "aliases that stand for too many values")
+            raise TooLargeError(self.start, "aliases that stand for too many values")
 
     def __repr__(self) -> str:
         return f"<{self._raw.id} at {self.start}>"
@@ -185,10 +204,10 @@ class Node:
     @property
     def is_filled_in(self) -> bool:
         """Whether a template's action stands in it, or on one of its lines: it may decide what is there, or whether."""
-        data = self._text.original
-        start, end = self.start - self._text.base, self.end - self._text.base
-        following = data.find(b"\n", end)
-        return _meets(self._text.actions, data.rfind(b"\n", 0, start) + 1, len(data) if following < 0 else following)
+        if not self._text.actions:
+            return False
+        start, end = self._text.line_around(self.start - self._text.base, self.end - self._text.base)
+        return _meets(self._text.actions, start, end)
 
     @property
     def holds_actions(self) -> bool:
@@ -307,20 +326,15 @@ class Node:
         """The key and the value of a name, the last where it is repeated; None where it is not there."""
         if not self.is_mapping:
             return None
-        found = None
-        has_merge = False
-        for name, value in self._raw.value:
-            if name.id == "scalar":
-                found = (name, value) if name.value == key else found
-                has_merge = has_merge or name.value == "<<"
-        if found is not None:
-            name, value = found
+        index = self._text.index_of(self._raw)
+        if key in index:
+            name, value = index[key]
             is_alias = value.start_mark.index < name.start_mark.index
             depth = self.depth + 1
             return Node(self._text, name, depth, self.is_shared), Node(
                 self._text, value, depth, self.is_shared or is_alias
             )
-        if has_merge:
+        if "<<" in index:
             for pair in self.members:
                 if pair[0].text == key and pair[0].is_scalar:
                     return pair

@@ -17,8 +17,9 @@ NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 LONGEST = 2**63 - 1
-_TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_TERM = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 PATTERN = rf"^\+?(0|({_TERM.pattern})+)$"  # of durations that are not negative
+_TAIL = 40  # characters, in which a unit that Go does not know is looked for
 _HINTS = {
     "d": "Go durations have no days: write hours, such as 24h",
     "w": "Go durations have no weeks: write hours, such as 168h",
@@ -61,7 +62,7 @@ def _part(digits: str, scale: int) -> int:
 def _why(unsigned: str) -> str:
     if re.fullmatch(r"[0-9]+", unsigned):
         return f"a unit is missing: write {unsigned}s for seconds"
-    last_unit = re.search(r"[0-9]\s*([A-Za-z]+)\s*$", unsigned)
+    last_unit = re.search(r"[0-9]\s*([A-Za-z]+)\s*$", unsigned[-_TAIL:])
     hint = _HINTS.get(last_unit.group(1).lower()[:1]) if last_unit else None
     return hint or "a Go duration is numbers with units and no spaces: 300s, 5m, 1h30m"
 

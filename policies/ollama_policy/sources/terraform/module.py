@@ -6,9 +6,11 @@
 import posixpath
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.settings import SourceFile, Unknown, UnreadableError
+from ollama_policy.sources.kept import Kept
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import syntax
 from ollama_policy.sources.terraform.blocks import Attribute, Block, Expression, attribute
@@ -21,8 +23,8 @@ VALUES: Final = (".tfvars", ".tfvars.json")
 MAX_INSTANCES: Final = 1000
 _MAX_CALLS: Final = 8  # one inside of another
 _MAX_VISITS: Final = 5000  # of a folder, on the way up from others
-_KEPT: Final = 4  # parsed files: a tree takes fifty times its file
-_VARIABLE: Final = re.compile(rb'\bvariable[ \t]+"?([\w-]+)"?')
+_WORD: Final = re.compile(rb"[\w-]+")
+_PLAIN_LABEL: Final = re.compile(r"[\w-]+", re.ASCII)
 _LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
 
 
@@ -62,14 +64,14 @@ def key_text(key: Any) -> str:
 
 
 class Workspace:
-    """The Terraform files of one tree: parsed once, or again where they were let go."""
+    """The Terraform files of one tree, each parsed once as long as there is room."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.work = Work()
         self.visits = 0
         self._folders: dict[str, Folder] = {}
-        self._parsed: dict[str, list[Block]] = {}
+        self._parsed = Kept(_Parsed)
         self._calls: dict[str, list[Call]] | None = None
 
     def folder(self, file: SourceFile) -> "Folder":
@@ -88,13 +90,15 @@ class Workspace:
 
     def blocks(self, file: SourceFile) -> list[Block]:
         """The blocks of a file. Raises UnreadableError."""
-        found = self._parsed.get(file.path)
-        if found is None:
-            found = _parse_json(file) if file.path.endswith(".json") else syntax.parse(file)
-            if len(self._parsed) >= _KEPT:
-                del self._parsed[next(iter(self._parsed))]
-            self._parsed[file.path] = found
-        return found
+        return self._parsed.of(file).blocks
+
+    def block(self, file: SourceFile, kind: str, labels: list[str]) -> Block | None:
+        """The first block of a file of that kind and those labels. Raises UnreadableError."""
+        return self._parsed.of(file).by_labels.get((kind, *labels))
+
+    def locals(self, file: SourceFile) -> dict[str, Attribute]:
+        """The attributes of the `locals` blocks of a file. Raises UnreadableError."""
+        return self._parsed.of(file).locals
 
     def calls(self, path: str) -> "list[Call]":
         """The `module` blocks of the tree whose local source is that folder."""
@@ -116,6 +120,23 @@ class Workspace:
                 continue
             if (path := _local_source(block)) is not None:
                 self._calls.setdefault(path, []).append(Call(file, block))
+
+
+class _Parsed:
+    """The blocks of a file, in its order and by what names them."""
+
+    def __init__(self, file: SourceFile) -> None:
+        """Raises UnreadableError."""
+        self.blocks = _parse_json(file) if file.path.endswith(".json") else syntax.parse(file)
+
+    @cached_property
+    def by_labels(self) -> dict[tuple[str, ...], Block]:
+        return {(block.kind, *block.labels): block for block in reversed(self.blocks)}
+
+    @cached_property
+    def locals(self) -> dict[str, Attribute]:
+        boxes = [block for block in self.blocks if block.kind == "locals"]
+        return {each.name: each for box in boxes for each in box.attributes()}
 
 
 def _parse_json(file: SourceFile) -> list[Block]:
@@ -142,7 +163,8 @@ class Folder:
         self.overrides = [file for file in self.files if is_override(file)]
         self._values = [file for file in files if file.path.endswith(VALUES)]
         self._tfvars: dict[str, tuple[SourceFile, Expression | Unknown]] | None = None
-        self._variables: dict[bytes, list[SourceFile]] | None = None
+        self._by_word: dict[bytes, list[SourceFile]] | None = None
+        self._declared: dict[tuple[str, ...], Block | None] = {}
         self._locals: dict[str, Attribute] | None = None
         self._instances: list[Instance] | None = None
         self.broken: SourceFile | None = None  # a sibling that does not parse
@@ -157,30 +179,12 @@ class Folder:
 
     def variable(self, name: str, near: SourceFile | None) -> Block | None:
         """The block that declares a variable; looked for in the file `near` first."""
-        wanted = name.encode()
-        if near is not None and b'variable "' + wanted + b'"' in near.data:
-            for block in self.blocks(near):
-                if block.kind == "variable" and block.labels == [name]:
-                    return block
-        if self._variables is None:
-            self._variables = {}
-            for file in self.files:
-                if file.path.endswith(".json"):
-                    names = [block.labels[0].encode() for block in self.blocks(file) if block.kind == "variable"]
-                else:
-                    names = _VARIABLE.findall(file.data) if b"variable" in file.data else []
-                for each in names:
-                    self._variables.setdefault(each, []).append(file)
-        for file in self._variables.get(wanted, ()):
-            for block in self.blocks(file):
-                if block.kind == "variable" and block.labels == [name]:
-                    return block
-        return None
+        return self.block("variable", [name], near)
 
     def local(self, name: str, near: SourceFile | None) -> Attribute | None:
         """The attribute of a `locals` block; looked for in the file `near` first."""
         if self._locals is None:
-            if near is not None and name.encode() in near.data and (found := self._locals_of(near).get(name)):
+            if near is not None and (found := self._locals_of(near).get(name)):
                 return found
             self._locals = {}
             for file in self.files:
@@ -191,18 +195,38 @@ class Folder:
     def _locals_of(self, file: SourceFile) -> dict[str, Attribute]:
         if b"locals" not in file.data:
             return {}
-        boxes = [block for block in self.blocks(file) if block.kind == "locals"]
-        return {each.name: each for block in boxes for each in block.attributes()}
+        try:
+            return self.workspace.locals(file)
+        except UnreadableError:
+            self.broken = file
+            return {}
 
     def block(self, kind: str, labels: list[str], near: SourceFile | None = None) -> Block | None:
         """The block of that kind and those labels; looked for in the file `near` first."""
-        files = self.files if near is None else [near, *(file for file in self.files if file is not near)]
-        for file in files:
-            if all(label.encode() in file.data for label in labels):
-                for block in self.blocks(file):
-                    if block.kind == kind and block.labels == labels:
-                        return block
-        return None
+        if near is not None and (found := self._block_in(near, kind, labels)) is not None:
+            return found
+        key = (kind, *labels)
+        if key not in self._declared:
+            every = (self._block_in(file, kind, labels) for file in self._files_with(labels))
+            self._declared[key] = next((block for block in every if block is not None), None)
+        return self._declared[key]
+
+    def _block_in(self, file: SourceFile, kind: str, labels: list[str]) -> Block | None:
+        try:
+            return self.workspace.block(file, kind, labels)
+        except UnreadableError:
+            self.broken = file
+            return None
+
+    def _files_with(self, labels: list[str]) -> list[SourceFile]:
+        """The files in which the rarest of these words stands: no other file need be parsed."""
+        if self._by_word is None:
+            self._by_word = {}
+            for file in self.files:
+                for word in set(_WORD.findall(file.data)):
+                    self._by_word.setdefault(word, []).append(file)
+        found = [self._by_word.get(each.encode(), []) for each in labels if _PLAIN_LABEL.fullmatch(each)]
+        return min(found, key=len, default=self.files)
 
     def tfvars(self) -> dict[str, tuple[SourceFile, Expression | Unknown]]:
         """What the files say that Terraform loads by itself, the later over the earlier, by variable."""
@@ -260,9 +284,17 @@ class Instance:
         self.near: SourceFile | None = None  # where names are looked for first
         self._known: dict[tuple[str, str], Any] = {}
         self._origins: dict[str, str] = {}
+        self._expansions: dict[tuple[str, int], dict[str, Scope]] = {}
 
     def scope(self) -> Scope:
         return Scope(self, {}, self.folder.workspace.work)
+
+    def expansion(self, block: Block) -> dict[str, Scope]:
+        """The scopes of a block's instances, by what each has behind its address; worked out once."""
+        key = (block.file.path, block.start)
+        if key not in self._expansions:
+            self._expansions[key] = dict(expand(block, self.scope()))
+        return self._expansions[key]
 
     def called(self, folder: Folder, call: Call) -> "list[Instance]":
         """The instances of another module that this one's call makes."""
@@ -391,9 +423,10 @@ class ResourceReference:
     def instance(self, key: Any) -> Any:
         if not isinstance(key, str | int):
             return Unknown(f"an instance of {self._address} by a key that is no text or number")
-        for suffix, scope in expand(self._block, self._names.scope()):
-            if suffix == f"[{key_text(key)}]":
-                return ResourceReference(self._names, self._block, suffix, scope)
+        suffix = f"[{key_text(key)}]"
+        scope = self._names.expansion(self._block).get(suffix)
+        if scope is not None:
+            return ResourceReference(self._names, self._block, suffix, scope)
         return Unknown(f"{self._address}[{key_text(key)}] is not known")
 
 
@@ -436,9 +469,10 @@ class ModuleReference:
     def instance(self, key: Any) -> Any:
         if not isinstance(key, str | int):
             return Unknown(f"an instance of {self._address} by a key that is no text or number")
-        for suffix, scope in expand(self._block, self._names.scope()):
-            if suffix == f"[{key_text(key)}]":
-                return ModuleReference(self._names, self._block, suffix, scope)
+        suffix = f"[{key_text(key)}]"
+        scope = self._names.expansion(self._block).get(suffix)
+        if scope is not None:
+            return ModuleReference(self._names, self._block, suffix, scope)
         return Unknown(f"{self._address}[{key_text(key)}] is not known")
 
 
