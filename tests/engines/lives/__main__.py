@@ -4,20 +4,25 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import click
 
 from tests.engines.lives.by_lifecycle import LifecycleEngine
+from tests.engines.lives.by_pulumi import PulumiEngine
+from tests.engines.lives.by_terraform import TerraformEngine
 from tests.engines.lives.kills import SCENARIOS, kill_at_every_request
 from tests.engines.lives.sequences import play
 from tests.engines.lives.world import BrokenPromiseError, Engine, World
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.progress import ProgressLine
+from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
+from tests.engines.terraform_stack import TerraformStack
 from tests.engines.tiny_models import write_llama
-from tests.engines.toolchain import find_or_build_ollama
+from tests.engines.toolchain import find_or_build, find_or_build_ollama
 
 FILES = 5
 EMPTY_SECONDS = 2.0
@@ -32,7 +37,11 @@ def write_files(folder: Path) -> list[Path]:
 
 
 def play_all(
-    server: OllamaServer, registry: Registry, make: Callable[[], Engine], files: list[Path], seeds: range
+    server: OllamaServer,
+    registry: Registry,
+    make: Callable[[int], AbstractContextManager[Engine]],
+    files: list[Path],
+    seeds: range,
 ) -> int:
     """Plays the sequences of all seeds, each on a server that it finds empty. Returns how many broke a promise."""
     broken = kills = failures = steps = 0
@@ -40,7 +49,8 @@ def play_all(
         empty(server)
         push(registry, files)
         try:
-            told = play(World(server, registry, make(), files), seed)
+            with make(seed) as engine:
+                told = play(World(server, registry, engine, files), seed)
         except BrokenPromiseError as error:
             broken += 1
             click.echo("\n".join([f"BROKEN: {error}", *error.__notes__]))
@@ -99,19 +109,40 @@ def empty(server: OllamaServer) -> None:
 @click.option("--sequences", default=20, show_default=True, help="How many sequences to play.")
 @click.option("--seed", default=1, show_default=True, help="The seed of the first one; the next ones follow.")
 @click.option("--kills", is_flag=True, help="In their place: kill -9 at every request of an apply.")
-def main(sequences: int, seed: int, kills: bool) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(["lifecycle", "terraform", "pulumi"]),
+    default="lifecycle",
+    show_default=True,
+    help="What applies: the lifecycle by itself, which takes seconds a sequence, or through an engine.",
+)
+def main(sequences: int, seed: int, kills: bool, engine: str) -> None:
     """Plays random sequences of applies, kills, client calls and people's deeds on a real Ollama."""
     assert sys.__stderr__
-    engine = find_or_build_ollama(ProgressLine.on(sys.__stderr__))
-    with tempfile.TemporaryDirectory(prefix="lives-") as folder, Registry() as registry:
-        files = write_files(Path(folder))
-        environment = {"LLAMA_ARG_THREADS": "1"}
-        with OllamaServer(engine.program, Path(folder) / "ollama", environment) as server:
-            seeds = range(seed, seed + sequences)
+    progress = ProgressLine.on(sys.__stderr__)
+    engines = find_or_build(progress, find_or_build_ollama(progress))
+    with tempfile.TemporaryDirectory(prefix="lives-") as name, Registry() as registry:
+        folder = Path(name)
+        files = write_files(folder)
+        with OllamaServer(engines.ollama, folder / "ollama", {"LLAMA_ARG_THREADS": "1"}) as server:
+
+            @contextmanager
+            def make(number: int) -> Iterator[Engine]:
+                environment, own = {"OLLAMA_HOST": server.url}, folder / f"{engine}-{number}"
+                if engine == "terraform":
+                    with TerraformStack(own, "", environment) as terraform:
+                        yield TerraformEngine(terraform)
+                elif engine == "pulumi":
+                    with PulumiStack(engines, own, "", environment) as pulumi:
+                        yield PulumiEngine(pulumi)
+                else:
+                    yield LifecycleEngine(server.url)
+                shutil.rmtree(own, ignore_errors=True)
+
             if kills:
                 broken = kill_all(server, registry, files)
             else:
-                broken = play_all(server, registry, lambda: LifecycleEngine(server.url), files, seeds)
+                broken = play_all(server, registry, make, files, range(seed, seed + sequences))
     sys.exit(1 if broken else 0)
 
 

@@ -22,6 +22,8 @@ Keep = Callable[[str, State | None], None]
 class LifecycleEngine:
     """States by key. An apply runs in a process of its own, which a kill ends where it stands."""
 
+    can_adopt = True
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.states: dict[str, State] = {}

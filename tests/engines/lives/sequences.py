@@ -57,7 +57,7 @@ def _step(world: World, draw: random.Random, told: Told) -> None:
         told.failures += len(done.failures)
         told.steps[-1] += f" -> {dict(done.failures) or 'done'}{', killed' if done.was_killed else ''}"
     elif kind == "rename" and world.declared:
-        moved = {f"moved-{key}"[-8:]: values for key, values in world.declared.items()}
+        moved = {f"moved_{key}"[-8:]: values for key, values in world.declared.items()}
         told.steps.append(f"the same under other keys {moved}")
         told.failures += len(world.apply(moved).failures)
     elif kind == "call" and there:
@@ -82,7 +82,7 @@ def _step(world: World, draw: random.Random, told: Told) -> None:
             told.steps.append(f"{kind} {name}")
             if kind == "remove":
                 world.person_removes(name)
-            elif not world.is_cut_off:
+            elif world.engine.can_adopt and not world.is_cut_off:
                 key = f"i{draw.randint(0, 9)}"
                 if key not in world.engine.known():
                     world.engine.adopt(key, name)

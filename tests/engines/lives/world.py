@@ -37,6 +37,8 @@ class Applied:
 class Engine(Protocol):
     """Something that applies declarations and keeps states."""
 
+    can_adopt: bool
+
     def apply(self, declared: Mapping[str, Values], kill: Kill | None = None) -> Applied: ...
 
     def adopt(self, key: str, name: str) -> None:
