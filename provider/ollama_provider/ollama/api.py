@@ -77,6 +77,7 @@ class Ollama:
         self.is_on_this_machine = is_loopback(connection.url)
         self._stall_seconds = stall_seconds
         self._largest_answer = largest_answer or LARGEST_ANSWER
+        self._deleting = asyncio.Lock()
         headers = dict(connection.headers)
         if connection.token:
             headers["Authorization"] = f"Bearer {connection.token}"
@@ -232,8 +233,12 @@ class Ollama:
         await self._ask("POST", "/api/copy", f"the copy of {source} to {destination}", body)
 
     async def delete(self, name: ModelName) -> None:
-        """Removes a name, and the blobs that no other name uses. Does not unload: a loaded model stays in memory."""
-        await self._ask("DELETE", "/api/delete", f"the deletion of {name}", {"model": str(name)})
+        """Removes a name, and the blobs that no other name uses. Does not unload: a loaded model stays in memory.
+
+        One at a time: Ollama walks its folders after each, and fails where another one has just removed a folder.
+        """
+        async with self._deleting:
+            await self._ask("DELETE", "/api/delete", f"the deletion of {name}", {"model": str(name)})
 
     async def load(
         self,

@@ -12,7 +12,7 @@ import click
 
 from tests.engines.lives.by_lifecycle import LifecycleEngine
 from tests.engines.lives.by_pulumi import PulumiEngine
-from tests.engines.lives.by_terraform import TerraformEngine
+from tests.engines.lives.by_terraform import PROVIDER, TerraformEngine
 from tests.engines.lives.kills import SCENARIOS, kill_at_every_request
 from tests.engines.lives.sequences import play
 from tests.engines.lives.world import BrokenPromiseError, Engine, World
@@ -44,7 +44,7 @@ def play_all(
     seeds: range,
 ) -> int:
     """Plays the sequences of all seeds, each on a server that it finds empty. Returns how many broke a promise."""
-    broken = kills = failures = steps = 0
+    broken = kills = failures = steps = crashes = 0
     for done, seed in enumerate(seeds, start=1):
         empty(server)
         push(registry, files)
@@ -56,9 +56,12 @@ def play_all(
             click.echo("\n".join([f"BROKEN: {error}", *error.__notes__]))
         else:
             kills, failures, steps = kills + told.kills, failures + told.failures, steps + len(told.steps)
+            crashes += told.crashes
         if done % 10 == 0 or done == len(seeds):
             click.echo(
-                f"{done} sequences, {steps} steps, {kills} kills, {failures} refusals, {broken} broken", err=True
+                f"{done} sequences, {steps} steps, {kills} kills, {failures} refusals, "
+                f"{crashes} panics of Ollama, {broken} broken",
+                err=True,
             )
     return broken
 
@@ -130,7 +133,7 @@ def main(sequences: int, seed: int, kills: bool, engine: str) -> None:
             def make(number: int) -> Iterator[Engine]:
                 environment, own = {"OLLAMA_HOST": server.url}, folder / f"{engine}-{number}"
                 if engine == "terraform":
-                    with TerraformStack(own, "", environment) as terraform:
+                    with TerraformStack(own, PROVIDER, environment) as terraform:
                         yield TerraformEngine(terraform)
                 elif engine == "pulumi":
                     with PulumiStack(engines, own, "", environment) as pulumi:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tests.engines.lives.world import Applied, Kill, Values, full
 from tests.engines.terraform_stack import TerraformStack, configuration
 
+PROVIDER = 'provider "ollama" {}\n'  # so that it is installed where nothing is declared, too
 SECONDS_A_REQUEST = 0.15  # about what an apply takes for each, its own start included
 
 
@@ -26,12 +27,12 @@ class TerraformEngine:
 
     def adopt(self, key: str, name: str) -> None:
         self._declared[key] = {"name": name}
-        self.stack.configure(configuration(**self._declared))
+        self.stack.configure(PROVIDER + configuration(**self._declared))
         self.stack.run("import", "-input=false", f"ollama_model.{key}", name)
 
     def apply(self, declared: Mapping[str, Values], kill: Kill | None = None) -> Applied:
         self._declared = dict(declared)
-        self.stack.configure(configuration(**declared))
+        self.stack.configure(PROVIDER + configuration(**declared))
         if kill is None:
             done = self.stack.apply(check=False)
             failures = {"": "; ".join(error.summary + ": " + error.detail for error in done.errors)}

@@ -26,6 +26,7 @@ class Told:
     steps: list[str] = field(default_factory=list)
     kills: int = 0
     failures: int = 0
+    crashes: int = 0
 
 
 def play(world: World, seed: int) -> Told:
@@ -37,6 +38,7 @@ def play(world: World, seed: int) -> Told:
             _step(world, draw, told)
         told.steps.append("end")
         world.end()
+        told.crashes = world.crashes
     except AssertionError as error:
         error.add_note(f"seed {seed}: " + "; ".join(told.steps))
         raise
