@@ -14,7 +14,8 @@ demo: .venv/installed
 
 test: lint engines
 	$(FAST)
-	$(BIN)/python -m pytest -m engines
+	$(BIN)/python -m pytest -m "engines and not alone" -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "engines and alone"
 
 test-fast: lint
 	$(FAST)

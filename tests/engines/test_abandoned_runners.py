@@ -19,7 +19,7 @@ from tests.engines.processes import kill_all
 from tests.engines.toolchain import Ollama
 from tests.schemas import valid
 
-pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
+pytestmark = [pytest.mark.engines, pytest.mark.alone, pytest.mark.both_engines]
 
 
 @pytest.fixture

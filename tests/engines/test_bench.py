@@ -8,7 +8,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
 from tests.schemas import valid
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 
 
 def bench(*arguments: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from tests.engines.registry import Registry
 from tests.engines.toolchain import Engines, Ollama
 from tests.schemas import valid
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 MIB = 2**20
 PINNED = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  memory_management = "manual"\n}}\n'
 LOOSE = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  keep_alive = "{1}"\n}}\n'

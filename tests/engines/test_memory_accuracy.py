@@ -21,7 +21,7 @@ from tests.engines.tiny_architectures import EMBEDDING, Shape, write_architectur
 from tests.engines.tiny_models import finish, write_llama
 from tests.engines.toolchain import Ollama as Engine
 
-pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
+pytestmark = [pytest.mark.engines, pytest.mark.alone, pytest.mark.both_engines]
 
 # What is claimed of the engine before 0.30, and of llama-server.
 WITHIN = {False: (0.05, 32 * 2**20), True: (0.02, 16 * 2**20)}

@@ -11,7 +11,7 @@ from benchmarks.memory_process import NOT_SERVED, compare, rows
 from ollama_provider.ollama.memory.architectures import ARCHITECTURES as KNOWN
 from tests.engines.toolchain import Ollama as Engine
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 
 SAMPLE = 3
 

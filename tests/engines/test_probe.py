@@ -20,7 +20,7 @@ from tests.engines.tiny_architectures import Shape, write_architecture
 from tests.engines.toolchain import Ollama
 from tests.schemas import valid
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 MIB = 2**20
 CACHE = "LLAMA_ARG_CACHE_RAM"
 # 8 KiB of KV cache a token: a prompt of the probe is about 3 MiB of a prompt cache.

@@ -17,7 +17,7 @@ from tests.engines.test_reclaim import delete
 from tests.engines.toolchain import Engines, Ollama
 from tests.schemas import valid
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 MIB = 2**20
 WANTED = 'resource "ollama_model" "w" {\n  name = "wanted"\n  memory_management = "manual"\n}\n'
 LOOSE = 'resource "ollama_model" "l" {\n  name = "loose"\n  memory_management = "automatic"\n}\n'

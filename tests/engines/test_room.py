@@ -11,7 +11,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.programs import program
 from tests.engines.terraform_stack import configuration
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 MANUAL = {"memory_management": "manual"}
 
 
