@@ -6,10 +6,13 @@ files. So all places are listed, and whoever asks takes a value only where they 
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final, NamedTuple, TypeVar
 
 from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.source import Tree
+from ollama_policy.sources.words import Words
 from ollama_policy.sources.yaml_nodes import Node
 from ollama_policy.sources.yaml_templates import template_documents
 
@@ -48,85 +51,121 @@ class Definitions:
         self._role = None if role is None else role[1]
         self._up = "" if role is None else "../" * role[2].count("/")
         self._by_name: dict[str, list[Definition]] = {}
-        self._by_file: dict[str, dict[str, list[Definition]]] = {}
-        self._files: list[SourceFile] | None = None
-        # By how their names start and end: files of variables that are named, and those whose names a run fills in.
         self._names: set[str] = set()
         self._patterns: set[tuple[str, str]] = set()
-        self._own_named: list[tuple[str, str, str]] = []
         self.missing = ""  # a file of variables that is used here, and not in the tree
 
     def of(self, name: str) -> list[Definition]:
         """Every place that sets a name, the role's own first; not other roles' defaults, which lose to all."""
-        if self._files is None:
-            self._files = self._listed()
         if name not in self._by_name:
-            word = name.encode()
-            self._by_name[name] = [
-                found for file in self._files if word in file.data for found in self._in_file(file).get(name, ())
+            own = {file.path for file in self._near}
+            shared = [
+                file for file in self._shared.words.files_with([name]) if file.path not in own and self._counts(file)
             ]
+            near = [file for file in self._near if name.encode() in file.data]
+            self._by_name[name] = [found for file in (*near, *shared) for found in self._in_file(file).get(name, ())]
         return self._by_name[name]
 
     def _in_file(self, file: SourceFile) -> dict[str, list[Definition]]:
-        if file.path not in self._by_file:
-            self._by_file[file.path] = names = dict[str, list[Definition]]()
-            is_ini = file.path.endswith(_INI_ENDS)
-            for name, definition in _set_in_ini(file) if is_ini else _readable(self._set_in(file)):
-                names.setdefault(name, []).append(definition)
-        return self._by_file[file.path]
+        is_defaults = _DEFAULTS.search(file.path) is not None
+        if is_defaults and (self._role is None or not file.path.startswith(f"{self._role}defaults/")):
+            return {}
+        name = _name(file)
+        is_named = name in self._shared.names or name in self._names
+        patterns = self._shared.patterns | self._patterns
+        is_possible = any(name.startswith(start) and name.endswith(end) for start, end in patterns)
+        return self._shared.in_file(file, is_named=is_named, is_possible=is_possible)
 
-    def _listed(self) -> list[SourceFile]:
-        """The files that may set something, this one included; and what tells the names of those without a sign."""
+    def _counts(self, file: SourceFile) -> bool:
+        """Whether it is no test, of which each is for itself."""
+        return _TESTS.search(self.file.path) is not None or not _TESTS.search(file.path)
+
+    @cached_property
+    def _shared(self) -> "_Shared":
+        return _SHARED.of(self.tree)
+
+    @cached_property
+    def _near(self) -> list[SourceFile]:
+        """This file and those near it that may set something; and what tells the names of those without a sign."""
         plays = f"{self._up}../../" if self._role is not None else ""
         near = [f"{self._up}{name}" for name in _OF_ROLE if self._role is not None]
         near += [f"{base}{name}" for base in (self._up, plays) for name in (*_OF_PLAYS, *_INI)]
-        files = [self.file, *self.tree.files(SUFFIXES), *self.tree.files(("hosts",))]
-        for file in list(files):
-            for path in _readable(_files_named_in(file)):
-                files += self._named_file(path, file)
-        for start, end, path in self._own_named:
-            if not any(_name(file).startswith(start) and _name(file).endswith(end) for file in files):
+        named, files = list[tuple[str, str, str]](), [self.file]
+        for path in _readable(_files_named_in(self.file)):
+            start, end = _base_of(path)
+            (self._patterns.add((start, end)) if "{{" in path.rpartition("/")[2] else self._names.add(start))
+            named.append((start, end, path))
+            siblings = [self.tree.sibling(self.file, f"{up}{path}") for up in ("", f"{self._up}vars/", self._up)]
+            files += [found for found in siblings if found is not None]
+        names = self._shared.file_names
+        for start, end, path in named:
+            known = names | {_name(file) for file in files}
+            if not any(one.startswith(start) and one.endswith(end) for one in known):
                 self.missing = path
         found = [self.tree.sibling(self.file, path) for path in near]
         unique = {file.path: file for file in (*found, *files) if file is not None}
-        is_test = _TESTS.search(self.file.path) is not None
-        return [file for file in unique.values() if is_test or not _TESTS.search(file.path)]
+        return [file for file in unique.values() if self._counts(file)]
 
-    def _named_file(self, path: str, file: SourceFile) -> list[SourceFile]:
-        """Takes note of a file of variables by its last name: expressions may stand for its folders."""
-        base = path.rpartition("/")[2]
-        start, end = base.partition("{{")[0], base.rpartition("}}")[2]
-        if "{{" in base:
-            self._patterns.add((start, end))
-        else:
-            self._names.add(base)
-        if file.path != self.file.path:
-            return []
-        self._own_named.append((start, end, path))
-        siblings = [self.tree.sibling(file, f"{up}{path}") for up in ("", f"{self._up}vars/", self._up)]
-        return [found for found in siblings if found is not None]
 
-    def _set_in(self, file: SourceFile) -> Iterator[tuple[str, Definition]]:
-        name = _name(file)
-        is_named = name in self._names
-        is_possible = any(name.startswith(start) and name.endswith(end) for start, end in self._patterns)
-        is_defaults = _DEFAULTS.search(file.path) is not None
-        if is_defaults and (self._role is None or not file.path.startswith(f"{self._role}defaults/")):
-            return
-        for root in _roots(file):
-            if root.is_mapping and (is_named or VARIABLES.search(file.path)):
-                is_late = not is_defaults and (is_named or _LATE.search(file.path) is not None)
-                yield from ((key.text, Definition(node, file, is_late)) for key, node in root.members)
-                continue
-            if root.is_mapping and is_possible and not _INVENTORY.search(file.path):
-                yield from ((key.text, Definition(None, file, is_late=True)) for key, _ in root.members)
-                continue
-            for node in root.walk():
-                for key, value in node.members:
-                    if root.is_mapping and _INVENTORY.search(file.path):
-                        yield key.text, Definition(value, file, is_late=False)
-                    elif root.is_sequence or "meta/" in file.path:
-                        yield from _set_by(node, key.text, value, file)
+class _Shared:
+    """What does not depend on which file of a tree is read: its names, and what each file sets."""
+
+    def __init__(self, tree: Tree) -> None:
+        files = [*tree.files(SUFFIXES), *tree.files(("hosts",))]
+        self.words = Words(files)
+        self.file_names = frozenset(map(_name, files))
+        # By how their names start and end: files of variables that are named, and those whose names a run fills in.
+        self.names: set[str] = set()
+        self.patterns: set[tuple[str, str]] = set()
+        self._documents = Kept(_roots)
+        self._found: dict[tuple[str, bool, bool], tuple[SourceFile, dict[str, list[Definition]]]] = {}
+        for file in files:
+            for path in _readable(_files_named_in(file)):
+                start, end = _base_of(path)
+                (self.patterns.add((start, end)) if "{{" in path.rpartition("/")[2] else self.names.add(start))
+
+    def in_file(self, file: SourceFile, *, is_named: bool, is_possible: bool) -> dict[str, list[Definition]]:
+        """What a file sets, by name; whether its own name was named somewhere, or may be."""
+        key = (file.path, is_named, is_possible)
+        known = self._found.get(key)
+        if known is not None and known[0] is file:
+            return known[1]
+        names: dict[str, list[Definition]] = {}
+        is_ini = file.path.endswith(_INI_ENDS)
+        sets = _set_in_ini(file) if is_ini else _readable(_set_in(file, self._documents, is_named, is_possible))
+        for name, definition in sets:
+            names.setdefault(name, []).append(definition)
+        self._found[key] = file, names
+        return names
+
+
+_SHARED: Final = OfTree(_Shared)
+
+
+def _base_of(path: str) -> tuple[str, str]:
+    """How the last name of a path starts and ends: expressions may stand for the rest, and for its folders."""
+    base = path.rpartition("/")[2]
+    return base.partition("{{")[0], base.rpartition("}}")[2]
+
+
+def _set_in(
+    file: SourceFile, documents: Kept[list[Node]], is_named: bool, is_possible: bool
+) -> Iterator[tuple[str, Definition]]:
+    is_defaults = _DEFAULTS.search(file.path) is not None
+    for root in documents.of(file):
+        if root.is_mapping and (is_named or VARIABLES.search(file.path)):
+            is_late = not is_defaults and (is_named or _LATE.search(file.path) is not None)
+            yield from ((key.text, Definition(node, file, is_late)) for key, node in root.members)
+            continue
+        if root.is_mapping and is_possible and not _INVENTORY.search(file.path):
+            yield from ((key.text, Definition(None, file, is_late=True)) for key, _ in root.members)
+            continue
+        for node in root.walk():
+            for key, value in node.members:
+                if root.is_mapping and _INVENTORY.search(file.path):
+                    yield key.text, Definition(value, file, is_late=False)
+                elif root.is_sequence or "meta/" in file.path:
+                    yield from _set_by(node, key.text, value, file)
 
 
 def _name(file: SourceFile) -> str:

@@ -13,8 +13,10 @@ from ollama_policy.sources.ansible_definitions import SUFFIXES
 from ollama_policy.sources.ansible_variables import EXPRESSION, Found, Scope, filled, is_no_text
 from ollama_policy.sources.compose import services_subjects
 from ollama_policy.sources.env_files import own_env_file
+from ollama_policy.sources.kept import OfTree
 from ollama_policy.sources.kubernetes import object_subjects, objects
 from ollama_policy.sources.placed_text import PlacedText
+from ollama_policy.sources.source import Tree
 from ollama_policy.sources.systemd import read_placed_unit
 from ollama_policy.sources.yaml_environment import excerpt, of_node, placed
 from ollama_policy.sources.yaml_nodes import Node
@@ -113,14 +115,24 @@ def _is_read_by_ollama(path: str, options: Node, scope: Scope) -> bool:
     if _ENV_FILE.search(path):
         return True
     paths = {path, *(options.text_at(name) for name in _PATHS)} - {""}
-    for file in (scope.file, *scope.tree.files((".j2", ".service", ".conf"))):
-        if b"EnvironmentFile=" not in file.data:
-            continue
-        for unit in re.split(rb"^[ \t]*\[(?=[A-Z])", file.data, flags=re.MULTILINE):
-            named = re.findall(rb"EnvironmentFile=-?(.*?)[ \t\r]*$", unit, re.MULTILINE)
-            if _SERVES.search(unit) and not paths.isdisjoint(name.decode("utf-8", "replace") for name in named):
-                return True
-    return False
+    return not paths.isdisjoint(_read_by_servers(scope.file)) or not paths.isdisjoint(_ENV_FILES.of(scope.tree))
+
+
+def _read_by_servers(file: SourceFile) -> Iterator[str]:
+    """The env files that units in a file read which serve Ollama."""
+    if b"EnvironmentFile=" not in file.data:
+        return
+    for unit in re.split(rb"^[ \t]*\[(?=[A-Z])", file.data, flags=re.MULTILINE):
+        if _SERVES.search(unit):
+            for name in re.findall(rb"EnvironmentFile=-?(.*?)[ \t\r]*$", unit, re.MULTILINE):
+                yield name.decode("utf-8", "replace")
+
+
+def _env_files(tree: Tree) -> frozenset[str]:
+    return frozenset(name for file in tree.files((".j2", ".service", ".conf")) for name in _read_by_servers(file))
+
+
+_ENV_FILES: Final = OfTree(_env_files)
 
 
 def _indent(subject: Subject) -> None:

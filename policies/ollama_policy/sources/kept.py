@@ -1,14 +1,32 @@
 """What files were parsed to, kept for those that look at them again: one file is the base of many others."""
 
+import weakref
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from ollama_policy.settings import SourceFile, TooLargeError, UnreadableError
+from ollama_policy.sources.source import Tree
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # of text: a tree takes fifty times that
 _MOST_TIMES: Final = 100  # that one file is parsed, having been let go
 
 Parsed = TypeVar("Parsed")
+Known = TypeVar("Known")
+
+
+class OfTree(Generic[Known]):
+    """What is worked out once for a tree, whose files are read one after the other; it goes with the tree."""
+
+    def __init__(self, work_out: Callable[[Tree], Known]) -> None:
+        """What `work_out` answers must not hold the tree itself."""
+        self._work_out = work_out
+        self._known: weakref.WeakKeyDictionary[Tree, Known] = weakref.WeakKeyDictionary()
+
+    def of(self, tree: Tree) -> Known:
+        found = self._known.get(tree)
+        if found is None:
+            found = self._known[tree] = self._work_out(tree)
+        return found
 
 
 class Kept(Generic[Parsed]):

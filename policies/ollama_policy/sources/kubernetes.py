@@ -4,8 +4,10 @@ Helm's templates are read as what is left without their actions; releases of Hel
 handed to helm.py. Nothing is rendered, and no cluster is asked.
 """
 
+import posixpath
 import re
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +26,10 @@ from ollama_policy.settings import (
 )
 from ollama_policy.sources.containers import Role, command_text, is_variable, role
 from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.sizes import quantity_of, sized
 from ollama_policy.sources.source import Tree
+from ollama_policy.sources.words import Words
 from ollama_policy.sources.yaml_environment import Assignment, assignments, insertion, of_node, written
 from ollama_policy.sources.yaml_nodes import Node
 from ollama_policy.sources.yaml_templates import file_documents, template_documents
@@ -74,7 +78,7 @@ def objects(root: Node, depth: int = 0) -> Iterator[Node]:
 def object_subjects(item: Node, file: SourceFile, tree: Tree) -> Iterator[Subject]:
     """The servers of one object, a workload or a Helm release."""
     for container, is_short_lived in containers(item):
-        subject = _Container(item, container, file, tree, is_short_lived).subject()
+        subject = _Container(item, container, file, _OBJECTS.of(tree), is_short_lived).subject()
         if subject is not None:
             yield subject
     if item.get("helmCharts") is not None or item.text_at("kind") in _RELEASES:
@@ -143,7 +147,7 @@ class _Container:
     workload: Node
     node: Node
     file: SourceFile
-    tree: Tree
+    tree: "Objects"
     is_short_lived: bool
 
     @property
@@ -200,7 +204,7 @@ class _Container:
                 subject.unknown = Unknown(f"the Secret {secret} may set more")
             if not config_map:
                 continue
-            found = find_config_map(config_map, self.workload, self.file, self.tree)
+            found = self.tree.config_map(config_map, self.workload, self.file)
             if isinstance(found, Unknown):
                 subject.unknown = found
                 continue
@@ -231,7 +235,7 @@ class _Container:
         if not config_map:
             kind = next((kind.text for kind, _ in source.members), "elsewhere")
             return Setting(name, Unknown(f"its value is from a {kind}"), source.span, self.file, is_literal=False)
-        found = find_config_map(config_map, self.workload, self.file, self.tree)
+        found = self.tree.config_map(config_map, self.workload, self.file)
         if isinstance(found, dict) and key in found:
             setting = found[key]
             setting.key = name
@@ -246,12 +250,10 @@ class _Container:
         container = self.node.text_at("name")
         if not any(is_variable(key) or key == MEMORY_LIMIT for key in own.settings) or not all((*names, container)):
             return None
-        for file in self.tree.files(_SUFFIXES):
-            if file.path == self.file.path or any(name.encode() not in file.data for name in (*names, container)):
+        for file in self.tree.files_with((*names, container)):
+            if file.path == self.file.path:
                 continue
-            for item in _objects_of(file):
-                if [item.text_at("kind"), item.text_at("metadata", "name")] != names:
-                    continue
+            for item in self.tree.named(names[0], names[1], file):
                 for node, is_short_lived in containers(item):
                     image = node.get("image")
                     if node.text_at("name") != container or image is None or not image.is_scalar:
@@ -271,34 +273,85 @@ def _laid_over(own: Subject, below: Subject) -> Subject:
     return own
 
 
-def _objects_of(file: SourceFile) -> list[Node]:
-    """The objects of another file; one that cannot be read is reported where it is read itself."""
-    try:
-        return [item for root in template_documents(file.data) for item in objects(root)]
-    except UnreadableError:
-        return []
+class _Named:
+    """The objects of a file by kind and name, and what makes a ConfigMap by its name.
+
+    One that cannot be read is reported where it is read itself.
+    """
+
+    def __init__(self, file: SourceFile) -> None:
+        self.objects: dict[tuple[str, str], list[Node]] = {}
+        self.config_maps: dict[str, list[Node]] = {}
+        try:
+            for item in (item for root in template_documents(file.data) for item in objects(root)):
+                kind, name = item.text_at("kind"), item.text_at("metadata", "name")
+                self.objects.setdefault((kind, name), []).append(item)
+                if kind == "ConfigMap":
+                    self.config_maps.setdefault(name, []).append(item)
+                generators = item.get("configMapGenerator")
+                for generator in generators.items if generators is not None else ():
+                    self.config_maps.setdefault(generator.text_at("name"), []).append(generator)
+        except UnreadableError:
+            self.objects, self.config_maps = {}, {}
 
 
-def find_config_map(name: str, workload: Node, file: SourceFile, tree: Tree) -> dict[str, Setting] | Unknown:
-    """What a ConfigMap of the tree holds, the nearest of its name: in the same file, the same folder, anywhere."""
-    if "{{" in name:
-        return Unknown(f"the ConfigMap {name} is filled in by a template")
-    namespace = workload.text_at("metadata", "namespace")
-    for files in ([file], tree.folder(file, _SUFFIXES), tree.files(_SUFFIXES)):
-        found = [data for each in files for data in _config_maps(name, namespace, each, tree)]
-        if len(found) > 1:
-            return Unknown(f"there are several ConfigMaps {name}")
-        if found:
-            return found[0]
-    return Unknown(f"the ConfigMap {name} is not in the tree")
+class Objects:
+    """The objects of a tree, each file of it parsed once."""
 
+    def __init__(self, tree: Tree) -> None:
+        self._tree = weakref.ref(tree)  # which has this for as long as it lives
+        self._named = Kept(_Named)
+        self._words: dict[str, Words] = {}
 
-def _config_maps(name: str, namespace: str, file: SourceFile, tree: Tree) -> Iterator[dict[str, Setting]]:
-    data = file.data
-    if name.encode() not in data or (b"ConfigMap" not in data and b"configMapGenerator" not in data):
-        return
-    for item in _objects_of(file):
-        if item.text_at("kind") == "ConfigMap" and item.text_at("metadata", "name") == name:
+    @property
+    def tree(self) -> Tree:
+        tree = self._tree()
+        assert tree is not None  # who asks has it
+        return tree
+
+    def files_with(self, names: Sequence[str]) -> Sequence[SourceFile]:
+        """The files of the tree that may hold all these names."""
+        return self._words_of("*", lambda: self.tree.files(_SUFFIXES)).files_with(names)
+
+    def named(self, kind: str, name: str, file: SourceFile) -> list[Node]:
+        """The objects of a file that are of that kind and name."""
+        return self._named.of(file).objects.get((kind, name), [])
+
+    def _words_of(self, key: str, files: Callable[[], Iterable[SourceFile]]) -> Words:
+        if key not in self._words:
+            self._words[key] = Words(files())
+        return self._words[key]
+
+    def config_map(self, name: str, workload: Node, file: SourceFile) -> dict[str, Setting] | Unknown:
+        """What a ConfigMap of the tree holds, the nearest of its name: in the same file, the same folder, anywhere."""
+        if "{{" in name:
+            return Unknown(f"the ConfigMap {name} is filled in by a template")
+        namespace = workload.text_at("metadata", "namespace")
+        for files in self._nearest(file, name):
+            found = [data for each in files for data in self._config_maps(name, namespace, each)]
+            if len(found) > 1:
+                return Unknown(f"there are several ConfigMaps {name}")
+            if found:
+                return found[0]
+        return Unknown(f"the ConfigMap {name} is not in the tree")
+
+    def _nearest(self, file: SourceFile, name: str) -> Iterator[Sequence[SourceFile]]:
+        """The files that may make a ConfigMap: the file itself, those of its folder, those of the tree."""
+        yield [file]
+        near, every = self.tree.folder, self.tree.files
+        folder = f"/{posixpath.dirname(file.path)}"
+        yield self._words_of(folder, lambda: self._makers(near(file, _SUFFIXES))).files_with([name])
+        yield self._words_of("", lambda: self._makers(every(_SUFFIXES))).files_with([name])
+
+    @staticmethod
+    def _makers(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
+        return (file for file in files if b"ConfigMap" in file.data or b"configMapGenerator" in file.data)
+
+    def _config_maps(self, name: str, namespace: str, file: SourceFile) -> Iterator[dict[str, Setting]]:
+        for item in self._named.of(file).config_maps.get(name, ()):
+            if not item.text_at("kind"):
+                yield _generated(item, file, self.tree)
+                continue
             other = item.text_at("metadata", "namespace")
             if not other or not namespace or other == namespace:
                 box = item.get("data")
@@ -307,10 +360,9 @@ def _config_maps(name: str, namespace: str, file: SourceFile, tree: Tree) -> Ite
                     for key, node in (box.members if box is not None else ())
                     if node.is_scalar
                 }
-        generators = item.get("configMapGenerator")
-        for generator in generators.items if generators is not None else ():
-            if generator.text_at("name") == name:
-                yield _generated(generator, file, tree)
+
+
+_OBJECTS: Final = OfTree(Objects)
 
 
 def _generated(generator: Node, file: SourceFile, tree: Tree) -> dict[str, Setting]:

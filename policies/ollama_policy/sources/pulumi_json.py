@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ollama_policy.settings import Kind, Setting, SourceFile, Style, Subject, Unknown, UnreadableError
 from ollama_policy.sources.json_spans import JsonNode, parse
+from ollama_policy.sources.kept import OfTree
 from ollama_policy.sources.pulumi_python import PulumiPython, address_of
 from ollama_policy.sources.pulumi_resources import OUTPUTS, TYPES, first_unknown, snake
 from ollama_policy.sources.source import Tree
@@ -111,22 +112,40 @@ def _decided(value: Any) -> Any:
 
 def _programs(file: SourceFile, tree: Tree) -> dict[str, Subject]:
     """The resources of the Python programs, by address: those beside the file first, then the whole tree's."""
-    source = PulumiPython()
-    for programs in (tree.folder(file, (".py",)), tree.files((".py",))):
-        found: dict[str, Subject] = {}
-        twice: set[str] = set()
-        for program in filter(source.accepts, programs):
-            try:
-                subjects = list(source.read(program, tree))
-            except UnreadableError:
-                continue  # it is reported where the program itself is read
-            for subject in subjects:
-                if subject.address in found:
-                    twice.add(subject.address)
-                found[subject.address] = subject
-        if found:
-            return {address: subject for address, subject in found.items() if address not in twice}
+    known = _PROGRAMS.of(tree)
+    folder = file.path.rpartition("/")[0]
+    if folder not in known:
+        known[folder] = _declared(tree.folder(file, (".py",)), tree)
+    if known[folder]:
+        return known[folder]
+    if _WHOLE not in known:
+        known[_WHOLE] = _declared(tree.files((".py",)), tree)
+    return known[_WHOLE]
+
+
+def _nothing(_: Tree) -> dict[str, dict[str, Subject]]:
     return {}
+
+
+_WHOLE: Final = "//"
+_PROGRAMS: Final = OfTree(_nothing)  # by folder; those of the whole tree by _WHOLE
+
+
+def _declared(programs: list[SourceFile], tree: Tree) -> dict[str, Subject]:
+    """The resources of some programs that are declared once in them, by address."""
+    source = PulumiPython()
+    found: dict[str, Subject] = {}
+    twice: set[str] = set()
+    for program in filter(source.accepts, programs):
+        try:
+            subjects = list(source.read(program, tree))
+        except UnreadableError:
+            continue  # it is reported where the program itself is read
+        for subject in subjects:
+            if subject.address in found:
+                twice.add(subject.address)
+            found[subject.address] = subject
+    return {address: subject for address, subject in found.items() if address not in twice}
 
 
 def _placed(subject: Subject, written: Subject) -> Subject:

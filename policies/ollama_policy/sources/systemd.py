@@ -27,6 +27,7 @@ from ollama_policy.settings import (
 from ollama_policy.sources.container_command import container_server
 from ollama_policy.sources.env_files import Dialect, read_assignments
 from ollama_policy.sources.environment import SERVER_ONLY, TEMPLATE, value_of
+from ollama_policy.sources.kept import OfTree
 from ollama_policy.sources.placed_text import PlacedText, Word, split_words
 from ollama_policy.sources.sizes import bytes_of
 from ollama_policy.sources.source import Tree
@@ -88,14 +89,24 @@ class Systemd:
             return  # the unit's own reading takes it up
         folder = f"{file.path}.d/"
         if file.path.endswith(".service"):
-            for other in tree.files((".conf",)):
-                if other.path.startswith(folder) and "/" not in other.path.removeprefix(folder):
-                    more = _parse(PlacedText.at(other.data, 0), other)
-                    for entry in more.entries:
-                        entry.origin = other.path
-                    unit.entries += more.entries
+            for other in _DROP_INS.of(tree).get(folder, ()):
+                more = _parse(PlacedText.at(other.data, 0), other)
+                for entry in more.entries:
+                    entry.origin = other.path
+                unit.entries += more.entries
         address = drop_in[1] if drop_in is not None else _without_template_suffix(file.path.rpartition("/")[2])
         yield from _subjects(unit, file, address, tree, _FILLED if file.path.endswith(_TEMPLATE_SUFFIXES) else None)
+
+
+def _confs(tree: Tree) -> dict[str, list[SourceFile]]:
+    """The `.conf` files of a tree, by their folders."""
+    found: dict[str, list[SourceFile]] = {}
+    for file in tree.files((".conf",)):
+        found.setdefault(file.path.rpartition("/")[0] + "/", []).append(file)
+    return found
+
+
+_DROP_INS: Final = OfTree(_confs)
 
 
 def _without_template_suffix(name: str) -> str:

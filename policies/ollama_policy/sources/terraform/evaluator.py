@@ -270,7 +270,8 @@ class _Evaluation:
     def _index_key(self, step: Any) -> Any:
         inner = step.children[0]
         if inner.type == "legacy_index":
-            return int(self._text(inner)[1:18] or 0)
+            digits = self._text(inner)[1:].strip()  # `a.0`, where white space may follow the dot
+            return int(digits) if digits.isdecimal() and len(digits) < 18 else Unknown("an index that is no number")
         key = of_type(inner, "expression")
         return self._plain(key[0]) if len(key) == 1 else Unknown("an index that is not understood")
 

@@ -16,6 +16,7 @@ from ollama_policy.sources.terraform import syntax
 from ollama_policy.sources.terraform.blocks import Attribute, Block, Expression, attribute
 from ollama_policy.sources.terraform.scope import Scope, Work, evaluate
 from ollama_policy.sources.terraform.values import SetOf
+from ollama_policy.sources.words import Words
 
 HCL: Final = (".tf", ".tofu")
 JSON: Final = (".tf.json", ".tofu.json")
@@ -23,8 +24,6 @@ VALUES: Final = (".tfvars", ".tfvars.json")
 MAX_INSTANCES: Final = 1000
 _MAX_CALLS: Final = 8  # one inside of another
 _MAX_VISITS: Final = 5000  # of a folder, on the way up from others
-_WORD: Final = re.compile(rb"[\w-]+")
-_PLAIN_LABEL: Final = re.compile(r"[\w-]+", re.ASCII)
 _LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
 
 
@@ -163,7 +162,6 @@ class Folder:
         self.overrides = [file for file in self.files if is_override(file)]
         self._values = [file for file in files if file.path.endswith(VALUES)]
         self._tfvars: dict[str, tuple[SourceFile, Expression | Unknown]] | None = None
-        self._by_word: dict[bytes, list[SourceFile]] | None = None
         self._declared: dict[tuple[str, ...], Block | None] = {}
         self._locals: dict[str, Attribute] | None = None
         self._instances: list[Instance] | None = None
@@ -207,7 +205,7 @@ class Folder:
             return found
         key = (kind, *labels)
         if key not in self._declared:
-            every = (self._block_in(file, kind, labels) for file in self._files_with(labels))
+            every = (self._block_in(file, kind, labels) for file in self._words.files_with(labels))
             self._declared[key] = next((block for block in every if block is not None), None)
         return self._declared[key]
 
@@ -218,15 +216,9 @@ class Folder:
             self.broken = file
             return None
 
-    def _files_with(self, labels: list[str]) -> list[SourceFile]:
-        """The files in which the rarest of these words stands: no other file need be parsed."""
-        if self._by_word is None:
-            self._by_word = {}
-            for file in self.files:
-                for word in set(_WORD.findall(file.data)):
-                    self._by_word.setdefault(word, []).append(file)
-        found = [self._by_word.get(each.encode(), []) for each in labels if _PLAIN_LABEL.fullmatch(each)]
-        return min(found, key=len, default=self.files)
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self.files)
 
     def tfvars(self) -> dict[str, tuple[SourceFile, Expression | Unknown]]:
         """What the files say that Terraform loads by itself, the later over the earlier, by variable."""
