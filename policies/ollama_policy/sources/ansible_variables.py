@@ -5,7 +5,8 @@ other name counts where all places of the tree that set it say the same.
 """
 
 import re
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -37,6 +38,10 @@ class Found(NamedTuple):
     file: SourceFile
 
 
+def _maps(names: Mapping[str, Found]) -> list[MutableMapping[str, Found]]:
+    return names.maps if isinstance(names, ChainMap) else [{**names}] if names else []
+
+
 class Scope:
     """The variables that a task sees. `own`: those that its task, blocks and play set where it stands."""
 
@@ -54,7 +59,7 @@ class Scope:
 
     def having(self, own: Mapping[str, Found]) -> "Scope":
         """The scope with variables over it."""
-        return Scope(self._definitions, {**self.own, **own})
+        return Scope(self._definitions, ChainMap({**own}, *_maps(self.own)))
 
     def find(self, path: str) -> Found | Unknown | None:
         """What a name, or a dotted path into it, stands for; None where nothing in the tree says anything of it."""

@@ -5,7 +5,8 @@ continued lines, here-documents, ARG before FROM. What `docker run` adds later i
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,7 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
+from ollama_policy.sources.budget import Budget
 from ollama_policy.sources.environment import value_of
 from ollama_policy.sources.file_names import ABOUT
 from ollama_policy.sources.placed_text import PlacedText, split_words
@@ -71,13 +73,17 @@ class Dockerfile:
 
 
 def read_dockerfile(data: bytes, file: SourceFile, base_offset: int, address: str) -> Iterator[Subject]:
-    """The server in a Dockerfile's text that stands in the file at an offset, where it runs one; never raises."""
+    """The server in a Dockerfile's text that stands in the file at an offset, where it runs one.
+
+    Raises TooLargeError alone.
+    """
     stages = _stages(PlacedText.at(data, base_offset), file)
     if not stages:
         return
     chain = [stages[-1]]
-    while (before := chain[0].before) is not None:
-        chain.insert(0, before)
+    while (before := chain[-1].before) is not None:
+        chain.append(before)
+    chain.reverse()
     root = chain[0].base
     is_ollamas = images.is_ollama(root.value if isinstance(root.value, str) else root.written)
     starts = [text for stage in chain for text in _started(stage)]
@@ -123,15 +129,17 @@ def _insertion(stage: _Stage, data: bytes, base: int) -> Insertion:
 
 
 def _stages(text: PlacedText, file: SourceFile) -> list[_Stage]:
+    budget = Budget(len(text.data), "many stages, each with the variables of those before it")
     stages: list[_Stage] = []
     named: dict[str, _Stage] = {}  # by alias, in lower case, and by number
     arguments: dict[str, Setting] = {}  # of ARG before the first FROM
     for instruction in _instructions(text):
         if instruction.keyword == "FROM":
             value = instruction.value
-            while (flag := _FLAG.match(value.data)) is not None:
-                value = value.cut(flag.end())
-            words = split_words(value, _escape)
+            at = 0
+            while (flag := _FLAG.match(value.data, at)) is not None:
+                at = flag.end()
+            words = split_words(value.cut(at), _escape)
             if not words:
                 continue
             image = words[0]
@@ -140,6 +148,7 @@ def _stages(text: PlacedText, file: SourceFile) -> list[_Stage]:
             keyword = Span(instruction.span.start, instruction.span.start + len("FROM"))
             stage = _Stage(base, before, keyword)
             if before is not None:
+                budget.spend(len(before.names), keyword.start)
                 stage.names.update(before.names)
             named[str(len(stages))] = stage
             if len(words) > 2 and words[1].text.text.upper() == "AS":
@@ -171,7 +180,7 @@ def _argument(
         assignment = word.assignment()
         if assignment is not None:
             name, text, span = assignment
-            found[name] = value_of(name, text, span, file, f"ARG {name}", _lookup(known | found, "ARG"))
+            found[name] = value_of(name, text, span, file, f"ARG {name}", _lookup(ChainMap(found, known), "ARG"))
         elif word.text.text in outer:
             found[word.text.text] = outer[word.text.text]
         else:
@@ -180,7 +189,7 @@ def _argument(
     return found
 
 
-def _lookup(known: dict[str, Setting], what: str) -> Callable[[str], Setting | Unknown]:
+def _lookup(known: Mapping[str, Setting], what: str) -> Callable[[str], Setting | Unknown]:
     return lambda name: known.get(name) or Unknown(f"${name} is no {what} of the file")
 
 

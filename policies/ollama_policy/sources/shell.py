@@ -197,7 +197,7 @@ def _source(path: str, exports_all: bool, subject: Subject, script: Script, tree
     if found is None:
         subject.unknown = Unknown(f"what {path} exports is not known")
         return
-    script.budget.spend(len(found.data) // 8, subject.span.start)
+    script.budget.spend(len(found.data), subject.span.start)
     for setting in read_assignments(found.data, found, 0, Dialect.DOTENV, f". {path}"):
         subject.add(setting)
 
