@@ -5,13 +5,16 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 _INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Runs the command that the process was given, and ends it."""
+    from ollama_policy.formats.streams import Harmless  # noqa: PLC0415 - see above
+
+    sys.stdout, sys.stderr = cast(TextIO, Harmless(sys.stdout)), cast(TextIO, Harmless(sys.stderr))
     try:
         code = _run(sys.argv[1:])
         sys.stdout.flush()

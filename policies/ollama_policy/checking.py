@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from ollama_policy.check import Options, Progress
@@ -62,7 +62,8 @@ def run(request: Request) -> int:
     has_colour, has_links = terminal(sys.stdout if request.output is None else None)
     look = Look(has_colour, has_links, request.is_verbose)
     if not request.shows_diff or request.output is not None:
-        deliver(render(Format(request.form), result, look), request.output)
+        are_ours = request.form == Format.GITHUB
+        deliver(render(Format(request.form), result, look), request.output, are_ours=are_ours)
     if request.output is not None or request.form == Format.GITHUB:
         from ollama_policy.formats.text import summary
 
@@ -217,13 +218,20 @@ def progress() -> "Progress":
     return show
 
 
-def deliver(text: str, output: str | None) -> None:
-    """Writes a report to standard output, or to a file whole or not at all. Raises CannotLookError."""
+def deliver(text: str, output: str | None, *, are_ours: bool = False, stream: TextIO | None = None) -> None:
+    """Writes a report to standard output or `stream`, or to a file whole or not at all. Raises CannotLookError.
+
+    No line of it is a command to a CI runner but those that are meant (`are_ours`).
+    """
+    from ollama_policy.formats.escaping import without_commands
+
+    text = without_commands(text, are_ours=are_ours)
     data = text.encode("utf-8", "backslashreplace")
     if output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+        stream = stream or sys.stdout
+        stream.flush()
+        stream.buffer.write(data)
+        stream.flush()
         return
     from ollama_policy.whole_files import write_whole
 

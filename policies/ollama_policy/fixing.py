@@ -131,10 +131,14 @@ def may_write(path: str, given: Sequence[str]) -> bool:
 def _diff(path: str, before: bytes, after: bytes) -> str:
     from difflib import unified_diff  # noqa: PLC0415 - costs 5 ms to those who want no diff
 
-    from ollama_policy.formats.escaping import shown  # noqa: PLC0415
+    from ollama_policy.formats.escaping import shown, without_commands  # noqa: PLC0415
 
     lines = unified_diff(list(_lines(before)), list(_lines(after)), f"a/{shown(path)}", f"b/{shown(path)}")
-    return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
+    text = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
+    if without_commands(text) == text:
+        return text
+    # Altered it would not apply, and as it is a job's log would be obeyed.
+    return f"# {shown(path)}: its diff is left out, for a CI runner would take a line of it for a command\n"
 
 
 def _lines(data: bytes) -> Iterator[str]:

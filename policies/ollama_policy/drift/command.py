@@ -71,10 +71,8 @@ def run(request: Request) -> int:
     has_colour, has_links = terminal(None if request.output is not None or to_stderr else sys.stdout)
     look = Look(has_colour, has_links, request.is_verbose)
     report = render(Format(request.form), result, look)
-    if to_stderr:
-        sys.stderr.write(report)
-    else:
-        deliver(report, request.output)
+    are_ours = request.form == Format.GITHUB
+    deliver(report, request.output, are_ours=are_ours, stream=sys.stderr if to_stderr else sys.stdout)
     if not result.servers:
         sys.stderr.write("no server to look at: give --host, or PATHS that declare models\n")
     return session.exit_code(result)

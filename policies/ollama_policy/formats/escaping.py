@@ -1,4 +1,9 @@
-"""Names and contents are data: what would move a cursor, hide text or end a line is shown by its escape."""
+"""Names and contents are data: what would move a cursor, hide text or end a line is shown by its escape.
+
+So is what a CI runner would take for a command. GitHub's takes `##[command]` anywhere in a line, Azure's and TeamCity's
+`##vso[...]` and `##teamcity[...]`; GitHub's takes `::command::` where a line begins, white space before it or not
+(actions/runner, ActionCommand.cs).
+"""
 
 import os
 import re
@@ -12,9 +17,27 @@ _HIDDEN = (
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\x1b"}
 
 
+_RUNNERS = r"##(?=[A-Za-z]{0,30}\[)"
+_AT_LINE_START = r"((?:^|[\r\n])\s*+):(?=:)"
+_HASH = "#\\u0023"  # JSON, HCL, Python, TOML and YAML read it as it was, people understand it
+
+
 def shown(text: str) -> str:
-    """The text on one line, harmless in a terminal."""
-    return text if text.isascii() and text.isprintable() else re.sub(_HIDDEN, _escape, text)
+    """The text on one line, harmless in a terminal and in the log of a CI job."""
+    if not (text.isascii() and text.isprintable()):
+        text = re.sub(_HIDDEN, _escape, text)
+    return re.sub(_RUNNERS, lambda _: _HASH, text) if "##" in text else text
+
+
+def without_commands(text: str, *, are_ours: bool = False) -> str:
+    """A whole report, or a part of one that begins a line, in which a CI runner finds no command.
+
+    JSON and XML mean the same as before. `are_ours`: its lines begin with commands that are meant.
+    """
+    if "##" in text:
+        escape = "#&#35;" if text.startswith("<") else _HASH
+        text = re.sub(_RUNNERS, lambda _: escape, text)
+    return text if are_ours or "::" not in text else re.sub(_AT_LINE_START, r"\1\\u003a", text)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -28,8 +51,8 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def shown_path(path: str) -> str:
-    """A path that begins a line: what starts with `::` or `##[` would be a command to some CI."""
-    return shown("./" + path if path.startswith((":", "#")) else path)
+    """A path that begins a line: what starts with `::` would be a command to some CI."""
+    return shown("./" + path if path.lstrip().startswith((":", "#")) else path)
 
 
 def valid_unicode(text: str) -> str:

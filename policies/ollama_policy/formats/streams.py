@@ -1,0 +1,22 @@
+"""What is written to standard output and standard error beside reports: messages, progress, questions."""
+
+from typing import Any, TextIO
+
+from ollama_policy.formats.escaping import without_commands
+
+
+class Harmless:
+    """A stream in which no text is a command to a CI runner. Bytes go through its `buffer` as they are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begins_line = True
+
+    def write(self, text: str) -> int:
+        self._stream.write(without_commands(text) if self._begins_line else without_commands("x" + text)[1:])
+        line = text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
+        self._begins_line = (self._begins_line or len(line) < len(text)) and not line.strip()
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
