@@ -8,6 +8,7 @@ from ollama_policy.configuration import Configuration
 from ollama_policy.discover import Candidate, Entry, Workspace
 from ollama_policy.gitignore import IgnoreFile, relative_to
 from ollama_policy.housekeeping import HOUSEKEEPING
+from ollama_policy.offering import offered
 from ollama_policy.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Rule, Target
 from ollama_policy.servers import versions_of
@@ -69,7 +70,8 @@ def check(paths: Sequence[str], options: Options) -> Result:
     subjects = [subject for reading in readings for subject in reading.subjects]
     versions = versions_of(subjects, configuration.target)
     result.remarks += [words for version in versions if (words := beyond_known(version)) is not None]
-    findings = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
+    judged = list(_judge_all([rule() for rule in chosen], subjects, configuration.target, result.unreadable))
+    findings = offered(judged, subjects, configuration.target, configuration.cures)
     report = Report(result, options, baseline)
     report.load_suppressions([reading.file for reading in readings], findings)
     report.add_undecided(_too_large(chosen, readings))

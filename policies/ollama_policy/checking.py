@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ollama_policy.settings import SourceFile
 
 STDIN = "-"
+SAFE = (
+    "A fix is safe if it changes only what the finding is about, leaves nothing that an apply or Ollama refuses and "
+    "did not refuse before, and says in its title what it does to memory."
+)
 
 
 class CannotLookError(Exception):
@@ -37,6 +41,7 @@ class Request(NamedTuple):
     does_fix: bool = False
     shows_diff: bool = False
     with_unsafe_fixes: bool = False
+    fix_with: Sequence[str] = ()
     baseline: str | None = None
     config: str | None = None
     stdin_filename: str | None = None
@@ -51,6 +56,8 @@ def run(request: Request) -> int:
     from ollama_policy.formats.writing import Look
     from ollama_policy.rules.rule import Severity
 
+    if request.fix_with and not request.does_fix and not request.shows_diff:
+        raise CannotLookError("--fix-with chooses what --fix writes: give --fix or --diff, too")
     if request.does_fix and request.shows_diff:
         raise CannotLookError("--fix writes and --diff does not: give one of them")
     request = request._replace(paths=request.paths or (os.curdir,))
@@ -93,7 +100,7 @@ def _result(request: Request, options: "Options") -> "Result":
             raise CannotLookError(f"cannot write {error.filename}: {error.strerror}") from None
     except UnreadableError as error:
         raise CannotLookError(f"{options.baseline.path if options.baseline else ''}: {error}") from None
-    sys.stderr.write(f"fixed {fixed.count} in {len(fixed.after)} files\n")
+    sys.stderr.write(fixed.summary() + "\n")
     return fixed.result
 
 
@@ -112,8 +119,11 @@ def options_of(request: Request, overlay: dict[str, bytes], *, with_baseline: bo
             select=given.select or configuration.select,
             ignore=(*configuration.ignore, *given.ignore),
             target=target,
+            cures=dict(configuration.cures) | dict(map(_cure, request.fix_with)),
         )
         _check_prefixes(configuration)
+        if configuration.cures:
+            settings.check_cures(configuration.cures, {rule.id: rule.cures for rule in all_rules() if rule.cures})
         if target.snapshot is not None:
             from ollama_policy.fit.least import recorded
 
@@ -140,6 +150,13 @@ def all_rules() -> "tuple[type[Rule], ...]":
     from ollama_policy.rules import RULES
 
     return (*RULES, *KINDS, *LOG_RULES, *HOUSEKEEPING)
+
+
+def _cure(text: str) -> tuple[str, str]:
+    rule_id, equals, cure = text.partition("=")
+    if not equals:
+        raise CannotLookError(f"--fix-with {text}: expected the id of a rule and its cure, such as OLL001=keep-alive")
+    return rule_id.strip().upper(), cure.strip()
 
 
 def _check_prefixes(configuration: "Configuration") -> None:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.checking import CannotLookError, Request, all_rules, deliver, options_of
+from ollama_policy.checking import SAFE, CannotLookError, Request, all_rules, deliver, options_of
 from ollama_policy.checking import run as run_check
 from ollama_policy.formats import Format
 
@@ -59,9 +59,15 @@ def cli() -> None:
 @click.option("--ignore", metavar="IDS", multiple=True, help="Not these rules: ids or their beginnings, by comma.")
 @click.option("--strict", "is_strict", is_flag=True, help="Fail on what cannot be decided, too.")
 @click.option("--fail-on", type=_SEVERITIES, help="The lowest severity that fails. [default: warning]")
-@click.option("--fix", "does_fix", is_flag=True, help="Apply the safe fixes.")
+@click.option("--fix", "does_fix", is_flag=True, help=f"Apply the safe fixes. {SAFE}")
 @click.option("--diff", "shows_diff", is_flag=True, help="Show what --fix would change, as a unified diff.")
 @click.option("--unsafe-fixes", "with_unsafe_fixes", is_flag=True, help="With --fix or --diff: all other fixes, too.")
+@click.option(
+    "--fix-with",
+    metavar="ID=CURE",
+    multiple=True,
+    help="With --fix or --diff: which cure of a rule to write, such as OLL001=keep-alive in place of OLL001=manual.",
+)
 @click.option("--baseline", metavar="FILE", type=click.Path(), help="Accept the findings that this file lists.")
 @_CONFIG
 @click.option("--stdin-filename", metavar="NAME", help="The name of what comes on standard input, with the path `-`.")

@@ -57,6 +57,13 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": 'The memory of one GPU, such as "24GiB", or in bytes.',
     },
     "target-gpu-count": {"type": "integer", "minimum": 0, "description": "How many GPUs the machine has."},
+    "fix": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z]{3}[0-9]{3}$"},
+        "additionalProperties": {"type": "string"},
+        "description": 'Which cure `--fix` writes, by the id of a rule that has several: `OLL001 = "keep-alive"` in '
+        'place of `"manual"`, the default.',
+    },
     "snapshot": {
         "type": "string",
         "description": "What servers said, as `ollama-policy fit --record` writes it, relative to this file: "
@@ -82,6 +89,7 @@ class Configuration(NamedTuple):
     fail_on: Severity = Severity.WARNING
     is_strict: bool = False
     target: Target = Target()
+    cures: Mapping[str, str] = {}  # the name of the fix to write, by the rule's id
 
     def selects(self, rule_id: str) -> bool:
         """Whether a rule is used: by the longest prefix of `select` and `ignore`; `ignore` where both are as long."""
@@ -173,6 +181,7 @@ def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", w
                 gpu_count=_count(table, "target-gpu-count"),
                 snapshot=None if snapshot is None else os.path.normpath(os.path.join(folder, snapshot)),
             ),
+            cures={_id(key): str(value) for key, value in _mapping(table, "fix").items()},
         )
     except ValueError as error:
         raise ConfigurationError(f"{prefix}{error}") from None
@@ -251,6 +260,16 @@ def check_prefixes(configuration: Configuration, known: Sequence[str]) -> None:
         if not any(rule_id.startswith(prefix) for rule_id in known):
             hint = suggestion(prefix, known)
             raise ConfigurationError(f"no rule begins with {prefix}" + (f"; {hint}" if hint else ""))
+
+
+def check_cures(cures: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    """Refuses a choice that no rule has; `known` are the cures by the rule's id. Raises ConfigurationError."""
+    for rule_id, cure in cures.items():
+        if rule_id not in known:
+            rules = ", ".join(known)
+            raise ConfigurationError(f"fix {rule_id} = {cure!r}: there is a choice of fixes for {rules} only")
+        if cure not in known[rule_id]:
+            raise ConfigurationError(f"fix {rule_id} = {cure!r}: expected one of {', '.join(known[rule_id])}")
 
 
 def schema() -> dict[str, Any]:

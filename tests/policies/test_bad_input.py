@@ -112,7 +112,7 @@ def test_any_name_is_checked_and_shown_harmless(tree: Path, name: str) -> None:
     result = checked()
     assert [one.finding.file.path for one in result.findings] == [name]
     text = render(result, Look())
-    assert text.count("\n") == 7
+    assert text.count("\n") == 8
     assert not any(mark in text for mark in "\x1b\u202e\udcff")
 
 

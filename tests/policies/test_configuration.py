@@ -32,6 +32,7 @@ EVERYTHING = {
     "target-gpu-memory": 1_000,
     "target-gpu-count": 2,
     "snapshot": "seen.json",
+    "fix": {"oll001": "keep-alive"},
 }
 
 
@@ -48,6 +49,7 @@ def test_every_key_is_read() -> None:
         fail_on=Severity.ERROR,
         is_strict=True,
         target=Target((0, 17, 4), 64 * 2**30, gpu_memory_bytes=1000, gpu_count=2, snapshot="sub/seen.json"),
+        cures={"OLL001": "keep-alive"},
     )
     Draft202012Validator(schema()).validate(EVERYTHING)
 
@@ -66,6 +68,7 @@ def test_every_key_is_read() -> None:
         ({"per-path-ignores": {"a": "OLL"}}, "a = 'OLL', expected a list of texts"),
         ({"fail-on": "never"}, "'never' is no severity, expected one of error, warning, info"),
         ({"strict": "yes"}, "strict = 'yes', expected true or false"),
+        ({"fix": "manual"}, "fix = 'manual', expected a table"),
         ({"baseline": 1}, "baseline = 1, expected a path"),
         ({"target-version": "new"}, "'new' is no version, expected such as 0.34.3"),
         ({"target-memory": "much"}, "target-memory = 'much' is no amount of memory, expected such as \"24GiB\""),

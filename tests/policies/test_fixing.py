@@ -194,3 +194,78 @@ def test_the_diff_is_what_patch_takes(tree: Path) -> None:
         '+  memory_management = "manual"\n'
         " }\n\\ No newline at end of file\n"
     )
+
+
+class Swaps(AddsA):
+    """Writes `# b` where `# a` is; the next writes it back."""
+
+    id = "OLL806"
+    name = "swaps"
+    is_safe = True
+    old, new = b"# a", "# b"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        at = subject.file.data.find(self.old)
+        if at >= 0:
+            edit = Edit(subject.file, Span(at, at + len(self.old)), self.new)
+            yield self.about(subject, self.name, fixes=(Fix("swap", (edit,), is_safe=self.is_safe),))
+
+
+class SwapsBack(Swaps):
+    id = "OLL807"
+    name = "swaps-back"
+    old, new = b"# b", "# a"
+
+
+class Grows(AddsA):
+    """Adds a line, and finds the same again: no fix."""
+
+    id = "OLL808"
+    name = "grows"
+    is_safe = True
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        edit = Edit(subject.file, Span(0, 0), "# more\n")
+        yield self.about(subject, "small", fixes=(Fix("grow", (edit,), is_safe=True),))
+
+
+class WritesNothing(AddsA):
+    """Its fix is what stands there."""
+
+    id = "OLL809"
+    name = "writes-nothing"
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        written = subject.file.data[:8].decode()
+        yield self.about(subject, "same", fixes=(Fix("same", (Edit(subject.file, Span(0, 8), written),), True),))
+
+
+class Breaks(AddsA):
+    """Its fix makes a declaration that an apply refuses."""
+
+    id = "OLL810"
+    name = "breaks"
+    is_safe = True
+
+    def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
+        at = subject.file.data.find(b'"manual"')
+        if at >= 0:
+            edit = Edit(subject.file, Span(at, at + 8), '"manuel"')
+            yield self.about(subject, "manual", fixes=(Fix("break", (edit,), is_safe=True),))
+
+
+@pytest.mark.parametrize("rules", [[Swaps, SwapsBack], [Grows], [WritesNothing], [Breaks]])
+def test_what_loops_or_does_nothing_or_breaks_is_left_out(tree: Path, rules: list[type[Rule]]) -> None:
+    (tree / "a.tf").write_text("# a\n" + MANUAL)
+    fixed = fix(["."], Options(rules=rules))
+    assert (fixed.after, fixed.count) == ({}, 0)
+    assert (fixed.left_out > 0) is (rules != [WritesNothing]), "what is no fix is not even tried"
+
+
+def test_a_bad_fix_does_not_cost_the_good_ones(tree: Path) -> None:
+    for name in "abcdefgh":
+        (tree / f"{name}.tf").write_text(AUTOMATIC.replace("chat", name))
+    (tree / "i.tf").write_text(MANUAL)
+    fixed = fix(["."], Options(rules=[*OPTIONS.rules, Grows]))
+    assert (len(fixed.after), fixed.count) == (8, 8)
+    assert "left out 9" in fixed.summary()

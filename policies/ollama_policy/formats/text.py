@@ -5,6 +5,7 @@ infra/models.tf:3:23 error OLL001 automatic-without-bound: nothing bounds how lo
   |                       ^^^^^^^^^^^ release is left to the server's default and to every client
   = fix: - memory_management = "automatic"
          + memory_management = "manual"          (or: keep_alive = "5m")
+         the next apply pins it until you release it
   = why: ollama-policy explain OLL001
 1 error, 0 warnings, 0 undecided, 0 suppressed, in 1 file
 """
@@ -88,6 +89,8 @@ def _fix(reported: Reported, look: Look) -> Iterator[str]:
         head = "  = fix: " if index == 0 else "         "
         is_last = index == max(len(lines) - 1, 0)
         yield head + line + (f"{_GAP}(or: {', or: '.join(others)})" if is_last and others else "")
+    if lines and finding.fixes[0].effect:
+        yield f"         {shown(finding.fixes[0].effect)}"
 
 
 def _in_short(changes: "list[Change]", title: str) -> str:

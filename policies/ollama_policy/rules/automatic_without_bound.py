@@ -5,11 +5,15 @@ from typing import ClassVar
 
 from ollama_policy.declarations import AUTOMATIC, MANUAL, mode_of, runs_elsewhere, shown_name
 from ollama_policy.rules.edits import put
+from ollama_policy.rules.invalid_declaration import would_be_refused
 from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided
 from ollama_policy.settings import Edit, Kind, Setting, Subject, insert, rewrite
 
 BOUND = "5m"  # Ollama's own default
+_MANUAL, _KEEP_ALIVE = "manual", "keep-alive"
+_PINS = "the next apply pins it until you release it"
+_UNLOADS = "the next apply unloads it"
 
 
 class AutomaticWithoutBound(Rule):
@@ -26,8 +30,11 @@ class AutomaticWithoutBound(Rule):
     )
     fix = (
         'Release it yourself with `memory_management = "manual"`, or give a bound with `keep_alive`, which the '
-        "resource restores where a client took it away."
+        "resource restores where a client took it away. `check --fix` writes the first, and the next apply pins the "
+        "model until you release it. It writes the second where an apply would refuse the pin, and where you choose "
+        'it: `--fix-with OLL001=keep-alive`, or `OLL001 = "keep-alive"` under `[fix]` in `ollama-policy.toml`.'
     )
+    cures = (_MANUAL, _KEEP_ALIVE)
     bad = (
         Example("models.yaml", 'memory_management: «"automatic"»\n'),
         Example(
@@ -64,12 +71,16 @@ class AutomaticWithoutBound(Rule):
 
 
 def _fixes(subject: Subject, written: Setting | None) -> Iterator[Fix]:
-    manual = _manual(subject, written)
+    manual = None if would_be_refused(subject, "memory_management", MANUAL) else _manual(subject, written)
     if manual is not None:
-        yield Fix('release it yourself: memory_management = "manual"', (manual,), is_safe=True)
-    bound = put(subject, "keep_alive", BOUND)
+        is_released = subject.value("resident") is False
+        effect = _UNLOADS if is_released else _PINS
+        title = f'memory_management = "{MANUAL}": {effect}'
+        yield Fix(title, (manual,), is_safe=True, cure=_MANUAL, effect=effect, pins=None if is_released else subject)
+    bound = None if would_be_refused(subject, "keep_alive", BOUND) else put(subject, "keep_alive", BOUND)
     if bound is not None:
-        yield Fix(f'bound it: keep_alive = "{BOUND}"', (bound,), is_safe=manual is None)
+        title = f'keep_alive = "{BOUND}": the next apply sets this timer where a client took it away'
+        yield Fix(title, (bound,), is_safe=manual is None, cure=_KEEP_ALIVE)
 
 
 def _manual(subject: Subject, written: Setting | None) -> Edit | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ollama_policy.declaration_table import PROPERTIES
 from ollama_policy.declarations import certainly_valid, split
@@ -83,7 +83,8 @@ class InvalidDeclaration(Rule):
                 yield self.about(subject, message, label=label, advice=advice)
                 continue
             is_value = suggestion and key in PROPERTIES and isinstance(setting.value, str)
-            edit = replace(setting, subject, suggestion) if is_value else None
+            is_offered = is_value and not adds_problem(subject, key, suggestion)
+            edit = replace(setting, subject, suggestion) if is_offered else None
             fixes = (Fix(f'write "{suggestion}"', (edit,), is_safe=True),) if edit else ()
             yield self.at(setting, subject, message, label=label, fixes=fixes, advice=advice)
 
@@ -94,9 +95,27 @@ def suggested(problem: "Problem") -> str:
     return match[1] if match else ""
 
 
+def would_be_refused(subject: Subject, key: str, value: Any) -> bool:
+    """Whether an apply would refuse a declaration, had it this value. Of a part of one, the name need not be there."""
+    values, unknown = split(subject)
+    if subject.is_fragment and "name" not in values:
+        unknown |= {"name"}
+    return bool(_problems(values | {key: value}, unknown - {key}))
+
+
+def adds_problem(subject: Subject, key: str, value: Any) -> bool:
+    """Whether an apply would refuse a declaration for another reason than now, had it this value."""
+    values, unknown = split(subject)
+    after = _problems(values | {key: value}, unknown - {key})
+    return bool(after) and not set(map(str, after)) <= {str(one) for one in _problems(values, unknown)}
+
+
 def problems_in(subject: Subject) -> "list[Problem]":
     """All that ollama_provider.model finds wrong. A `gguf` file is not opened: nothing here reads files."""
-    values, unknown = split(subject)
+    return _problems(*split(subject))
+
+
+def _problems(values: dict[str, Any], unknown: frozenset[str]) -> "list[Problem]":
     if certainly_valid(values, unknown):
         return []
     from ollama_provider.model import Problem, problems_of  # noqa: PLC0415 - imports pydantic, 0.1 s

@@ -5,10 +5,12 @@ from typing import ClassVar
 
 from ollama_policy.declarations import MANUAL, is_finite_duration, mode_of
 from ollama_policy.rules.edits import replace
-from ollama_policy.rules.invalid_declaration import REFUSED, problems_in
+from ollama_policy.rules.invalid_declaration import REFUSED, adds_problem, problems_in
 from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
 from ollama_policy.settings import Kind, Setting, Subject
 from ollama_provider.ollama.variables import meant_duration, text_of
+
+_BESIDE_MANUAL = 'Take keep_alive away, or write `memory_management = "automatic"`, where it has a meaning.'
 
 
 class InvalidKeepAlive(Rule):
@@ -49,15 +51,19 @@ class InvalidKeepAlive(Rule):
             return
         if is_finite_duration(setting.value) and mode_of(subject) != MANUAL:
             return
+        advice = _BESIDE_MANUAL if mode_of(subject) == MANUAL else ""
         for problem in problems_in(subject):
             if problem.path[0] == "keep_alive":
-                yield self.at(setting, subject, str(problem), label=REFUSED, fixes=tuple(_fixes(setting, subject)))
+                fixes = tuple(_fixes(setting, subject))
+                yield self.at(setting, subject, str(problem), label=REFUSED, fixes=fixes, advice=advice)
 
 
 def _fixes(setting: Setting, subject: Subject) -> Iterator[Fix]:
     if isinstance(setting.value, bool) or not isinstance(setting.value, str | int):
         return
     meant = meant_duration(text_of(setting.value))
-    edit = replace(setting, subject, meant) if meant and not meant.startswith("-") else None
+    if meant is None or meant.startswith("-") or adds_problem(subject, "keep_alive", meant):
+        return
+    edit = replace(setting, subject, meant)
     if edit is not None:
         yield Fix(f'write "{meant}"', (edit,), is_safe=True)

@@ -71,10 +71,10 @@ class LimitTooSmall(Rule):
             for subject in subjects
             if subject.kind is Kind.MODEL and is_pinned(subject) and subject.value("host") is None
         ]
-        there_is = _capacity(servers, target) if pins else None
+        there_is = capacity(servers, target) if pins else None
         if there_is is None:
             return
-        needs = _least(pins, subjects, target)
+        needs = least(pins, subjects, target)
         needed = sum(needs.values())
         growth = len(needs) * _cache_bytes(servers, target)
         if not needs or needed + growth <= there_is:
@@ -109,7 +109,7 @@ def _limit(server: Subject) -> Setting | None:
     return limit if limit is not None and isinstance(limit.value, int) and limit.value > 0 else None
 
 
-def _capacity(servers: Sequence[Subject], target: Target) -> int | None:
+def capacity(servers: Sequence[Subject], target: Target) -> int | None:
     """All the memory that there is for models; None where that is not known, or which server is meant."""
     if len(servers) > 1 or (servers and not decided(servers[0], MEMORY_LIMIT)):
         return None
@@ -120,9 +120,12 @@ def _capacity(servers: Sequence[Subject], target: Target) -> int | None:
     return limit + (target.gpu_memory_bytes or 0) * (1 if target.gpu_count is None else target.gpu_count)
 
 
-def _least(pins: Sequence[Subject], subjects: Sequence[Subject], target: Target) -> "dict[ModelName, int]":
+def least(pins: Sequence[Subject], subjects: Sequence[Subject], target: Target) -> "dict[ModelName, int]":
+    """Bytes that residents take at least, by name; what is not known is not there."""
     needs = {
-        name: least for one in pins if (name := model_name(one.value("name"))) is not None and (least := _weights(one))
+        name: weights
+        for one in pins
+        if (name := model_name(one.value("name"))) is not None and (weights := _weights(one))
     }
     if target.snapshot is None and not any("gguf" in one.settings for one in subjects if one.kind is Kind.MODEL):
         return needs

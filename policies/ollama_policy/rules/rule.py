@@ -23,11 +23,18 @@ class Example(NamedTuple):
 
 
 class Fix(NamedTuple):
-    """A way out: what it does, in a few words, and the edits that do it. Safe: it cannot change what else works."""
+    """A way out: what it does, in a few words, and the edits that do it. `is_safe` is as `checking.SAFE` says.
+
+    Where a rule has several ways out to choose from, `cure` is this one's name. `effect` is what follows from it that
+    the edit does not show. `pins` is the declaration that the next apply pins then: whether it can, the tree tells.
+    """
 
     title: str
     edits: tuple[Edit, ...]
     is_safe: bool = False
+    cure: str = ""
+    effect: str = ""
+    pins: Subject | None = None
 
 
 class Finding(NamedTuple):
@@ -79,6 +86,7 @@ class Rule:
     example_target: ClassVar[Target] = Target()  # what the examples are meant for
     experiment: ClassVar[str] = ""  # what a real Ollama does with the bad example, and with the fix: sentences
     not_shown: ClassVar[str] = ""  # or why no test shows it
+    cures: ClassVar[tuple[str, ...]] = ()  # the names of its fixes, where a person may choose; the first by default
     since: ClassVar[str] = "0.1.0"  # of this package
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

