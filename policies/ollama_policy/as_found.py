@@ -56,8 +56,12 @@ def promise(before: Running, called: ModelName, *, sets_timers: bool) -> list[st
         lines = [f"in the end {called} is in memory for another {left}, as now"]
     else:
         lines = [f"in the end {called} is in memory with its own timer, which each call begins anew"]
-    others = [str(one.name) for one in before.models if one.name != called]
-    if others:
+    others = [
+        f"{one.name}{' (pinned)' if before.is_pinned(one) else ''}" for one in before.models if one.name != called
+    ]
+    if others and model is None:
+        lines.append(f"it may interrupt {', '.join(others)}: what Ollama evicts for room is loaded again")
+    elif others:
         lines.append(f"of {', '.join(others)}, what Ollama evicts meanwhile is loaded again")
     return lines
 
@@ -70,7 +74,12 @@ def dry_run(url: str, steps: list[str], ends: list[str]) -> str:
 
 async def _restore(ollama: Ollama, before: Running, called: ModelName, sets_timers: bool) -> None:
     if all(model.name != called for model in before.models):
-        await unloaded(ollama, called)
+        now = await ollama.running()
+        is_others = not sets_timers and any(model.name == called and now.is_pinned(model) for model in now.models)
+        if is_others:
+            sys.stderr.write(f"{called} is left in memory: another client has pinned it meanwhile\n")
+        else:
+            await unloaded(ollama, called)
     now = await ollama.running()
     for model in before.models:
         left = None if before.is_pinned(model) else model.expires_at - before.server_time
@@ -108,12 +117,12 @@ async def load_again(
         await ollama.load(model.name, keep_alive, only_embeds=details.only_embeds, context_length=context_length)
 
 
-async def unloaded(ollama: Ollama, name: ModelName) -> None:
-    """Unloads a model, and waits until it is gone."""
+async def unloaded(ollama: Ollama, name: ModelName, seconds: float = _GONE_SECONDS) -> None:
+    """Unloads a model, and waits until it is gone. Raises TimeoutError."""
     if not await is_in_memory(ollama, name):
         return
     await ollama.unload(name)
-    async with asyncio.timeout(_GONE_SECONDS):
+    async with asyncio.timeout(seconds):
         while await is_in_memory(ollama, name):  # noqa: ASYNC110 - Ollama tells nobody
             await asyncio.sleep(_POLL_SECONDS)
 

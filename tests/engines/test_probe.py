@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from ollama_provider.ollama.versions import Behavior, version_in
-from tests.engines.observing import pinned, resident
+from tests.engines.observing import call, count, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.planted_leak import planted
 from tests.engines.processes import kill_all
@@ -210,3 +211,36 @@ def test_a_model_that_is_not_there_and_a_server_that_is_not_there(ollama: Ollama
     assert (code, "it is not on the server" in text, "Traceback" in text) == (2, True, False), text
     code, text = probe("none", "--host", "127.0.0.1:1")
     assert (code, "no connection" in text, "Traceback" in text) == (2, True, False), text
+
+
+def test_a_probe_finds_its_runner_by_the_weights_and_leaves_the_pin_of_another_name(
+    ollama: OllamaServer, model: str
+) -> None:
+    ollama.call("POST", "/api/create", {"model": "twin", "from": model, "parameters": {"num_ctx": 1024}})
+    ollama.call("POST", "/api/generate", {"model": "twin", "keep_alive": -1})
+    before = [one.pid for one in ollama.runners()]
+    code, text = probe("tiny:latest", "--host", ollama.url, "--plan")
+    assert (code, "call tiny:latest by the name twin:latest" in text) == (0, True), text
+    assert "interrupt nothing" in text
+    assert "in the end twin:latest is in memory, pinned, as now" in text
+    code, found = measured(ollama.url, "--calls", "40")
+    assert (code, found["called"], found["num_ctx"]) == (0, "twin:latest", 1024), found
+    assert {sample["pid"] for sample in found["samples"]} == set(before)
+    assert ([one.pid for one in ollama.runners()], pinned(ollama)) == (before, ["twin:latest"])
+
+
+def test_a_probe_leaves_a_runner_that_another_client_pins_meanwhile(ollama: OllamaServer, model: str) -> None:
+    ollama.call("POST", "/api/copy", {"source": model, "destination": "twin"})
+    since = ollama.mark()
+
+    def pin() -> None:
+        wait_until(lambda: count(ollama, since, "/api/generate") > 3, "calls of the probe")
+        call(ollama, "twin", keep_alive=-1)
+
+    client = threading.Thread(target=pin)
+    client.start()
+    code, text = probe("tiny", "--host", ollama.url, "--calls", "40")
+    client.join()
+    assert code in (0, 2), text
+    assert "another client has pinned it meanwhile, and was left there" in text
+    assert pinned(ollama) == ["tiny:latest"]  # the name by which the runner was loaded

@@ -38,7 +38,7 @@ def running(**left: timedelta) -> Running:
             False,
             [
                 "in the end chat:latest is not in memory, as now",
-                "of a:latest, b:latest, what Ollama evicts meanwhile is loaded again",
+                "it may interrupt a:latest, b:latest (pinned): what Ollama evicts for room is loaded again",
             ],
         ),
     ],
@@ -54,12 +54,15 @@ def test_a_probe_of_what_is_in_memory_only_calls_it() -> None:
         "make 10 of these the turns of a conversation where llama.cpp keeps checkpoints of it",
         "call it 31 times with one prompt, 2 at once, 8 tokens each",
     ]
+    nothing = "interrupt nothing: no runner is ended or reloaded, and calls of others wait for a slot at most"
     assert probe_steps(CHAT, plan, is_in_memory=True) == [
         *calls,
+        nothing,
         "leave it there, with what its prompt cache has kept of them: an unload gives that back",
     ]
-    assert probe_steps(CHAT, plan, is_in_memory=True, num_ctx=512)[-2:] == [
+    assert probe_steps(CHAT, plan, is_in_memory=True, num_ctx=512)[-3:] == [
         "send num_ctx 512 with each call, the context of its runner: so nothing is reloaded",
+        nothing,
         "leave it there, with what its prompt cache has kept of them: an unload gives that back",
     ]
     assert probe_steps(CHAT, plan, is_in_memory=False) == [

@@ -7,13 +7,16 @@ from typing import NamedTuple
 from ollama_policy.as_found import as_found, dry_run, promise
 from ollama_policy.bench.figures import figures_of, gain_of
 from ollama_policy.bench.measuring import Plan, measure
+from ollama_policy.bench.proof import doubt
 from ollama_policy.bench.sides import Case, Side, sides_of, steps
 from ollama_policy.bench.table import Comparison, as_json, as_text
 from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.reaching import answered, connection, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
+from ollama_policy.same_weights import holder
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import RefusedError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 
@@ -52,6 +55,7 @@ def run(request: Request) -> int:
         async with AsyncExitStack() as opened:
             clients = {url: await opened.enter_async_context(Ollama(server)) for url, server in servers.items()}
             for client in clients.values():
+                await _refuse_others(client, name)
                 await opened.enter_async_context(as_found(client, name, sets_timers=True))
             return await compare(sides, clients, request.plan)
 
@@ -65,15 +69,29 @@ async def _planned(servers: Iterable[Connection], sides: tuple[Side, Side], name
     for server in servers:
         async with Ollama(server) as client:
             await installed_one(client, name)
+            await _refuse_others(client, name)
             own = [side for side in sides if side.server == server.url]
             doing = steps(own, plan.rounds, plan.calls, plan.concurrency)
             texts.append(dry_run(server.url, doing, promise(await client.running(), name, sets_timers=True)))
     return "".join(texts)
 
 
+async def _refuse_others(client: Ollama, name: ModelName) -> None:
+    """Raises RefusedError where another name has the model's runner: to measure would end or reload it."""
+    held = await holder(client, name, await client.running())
+    if held is not None and held.name != name:
+        words = f"{held.name} has the same weights and is in memory, and bench would end its runner: unload it first"
+        raise RefusedError(f"the bench of {name}", client.url, words)
+
+
 async def compare(sides: tuple[Side, Side], clients: Mapping[str, Ollama], plan: Plan) -> Comparison:
-    """Measures both sides, and what the model takes on each as its last round leaves it."""
+    """Measures both sides, and what the model takes on each as its last round leaves it.
+
+    Raises RefusedError where the calls were not what a side is named for.
+    """
     rounds = await measure(sides, clients, plan, status_line() or (lambda line: None))
+    if why := doubt(sides[0], *rounds):
+        raise RefusedError(f"the bench of {sides[0].model}", sides[0].server, f"{why}. No figure of it is shown")
     held = [await _memory(side, clients[side.server]) for side in sides]
     old, new = sides
     return Comparison(

@@ -11,12 +11,16 @@ _RESAMPLES = 5_000
 
 
 class Call(NamedTuple):
-    """One call as the client saw it; `error` is empty where it was answered."""
+    """One call as the client saw it; `error` is empty where it was answered.
+
+    `load_seconds` is what Ollama itself says that the call waited for its model.
+    """
 
     seconds: float
     seconds_to_first_token: float
     tokens: int
     error: str = ""
+    load_seconds: float = 0.0
 
 
 class Round(NamedTuple):

@@ -8,12 +8,15 @@ from typing import NamedTuple
 from ollama_policy.as_found import unloaded
 from ollama_policy.bench.figures import Call, Round
 from ollama_policy.bench.sides import Side
+from ollama_policy.same_weights import holder
 from ollama_provider.ollama.answers import FOR_EVER
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.errors import OllamaError, RefusedError
+from ollama_provider.ollama.names import ModelName
 
 CALL_SECONDS = 300.0
 _KEEP_ALIVE = "10m"
+_COLD_SECONDS = 10.0
 
 
 class Plan(NamedTuple):
@@ -46,7 +49,7 @@ async def measure(
 
 async def _round(side: Side, ollama: Ollama, plan: Plan) -> Round:
     if side.is_cold:
-        await unloaded(ollama, side.model)
+        await _out_of_memory(ollama, side.model)
     else:
         async with asyncio.timeout(CALL_SECONDS):
             context = side.options[0].get("num_ctx")
@@ -59,7 +62,7 @@ async def _round(side: Side, ollama: Ollama, plan: Plan) -> Round:
         while (number := next(numbers)) < plan.calls:
             if side.is_cold and number:
                 start = clock()
-                await unloaded(ollama, side.model)
+                await _out_of_memory(ollama, side.model)
                 waited += clock() - start  # an expired timer costs a client nothing: only the load that follows does
             calls.append(await _call(side, ollama, plan, number))
 
@@ -79,4 +82,18 @@ async def _call(side: Side, ollama: Ollama, plan: Plan, number: int) -> Call:
     except (OllamaError, TimeoutError) as error:
         took = asyncio.get_running_loop().time() - began
         return Call(took, took, 0, str(error) or f"no answer within {CALL_SECONDS:g} s")
-    return Call(made.seconds, made.seconds_to_first_token, made.tokens)
+    return Call(made.seconds, made.seconds_to_first_token, made.tokens, load_seconds=made.load_seconds)
+
+
+async def _out_of_memory(ollama: Ollama, name: ModelName) -> None:
+    """Unloads it, and sees that no runner has its weights. Raises RefusedError where it cannot be had so."""
+    asked = f"a cold call of {name}"
+    try:
+        await unloaded(ollama, name, seconds=_COLD_SECONDS)
+    except TimeoutError:
+        words = f"it did not leave memory within {_COLD_SECONDS:g} s: another client calls it"
+        raise RefusedError(asked, ollama.url, words) from None
+    if (held := await holder(ollama, name, await ollama.running())) is not None:
+        raise RefusedError(
+            asked, ollama.url, f"its weights are in memory again, as {held.name}: another client calls it"
+        )

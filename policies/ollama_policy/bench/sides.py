@@ -27,6 +27,11 @@ class Side(NamedTuple):
     options: tuple[Mapping[str, Any], ...] = ({},)
     is_cold: bool = False
 
+    @property
+    def reloads(self) -> bool:
+        """Whether its calls make Ollama load the model anew."""
+        return len(self.options) > 1
+
 
 def steps(sides: Sequence[Side], rounds: int, calls: int, concurrency: int) -> list[str]:
     """What measuring the sides will do to a server, in lines for a person."""

@@ -109,6 +109,8 @@ class Account:
             "growth": [one._asdict() for one in self.growth],
             "calls": [call._asdict() for call in self.calls],
             "num_ctx": self.called.num_ctx,
+            "called": self.called.by_name,
+            "left": self.called.left,
             "samples": [sample._asdict() for sample in self.samples],
         }
         return json.dumps(body, indent=2) + "\n"
@@ -150,7 +152,11 @@ def schema() -> Schema:
             "calls": listed(record(call)),
             "samples": listed(record(sample)),
         },
-        {"num_ctx": or_null(COUNT, "What each call asked for, of a model that was in memory; null where nothing.")},
+        {
+            "num_ctx": or_null(COUNT, "What each call asked for, of a model that was in memory; null where nothing."),
+            "called": or_null(TEXT, "The name that was called, where another than the model's has its runner."),
+            "left": TEXT | {"description": "Why a runner that was loaded for this is left in memory; mostly empty."},
+        },
     )
 
 

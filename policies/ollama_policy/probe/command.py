@@ -14,7 +14,8 @@ from ollama_policy.probe.probing import Called, Plan, Sample, Watch, num_ctx_of,
 from ollama_policy.probe.processes import Processes, UnseenError, of_server
 from ollama_policy.reaching import answered, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
-from ollama_provider.ollama.answers import Connection, Running
+from ollama_policy.same_weights import holder
+from ollama_provider.ollama.answers import Connection, Running, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 
@@ -53,15 +54,18 @@ def run(request: Request) -> int:
 def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
     """What `probed` would do to a server, which is only read. Raises CannotLookError."""
 
-    async def look() -> Running:
+    async def look() -> tuple[Running, RunningModel | None]:
         async with Ollama(connection) as ollama:
             await installed_one(ollama, name)
-            return await ollama.running()
+            running = await ollama.running()
+            return running, await holder(ollama, name, running)
 
-    before = answered(look())
-    is_in_memory = any(model.name == name for model in before.models)
-    ends = promise(before, name, sets_timers=False)
-    return dry_run(connection.url, steps(name, plan, is_in_memory=is_in_memory, num_ctx=num_ctx_of(before, name)), ends)
+    before, held = answered(look())
+    called = name if held is None else held.name
+    doing = steps(called, plan, is_in_memory=held is not None, num_ctx=num_ctx_of(before, called))
+    if called != name:
+        doing.insert(0, text.by_name(str(name), str(called)))
+    return dry_run(connection.url, doing, promise(before, called, sets_timers=False))
 
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:

@@ -16,9 +16,11 @@ from ollama_policy.as_found import as_found, is_in_memory
 from ollama_policy.probe.processes import Processes
 from ollama_policy.probe.prompts import conversation, prompt_of
 from ollama_policy.probe.runner import Runner, blob_in
+from ollama_policy.reaching import installed_one
+from ollama_policy.same_weights import holder
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import RefusedError
+from ollama_provider.ollama.errors import RefusedError, TransientError
 from ollama_provider.ollama.names import ModelName
 
 SETTLE_SECONDS = 0.05
@@ -89,7 +91,10 @@ class Sample(NamedTuple):
 
 
 def steps(name: ModelName, plan: Plan, *, is_in_memory: bool, num_ctx: int | None = None) -> list[str]:
-    """What `probe` will do to a server, in lines for a person. `num_ctx` is what it sends, where it does."""
+    """What `probe` will do to a server, in lines for a person. `num_ctx` is what it sends, where it does.
+
+    `name` is the one that is called.
+    """
     each = f"{plan.concurrency} at once, {plan.num_predict} tokens each"
     calls = [f"call {name} {plan.different} times with prompts that differ, {each}"]
     if plan.turns:
@@ -99,6 +104,7 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool, num_ctx: int | Non
     if is_in_memory:
         if num_ctx:
             calls.append(f"send num_ctx {num_ctx} with each call, the context of its runner: so nothing is reloaded")
+        calls.append("interrupt nothing: no runner is ended or reloaded, and calls of others wait for a slot at most")
         return [*calls, "leave it there, with what its prompt cache has kept of them: an unload gives that back"]
     return [
         f"load {name} with a keep_alive of {_KEEP_ALIVE}",
@@ -111,12 +117,16 @@ def steps(name: ModelName, plan: Plan, *, is_in_memory: bool, num_ctx: int | Non
 class Called(NamedTuple):
     """What was called: the server's version, and the model's runner where it was seen.
 
-    `num_ctx` was sent with each call, where the model was in memory already.
+    `num_ctx` was sent with each call, where the model was in memory already. `by_name` is the name that was called,
+    where another one than the model's has the runner; `left` says why the runner was left in memory, where it was not
+    there before.
     """
 
     version: str
     runner: Runner | None
     num_ctx: int | None = None
+    by_name: str | None = None
+    left: str = ""
 
 
 Watch = Callable[[Sample], None]
@@ -163,10 +173,19 @@ class _Probe:
         self._blob = ""
         self._runner: Runner | None = None
         self._num_ctx: int | None = None
+        self._left = ""
 
     async def run(self, cut_off: Callable[[], None]) -> Called:
         version = await self._ollama.version()
+        await installed_one(self._ollama, self._name)
+        held = await holder(self._ollama, self._name, await self._ollama.running())
+        by_name = None if held is None or held.name == self._name else str(held.name)
+        if held is not None:
+            # A runner has one set of options, those of the name that loaded it: to call it by another may reload it.
+            self._name = held.name
         async with as_found(self._ollama, self._name, sets_timers=False) as found:
+            if held is not None and all(model.name != held.name for model in found.models):
+                raise TransientError(f"the probe of {self._name}", self._ollama.url, "it left memory meanwhile")
             details = await self._ollama.show(self._name)
             self._blob = blob_in(details.blob)
             self._num_ctx = num_ctx_of(found, self._name)
@@ -176,7 +195,7 @@ class _Probe:
             except asyncio.CancelledError:
                 cut_off()
                 raise
-        return Called(version, self._runner, self._num_ctx)
+        return Called(version, self._runner, self._num_ctx, by_name, self._left)
 
     async def _work(self, was_in_memory: bool, *, has_checkpoints: bool) -> None:
         await self._sample("before", "settled")
@@ -189,15 +208,29 @@ class _Probe:
             await self._round()
         await asyncio.sleep(IDLE_SECONDS)
         await self._sample("idle", "settled")
-        if not was_in_memory:
+        if not was_in_memory and await self._is_still_ours():
             await self._call(self._prompt(self._plan.calls), _SHORT_KEEP_ALIVE)
             await self._until_gone()
             await self._sample("expiry", "settled")
             await self._load()
             await self._sample("reload", "settled")
+            if not await self._is_still_ours():
+                return
             await self._ollama.unload(self._name)
             await self._until_gone()
             await self._sample("unload", "settled")
+
+    async def _is_still_ours(self) -> bool:
+        """Whether nobody else has taken the runner that was loaded for the probe: by a pin, or by another name."""
+        running = await self._ollama.running()
+        held = await holder(self._ollama, self._name, running)
+        if held is None:
+            return True
+        if held.name != self._name:
+            self._left = f"{held.name}, which has the same weights, holds its runner meanwhile"
+        elif running.is_pinned(held):
+            self._left = "another client has pinned it meanwhile"
+        return not self._left
 
     async def _load(self) -> None:
         try:

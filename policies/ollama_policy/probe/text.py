@@ -59,6 +59,8 @@ def _lines(account: Account) -> Iterator[str]:
         runner = account.called.runner
         of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
         yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
+        if account.called.by_name:
+            yield f"{account.called.by_name} has the same weights and their runner: it was called by that name"
         if account.called.num_ctx:
             yield num_ctx(account.called.num_ctx)
         yield from _table(account.calls)
@@ -138,6 +140,11 @@ def _leak(account: Account, found: Verdict) -> Iterator[str]:
         yield "  of it in the runner {}, in the server itself {}".format(*parts)
 
 
+def by_name(model: str, called: str) -> str:
+    """Which name stands for the runner, and why."""
+    return f"call {model} by the name {called}: that has the same weights and their runner, which no other name reloads"
+
+
 def num_ctx(tokens: int) -> str:
     """What a probe of a model in memory sends, and why."""
     return f"num_ctx {tokens} was sent with each call: the context of the runner that was in memory"
@@ -155,7 +162,8 @@ def _phases(account: Account) -> Iterator[str]:
         kept = sample.held - before.held
         yield f"{words}: {mib(idle.held - sample.held)} came back; {signed(kept)} over the start is kept"
     if account.of_phase("unload") is None:
-        yield "the model was in memory before, and was left there: what an unload gives back was not tried"
+        left = account.called.left or "the model was in memory before"
+        yield f"{left}, and was left there: what an unload gives back was not tried"
         for growth in account.growth:
             if growth.cause in _VARIABLES and not account.is_replaced:
                 yield f"  what these calls left in the {growth.cause}, about {mib(growth.grown)}, stays until an unload"

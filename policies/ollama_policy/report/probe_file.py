@@ -31,7 +31,13 @@ def read(data: bytes) -> Account:
     check(document | {"samples": [], "calls": []}, schema(), "a probe")
     _check_order(read_samples)
     runner, lost = document["runner"], (Lost(**one) for one in document["lost"])
-    called = Called(document["ollama"], None if runner is None else _runner(runner), document.get("num_ctx"))
+    called = Called(
+        document["ollama"],
+        None if runner is None else _runner(runner),
+        document.get("num_ctx"),
+        document.get("called"),
+        document.get("left", ""),
+    )
     sight = Sight(document["counts"], document["unseen"], tuple(lost))
     return account(document["model"], document["server"], called, sight, read_samples)
 
