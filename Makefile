@@ -7,7 +7,7 @@ PROTOCOL := provider/ollama_provider/terraform/protocol
 # The tests start the commands hundreds of times: each would be compiled anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint test-fast engines generated bench memory-tables clean
+.PHONY: demo test lint test-fast engines generated locked bench memory-tables clean
 
 demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
@@ -37,6 +37,10 @@ generated: .venv/installed
 	$(BIN)/python -m ollama_policy.schemas schemas
 	$(BIN)/python -m tests.support_matrix docs/support.md
 	$(BIN)/python -m grpc_tools.protoc -I$(PROTOCOL) --python_out=$(PROTOCOL) --pyi_out=$(PROTOCOL) tfplugin6.proto
+
+# Needs uv on PATH, and asks the package index.
+locked:
+	.ci/lock policies/ollama_policy/locked_requirements.txt
 
 bench: engines
 	$(BIN)/python -m benchmarks

@@ -163,11 +163,31 @@ def explain(rule_id: str) -> None:
 
 
 @cli.command()
-def init() -> None:
-    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Overwrites nothing."""
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="Where the jobs install ollama-policy from: git+https://SERVER/PROJECT@COMMIT, "
+    "https://SERVER/FILE.whl#sha256=HASH, or a wheel or a checkout in this folder.",
+)
+def init(source: str | None) -> None:
+    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Overwrites nothing.
+
+    ollama-policy is on no package index. Without --source the jobs install the commit that this one was installed from;
+    where that is not known, it is asked for, and without a terminal the jobs have a placeholder to replace.
+    """
+    import sys
+    from pathlib import Path
+
+    from ollama_policy import install_source
     from ollama_policy.starter import write_starter
 
-    for line in write_starter():
+    text = source or install_source.own()
+    if not text and sys.stdin.isatty():
+        text = click.prompt(
+            f"Where do jobs install ollama-policy from ({install_source.FORMS})? Empty: later", default=""
+        )
+    chosen = install_source.read(text, Path()) if text else install_source.placeholder()
+    for line in write_starter(chosen):
         click.echo(line)
 
 

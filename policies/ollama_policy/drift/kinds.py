@@ -221,7 +221,7 @@ class AbandonedProcess(Drift):
         "A server that is killed, by SIGKILL or by the kernel for want of memory, leaves its runners: each becomes a "
         "child of init and keeps all of its memory. No server knows it, so /api/ps does not show it, nothing unloads "
         "it, and a server that is started anew loads the model a second time beside it. Seen only on the machine of "
-        "the server, where psutil is installed (`pip install 'ollama-iac[report]'`)."
+        "the server, where psutil is installed (`python -m pip install 'psutil>=6'`)."
     )
     fix = "End it: `ollama-policy reclaim` does, once it is told to; or end the process yourself."
     bad = (

@@ -18,7 +18,7 @@ class Threshold:
         try:
             import psutil  # noqa: PLC0415 - of the extra `report`
         except ImportError:
-            words = "--threshold needs psutil, which is not installed: pip install 'ollama-iac[report]'"
+            words = "--threshold needs psutil, which is not installed: python -m pip install 'psutil>=6'"
             raise CannotLookError(words) from None
         self._memory = psutil.virtual_memory
         self._percent = percent

@@ -49,7 +49,7 @@ class Processes:
         try:
             import psutil  # noqa: PLC0415 - of the extra `report`
         except ImportError:
-            words = "psutil is not installed: pip install 'ollama-iac[report]'"
+            words = "psutil is not installed: python -m pip install 'psutil>=6'"
             raise UnseenError(words) from None
         self._psutil = psutil
         parts = urlsplit(url)

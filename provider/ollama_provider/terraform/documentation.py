@@ -57,8 +57,8 @@ def pages(provider: Provider, examples: Path) -> dict[str, str]:
 
 def _index(provider: Provider, examples: Path) -> str:
     parts = [
-        "Install it with `pip install 'ollama-iac[terraform]'` and `terraform-provider-ollama install`: it is in no "
-        "registry. [The guide](guides/installation.md) tells the rest.",
+        "Install it from a checkout with `pip install '.[terraform]'` and `terraform-provider-ollama install`: it is "
+        "in no registry, and on no package index. [The guide](guides/installation.md) tells the rest.",
         "## Example Usage",
         _example(examples / "provider" / "main.tf"),
         *_arguments(provider.schema),

@@ -1,6 +1,9 @@
 """What the plugin needs beyond the base of ollama-iac."""
 
+import re
 import sys
+from collections.abc import Sequence
+from importlib.metadata import requires
 from importlib.util import find_spec
 from typing import Final
 
@@ -20,7 +23,15 @@ def what_is_missing() -> str | None:
         return None
     names = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
     verb = "is" if len(missing) == 1 else "are"
-    return f"{names} {verb} missing in {sys.prefix}: run `{sys.executable} -m pip install 'ollama-iac[terraform]'`"
+    wanted = " ".join(f"'{one}'" for one in _requirements(missing))
+    return f"{names} {verb} missing in {sys.prefix}: run `{sys.executable} -m pip install {wanted}`"
+
+
+def _requirements(packages: Sequence[str]) -> list[str]:
+    """The packages with the versions that ollama-iac takes, by its own metadata."""
+    declared = [one.partition(";")[0].strip() for one in requires("ollama-iac") or ()]
+    by_name = {re.match(r"[\w-]*", one)[0]: one for one in declared}  # type: ignore[index]
+    return [by_name.get(one, one) for one in packages]
 
 
 def _is_there(module: str) -> bool:

@@ -316,5 +316,5 @@ def test_the_threshold_beside_a_log(tree: Path) -> None:
 
 def test_psutil_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psutil", None)
-    with pytest.raises(CannotLookError, match=r"pip install 'ollama-iac\[report\]'"):
+    with pytest.raises(CannotLookError, match=r"python -m pip install 'psutil>=6'"):
         Threshold(85)
