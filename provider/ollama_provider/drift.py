@@ -8,6 +8,11 @@ from ollama_provider.ollama.answers import Running
 from ollama_provider.ollama.names import ModelName
 
 AS_DECLARED: Final = ""
+# What becomes of a model that `is_pinned_unbounded`; a declaration has no value that an apply could restore.
+UNBOUNDED_CURES: Final = (
+    'declare keep_alive = "5m", and an apply arms the timer; or memory_management = "manual", and the pin is what is '
+    "declared"
+)
 NOT_IN_MEMORY: Final = "not in memory, though declared resident"
 PIN_LOST: Final = "pin lost: a client set its own keep_alive, or its options reloaded the model"
 OLD_CONTENT: Final = "an older content of this name is in memory"
@@ -34,6 +39,16 @@ class Placed(Protocol):
 
     @property
     def keep_alive(self) -> str | None: ...
+
+
+def is_pinned_unbounded(declared: Placed, digest: str, running: Running) -> bool:
+    """Whether a model that is left to the server and its clients is in memory forever.
+
+    It is no drift that an apply can end: nothing is declared that it could restore.
+    """
+    is_left = not declared.must_be_resident and not declared.must_be_absent and declared.keep_alive is None
+    ours = (model for model in running.models if model.name == declared.model_name and model.digest == digest)
+    return is_left and any(map(running.is_pinned, ours))
 
 
 def second_name(name: ModelName) -> ModelName:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ollama_provider import content, memory
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.drift import AS_DECLARED, drift_of, second_name
+from ollama_provider.drift import AS_DECLARED, UNBOUNDED_CURES, drift_of, second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import (
     MemoryManagement,
@@ -102,6 +102,17 @@ def difference(state: Mapping[str, Any], values: Mapping[str, Any], unknown: Col
     if "gguf" not in changed and known.get("gguf") and _gguf_changed(state, Path(known["gguf"])):
         changed.append("gguf")
     return Difference(tuple(changed), tuple(name for name in changed if name == "host"))
+
+
+def unbounded_pin(state: Mapping[str, Any]) -> str | None:
+    """What to warn of where a state, or what is planned, leaves a model to Ollama that is pinned forever."""
+    mode = state.get("memory_management") or MemoryManagement.AUTOMATIC
+    if not state.get("pinned") or mode != MemoryManagement.AUTOMATIC or state.get("keep_alive") is not None:
+        return None
+    return (
+        f"{state['name']} is pinned, by a client or by the server's own keep_alive, and is never released: nothing is "
+        f"declared that an apply could restore. To change that, {UNBOUNDED_CURES}."
+    )
 
 
 def identity(declared: ModelDeclaration) -> str:

@@ -13,7 +13,16 @@ from pulumi.runtime import rpc
 from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import INPUTS, NO_DRIFT, Lifecycle, Residents, UnplacedError, difference, may_misfit
+from ollama_provider.lifecycle import (
+    INPUTS,
+    NO_DRIFT,
+    Lifecycle,
+    Residents,
+    UnplacedError,
+    difference,
+    may_misfit,
+    unbounded_pin,
+)
 from ollama_provider.model import InvalidDeclarationError, Problem, missing_file, problems_of
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
@@ -24,6 +33,7 @@ Properties = dict[str, Any]
 _loop = BackgroundLoop(pulumi_host.must_stop)
 _servers = Servers()
 _residents = Residents()
+_told: set[str] = set()
 # A state's `digest` is what is there; whether one was asked for is not to be seen in it.
 _EXPECTED_DIGEST = "expected_digest"
 
@@ -61,6 +71,8 @@ class Worker:
         found = difference(_olds, values, unknown)
         if found.changed and not unknown and (problem := self._misfit(values)):
             raise pulumi_host.PlainError(str(problem))
+        if not unknown:
+            _warn_of_pin({**values, "pinned": _olds.get("pinned")})
         return dynamic.DiffResult(
             changes=bool(found.changed), replaces=list(found.replaces), delete_before_replace=False
         )
@@ -68,17 +80,20 @@ class Worker:
     def create(self, props: Properties) -> dynamic.CreateResult:
         values = _given(props)
         state = self._run(lambda lifecycle: lifecycle.create(values))
+        _warn_of_pin(state)
         return dynamic.CreateResult(state["id"], _outputs(state, values))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         values = _given(_news)
         state = self._run(lambda lifecycle: lifecycle.update({**_olds, "id": _id}, values))
+        _warn_of_pin(state)
         return dynamic.UpdateResult(_outputs(state, values))
 
     def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
         state = self._run(lambda lifecycle: lifecycle.read({**props, "id": id_}))
         if state is None:
             return dynamic.ReadResult("", {})
+        _warn_of_pin(state)
         inputs = _given(state)
         inputs.pop("digest", None)
         if expected := state.get(_EXPECTED_DIGEST):
@@ -113,6 +128,14 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (OllamaError, InvalidDeclarationError, InterruptedWorkError, UnplacedError) as error:
         raise pulumi_host.PlainError(str(error)) from None
+
+
+def _warn_of_pin(state: Mapping[str, Any]) -> None:
+    """Of a model that is left to Ollama and pinned forever: once, though a refresh and a preview both see it."""
+    words = unbounded_pin(state)
+    if words and words not in _told:
+        _told.add(words)
+        _show(f"warning: {words}")
 
 
 def _show(line: str) -> None:

@@ -259,6 +259,23 @@ def test_each_drift_is_found_at_its_place_and_mended_by_the_command_that_is_show
     wait_until(lambda: checkout.drift(with_info=with_info) == [], "the drift is mended")
 
 
+def test_a_pin_that_nothing_bounds_is_told_with_both_cures(
+    ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs
+) -> None:
+    ollama.create_from_gguf("chat", ggufs(1))
+    checkout.declare(chat=AUTOMATIC)
+    call(ollama, "chat")
+    assert checkout.drift() == []
+    call(ollama, "chat", keep_alive=-1)
+    (found,) = checkout.drift()
+    assert (found["rule"], found["severity"], found["start"]["line"]) == ("OLL513", "warning", 1)
+    assert checkout.run("--host", ollama.url).returncode == 1
+    checkout.declare(chat=AUTOMATIC | {"keep_alive": "5m"})
+    assert [one["rule"] for one in checkout.drift()] == ["OLL506"], "which an apply ends"
+    checkout.declare(chat=MANUAL)
+    assert checkout.drift() == []
+
+
 def test_what_is_missing_or_of_other_content_is_pulled(
     ollama: OllamaServer, checkout: Checkout, registry: Registry, ggufs: Ggufs
 ) -> None:

@@ -1,6 +1,7 @@
 """What must hold with the real Pulumi on a real Ollama: changes, drift and release. One row of the table a test."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,22 @@ def test_a_pin_by_a_client_is_drift_of_an_automatic_model_and_up_arms_its_timer_
     call(ollama, name, keep_alive="24h", options={"num_ctx": 512, "num_predict": 2})
     stack.refresh()
     assert drift(stack, "m").startswith("held in memory for longer")
+
+
+def test_a_pin_that_nothing_bounds_is_a_warning_with_both_cures_and_never_a_change(
+    stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    stack = stack_of(program(m=model | {"memory_management": "automatic"}))
+    assert "never released" not in stack.up().text
+    call(ollama, model["name"], keep_alive=-1)
+    for outcome in (stack.refresh(), stack.preview()):
+        # Some commands of Pulumi show a provider's line twice: while it works, and at the end.
+        [warning] = set(re.findall(r"warning: (.* is never released: .*)", outcome.text))
+        assert all(cure in warning for cure in ('keep_alive = "5m"', 'memory_management = "manual"'))
+        assert "update" not in outcome.changes
+    stack.set_program(program(m=model | {"keep_alive": "5m"}))
+    assert steps(stack.up()) == {"m": "update"}
+    assert seconds_left(ollama, model["name"]) <= 300
 
 
 def test_a_model_deleted_behind_our_back_is_gone_after_a_refresh_and_back_after_up(

@@ -77,6 +77,24 @@ def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     assert count(ollama, since, "/api/pull") == 0
 
 
+def test_a_pin_that_nothing_bounds_is_a_warning_with_both_cures_and_never_a_change(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(configuration(m=model | {"memory_management": "automatic"}))
+    assert stack.apply().diagnoses == []
+    call(ollama, model["name"], keep_alive=-1)
+    for command in (stack.plan, stack.refresh, stack.apply):
+        outcome = command()
+        [warning] = outcome.diagnoses
+        assert (warning.severity, outcome.planned) == ("warning", {})
+        assert all(cure in warning.detail for cure in ('keep_alive = "5m"', 'memory_management = "manual"'))
+    assert (drift(stack), stack.state()[M]["pinned"], pinned(ollama)) == ("", True, [model["name"]])
+    stack.configure(configuration(m=model | {"keep_alive": "5m"}))
+    assert stack.apply().applied == {M: "update"}
+    assert seconds_left(ollama, model["name"]) <= 300
+    assert stack.plan().diagnoses == []
+
+
 def test_the_same_in_other_words_is_no_change(terraform_of: TerraformMaker, ollama: OllamaServer, tiny: Path) -> None:
     ollama.create_from_gguf("tiny", tiny)
     stack = terraform_of(configuration(m={"name": "tiny", "keep_alive": "5m", "host": ollama.url}))

@@ -13,6 +13,7 @@ from ollama_provider.drift import (
     PIN_LOST,
     PINNED_BY_CLIENT,
     drift_of,
+    is_pinned_unbounded,
 )
 from ollama_provider.model import declare
 from ollama_provider.ollama.answers import Running, RunningModel
@@ -105,3 +106,23 @@ def test_the_words_of_drift_do_not_change_by_themselves() -> None:
     shown = running([("llama3:latest", NOW_CONTENT, timedelta(hours=1))], HERE)
     later = Running(shown.models, HERE + timedelta(minutes=10))
     assert drift_of(declaration, NOW_CONTENT, shown) == drift_of(declaration, NOW_CONTENT, later)
+
+
+@pytest.mark.parametrize(
+    ("declared", "shown", "is_told"),
+    [
+        (UNBOUND, [PINNED], True),
+        (UNBOUND, [TIMED], False),
+        (UNBOUND, [OTHER_PINNED], False),
+        (UNBOUND, [OLD_PINNED], False),
+        (UNBOUND, [], False),
+        (FIVE_MINUTES, [PINNED], False),
+        (MANUAL, [PINNED], False),
+        (ABSENT, [PINNED], False),
+    ],
+)
+def test_a_pin_of_what_is_left_to_the_server_is_told_apart_from_drift(
+    declared: dict[str, object], shown: list[Shown], is_told: bool
+) -> None:
+    declaration = declare({"name": "llama3", **declared})
+    assert is_pinned_unbounded(declaration, NOW_CONTENT, running(shown, datetime.now(UTC))) is is_told

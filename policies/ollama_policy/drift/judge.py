@@ -17,6 +17,7 @@ from ollama_policy.drift.kinds import (
     OtherContent,
     OtherContext,
     PinLost,
+    PinnedUnbounded,
     UndeclaredInMemory,
     UndeclaredOnDisk,
 )
@@ -91,6 +92,8 @@ class _Judge:
             found = drift.drift_of(one, there.digest, self._running)
             if found != drift.AS_DECLARED:
                 yield _MEMORY[found](self, one)
+            elif drift.is_pinned_unbounded(one, there.digest, self._running):
+                yield self._pinned_unbounded(one)
         yield from self._context(one)
 
     def _content(self, one: Declared, there: str) -> Iterator[Finding]:
@@ -168,6 +171,13 @@ class _Judge:
         )
         advice = mending.apply(one, mending.hold(self._url, one.model_name, keep_alive))
         return self._at(HeldTooLong, one, ("keep_alive",), message, advice)
+
+    def _pinned_unbounded(self, one: Declared) -> Finding:
+        message = (
+            f"{_quoted(one.model_name)} is left to Ollama and its clients, and on {self._url} it is pinned, never "
+            "released: no keep_alive is declared that an apply could restore"
+        )
+        return self._at(PinnedUnbounded, one, ("memory_management", "name"), message, drift.UNBOUNDED_CURES)
 
     def _context(self, one: Declared) -> Iterator[Finding]:
         wanted = one.context_length

@@ -234,6 +234,27 @@ class AbandonedProcess(Drift):
     source = "measured on 0.34.3 and 0.17.4: the server killed by SIGKILL, its runner is there minutes later"
 
 
+class PinnedUnbounded(Drift):
+    id = "OLL513"
+    name = "pinned-and-unbounded"
+    severity = Severity.WARNING
+    summary = "a model that is left to Ollama, and is pinned forever"
+    why = (
+        'A client\'s `keep_alive: -1`, or OLLAMA_KEEP_ALIVE of the server, pinned a model that is "automatic" and has '
+        "no keep_alive. Its memory does not come back by itself, and calls without a keep_alive keep it so. No plan "
+        "has a change for it: nothing is declared that an apply could restore."
+    )
+    fix = (
+        'Declare a keep_alive, such as "5m": an apply arms the timer, without a reload. Or declare it "manual": the '
+        "pin is then what is declared."
+    )
+    bad = (_model('memory_management = «"automatic"»'), _PINNED)
+    good = (_model('keep_alive = "5m"'), _server(memory=_memory("chat", _SOON)))
+    source = (
+        "server/sched.go: a runner keeps the keep_alive of the last call that had one; measured on 0.34.3 and 0.17.4"
+    )
+
+
 KINDS: Final[tuple[type[Drift], ...]] = (
     MissingModel,
     OtherContent,
@@ -247,4 +268,5 @@ KINDS: Final[tuple[type[Drift], ...]] = (
     UndeclaredOnDisk,
     OtherContext,
     AbandonedProcess,
+    PinnedUnbounded,
 )

@@ -61,7 +61,7 @@ _KEEP_ALIVE = _Known(
     "Bound keep_alive",
     "All memory of a runner goes back when its timer runs down. Declare a keep_alive, set OLLAMA_KEEP_ALIVE to a "
     "duration that Ollama reads, and take pins out of clients: a client's own keep_alive wins.",
-    frozenset(("OLL001", "OLL003", "OLL005", "OLL101", "OLL109", "OLL401", "OLL402", "OLL506", "OLL508")),
+    frozenset(("OLL001", "OLL003", "OLL005", "OLL101", "OLL109", "OLL401", "OLL402", "OLL506", "OLL508", "OLL513")),
 )
 _CACHE = _Known(
     frozenset((Kind.PROMPT_CACHE,)),
@@ -100,7 +100,7 @@ _MANUAL = _Known(
     'Switch to memory_management = "manual"',
     "Then what is in memory is declared, resident or not, and drift from it is found and applied. It pins, and a pin "
     "alone releases nothing: declare resident = false for what should not be there.",
-    frozenset(("OLL001", "OLL004", "OLL506", "OLL508")),
+    frozenset(("OLL001", "OLL004", "OLL506", "OLL508", "OLL513")),
 )
 _RESTART = _Known(
     frozenset(()),

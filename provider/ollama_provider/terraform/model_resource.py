@@ -17,6 +17,7 @@ from ollama_provider.lifecycle import (
     difference,
     identity,
     may_misfit,
+    unbounded_pin,
 )
 from ollama_provider.model import ModelDeclaration, PullPolicy, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
@@ -87,8 +88,9 @@ class ModelResource(Resource):
             outputs["gguf_file"] = UNKNOWN if config["gguf"] is not None else None
             if config["digest"] is None:
                 planned["digest"] = UNKNOWN
-        misfit = await self._misfit(values, unknown) if found.changed else []
-        return Plan(planned | outputs, [(name,) for name in found.replaces], private, misfit)
+        said = await self._misfit(values, unknown) if found.changed else []
+        planned |= outputs
+        return Plan(planned, [(name,) for name in found.replaces], private, [*said, *self._unbounded(planned)])
 
     async def create(self, planned: Values, config: Values) -> Result:
         values, _ = known_inputs(config)
@@ -98,13 +100,13 @@ class ModelResource(Resource):
             except UnplacedError as error:
                 kept = _as_planned(planned, error.state) | {"drift": UNFINISHED}
                 return Result(kept, {_IS_UNFINISHED: True}, [failure(error)])
-        return _result(planned, state)
+        return self._result(planned, state)
 
     async def update(self, prior: Values, planned: Values, config: Values) -> Result:
         values, _ = known_inputs(config)
         with diagnosed():
             state = await self._session().lifecycle().update(plain_state(prior), values)
-        return _result(planned, state)
+        return self._result(planned, state)
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:
         state = plain_state(prior)
@@ -129,7 +131,8 @@ class ModelResource(Resource):
             return Result(None)
         if private.get(_IS_UNFINISHED):
             found["drift"] = UNFINISHED
-        return Result(state | {name: found.get(name) for name in OUTPUTS}, private)
+        now = state | {name: found.get(name) for name in OUTPUTS}
+        return Result(now, private, self._unbounded(now))
 
     async def adopt(self, import_id: str) -> Values:
         with diagnosed():
@@ -176,6 +179,26 @@ class ModelResource(Resource):
             raise DiagnosticsError(diagnostic)
         return [diagnostic]
 
+    def _result(self, planned: Values, state: State) -> Result:
+        warnings = self._unbounded(state)
+        if planned["origin"] is UNKNOWN and state["origin"] == Origin.FOUND:
+            detail = (
+                "This resource takes it over. A destroy leaves its files, unless "
+                'on_destroy = "delete" is applied before.'
+            )
+            warnings.append(Diagnostic(f"{state['name']} {WAS_THERE}", detail, is_warning=True))
+        if state["drift"] != NO_DRIFT:
+            warnings.append(Diagnostic(f"{state['name']}: {state['drift']}", is_warning=True))
+        return Result(_as_planned(planned, state), diagnostics=warnings)
+
+    def _unbounded(self, state: Values) -> list[Diagnostic]:
+        """A warning where a model that is left to Ollama is pinned forever; UNKNOWN is told once it is known."""
+        names = ("name", "memory_management", "keep_alive", "pinned")
+        if any(state.get(name) is UNKNOWN for name in names):
+            return []
+        words = unbounded_pin(state)
+        return self._session().warning(f"{state['name']} is pinned, and nothing bounds it", words) if words else []
+
     def _creation(self, planned: Values, values: Values, unknown: set[str], misfit: list[Diagnostic]) -> Plan:
         outputs: Values = {name: UNKNOWN for name in OUTPUTS if name not in INPUTS}
         outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, UNKNOWN)}
@@ -214,15 +237,3 @@ def _identity(values: Mapping[str, Any]) -> str:
 def _as_planned(planned: Values, state: State) -> Values:
     """The state, with everything that the plan promised: what moved since then is what the next refresh shows."""
     return {name: state.get(name) if value is UNKNOWN else value for name, value in planned.items()}
-
-
-def _result(planned: Values, state: State) -> Result:
-    warnings = []
-    if planned["origin"] is UNKNOWN and state["origin"] == Origin.FOUND:
-        detail = (
-            'This resource takes it over. A destroy leaves its files, unless on_destroy = "delete" is applied before.'
-        )
-        warnings.append(Diagnostic(f"{state['name']} {WAS_THERE}", detail, is_warning=True))
-    if state["drift"] != NO_DRIFT:
-        warnings.append(Diagnostic(f"{state['name']}: {state['drift']}", is_warning=True))
-    return Result(_as_planned(planned, state), diagnostics=warnings)

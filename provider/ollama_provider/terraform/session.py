@@ -25,6 +25,7 @@ class Session:
         self._report = report
         self.residents = Residents()
         self.creations: set[str] = set()
+        self.told: set[str] = set()  # warnings that a refresh gave, which the plan after it does not repeat
         self._heard_at: float | None = None
 
     @property
@@ -39,6 +40,13 @@ class Session:
 
     def connection(self, host: str | None) -> Connection:
         return self._known_settings().connection(host)
+
+    def warning(self, summary: str, detail: str) -> list[Diagnostic]:
+        """A warning, or none where it was given already."""
+        if detail in self.told:
+            return []
+        self.told.add(detail)
+        return [Diagnostic(summary, detail, is_warning=True)]
 
     async def is_created_again(self, identity: str) -> bool:
         """Whether a model that is to be destroyed is among the `creations`, as where its block has another label.

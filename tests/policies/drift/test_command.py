@@ -62,7 +62,8 @@ def recorded(tree: Path) -> str:
     ("declared", "arguments", "code"),
     [
         (MANUAL, ("--host", "{url}"), 0),
-        (AUTOMATIC, ("--host", "{url}"), 0),
+        (AUTOMATIC, ("--host", "{url}"), 1),
+        (AUTOMATIC, ("--host", "{url}", "--fail-on", "error"), 0),
         (MANUAL.replace("chat", "other"), ("--host", "{url}"), 1),
         (MANUAL.replace("chat", "other"), ("--host", "{url}", "--ignore", "OLL501,OLL508"), 0),
         (MANUAL.replace("chat", "other"), ("--host", "{url}", "--select", "OLL504"), 0),

@@ -46,7 +46,11 @@ def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[F
         (ABSENT, seen(DISK, [running("chat", MINUTES)]), "OLL505"),
         (ABSENT, seen(DISK, [running("chat")]), "OLL505"),
         (ABSENT, seen(DISK, [running("chat", digest=OLD)]), "OLL507"),
-        ("", seen(DISK, [running("chat")]), ""),
+        ("", seen(DISK, [running("chat")]), "OLL513"),
+        ("", seen(DISK, [running("chat", MINUTES)]), ""),
+        ("", seen(DISK, [running("chat"), running("other", digest=OLD)]), "OLL507 OLL513"),
+        ('memory_management = "automatic"', seen(DISK, [running("chat")]), "OLL513"),
+        ("keep_alive = var.time", seen(DISK, [running("chat")]), ""),
         (FIVE, seen(DISK, [running("chat", MINUTES)]), ""),
         (FIVE, seen(DISK, [running("chat", MINUTES + timedelta(seconds=1.9))]), ""),
         (FIVE, seen(DISK, [running("chat", MINUTES + timedelta(seconds=2.1))]), "OLL506"),
@@ -56,8 +60,16 @@ def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[F
         ("", seen(DISK | {"other": OLD}, [running("other", digest=OLD)]), "OLL508 OLL510"),
         ("", seen(DISK | {"base": OLD}), "OLL510"),
         ('base = "base"', seen(DISK | {"base": OLD}), ""),
-        ('base = "base"\n  parameters = { num_ctx = 2048 }', seen(DISK | {"base": OLD}, [running("chat")]), ""),
-        ('base = "base"\n  parameters = { num_ctx = 512 }', seen(DISK | {"base": OLD}, [running("chat")]), "OLL511"),
+        (
+            'base = "base"\n  parameters = { num_ctx = 2048 }',
+            seen(DISK | {"base": OLD}, [running("chat", MINUTES)]),
+            "",
+        ),
+        (
+            'base = "base"\n  parameters = { num_ctx = 512 }',
+            seen(DISK | {"base": OLD}, [running("chat", MINUTES)]),
+            "OLL511",
+        ),
         ("", seen(DISK, version="0.6.5"), "OLL509"),
         ("", seen(DISK, version="0.33.0"), ""),
         ("", seen(DISK, version="not one"), ""),
@@ -67,6 +79,14 @@ def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[F
 )
 def test_table(tree: Path, attributes: str, server: Seen, ids: str) -> None:
     assert sorted(finding.rule.id for finding in judged(attributes, server)) == ids.split()
+
+
+def test_a_pin_that_nothing_bounds_is_a_warning_with_both_cures(tree: Path) -> None:
+    [found] = judged('memory_management = "automatic"', seen(DISK, [running("chat")]))
+    assert (found.rule.severity, found.severity) == (Severity.WARNING, None)
+    assert found.span.start == found.file.data.index(b'"automatic"')
+    assert 'keep_alive = "5m"' in found.advice
+    assert 'memory_management = "manual"' in found.advice
 
 
 def test_where_not_all_is_known_nothing_is_called_undeclared(tree: Path) -> None:
