@@ -9,12 +9,14 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ollama_provider.drift import second_name
+from ollama_provider.gguf_files import is_missing, parts
 from ollama_provider.memory import Report
-from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, is_missing, missing_file
+from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, missing_file
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, TransferProgress
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
@@ -26,14 +28,22 @@ REPORT_SECONDS = 5.0
 RETRY_SECONDS = (1.0, 3.0, 9.0)
 TIDY_SECONDS = 5.0
 _HASH_CHUNK = 2**22
+_ONE_FILE = "model.gguf"
 
 
 class GgufFile(TypedDict):
-    """What a local file was when it was uploaded; size and mtime_ns save reading it again to see that it still is."""
+    """What a local file was when it was uploaded; size and mtime_ns save reading it again to see that it still is.
+
+    Of a model in several files: the digest of their digests, all bytes, and the latest time.
+    """
 
     digest: str
     size: int
     mtime_ns: int
+
+
+class UnseenError(UnreachableError):
+    """A model was made, and the server did not answer what it is."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +55,33 @@ class Presence:
 
 
 def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
-    """What a local file is now; reads all of it, unless size and time are those that were seen.
+    """What a local file is now, with those that it is split into; reads all, unless size and time are as `seen`.
 
     One that was `seen` and is gone counts as it was: it is needed again only where the server has lost its content.
     Raises InvalidDeclarationError where one that was never seen is missing.
     """
-    if seen and is_missing(path):
+    files = parts(path)
+    if seen and any(map(is_missing, files)):
         return seen
-    _refuse_missing(path)
-    stat = path.stat()
-    if seen and (stat.st_size, stat.st_mtime_ns) == (seen["size"], seen["mtime_ns"]):
+    for file in files:
+        _refuse_missing(file)
+    stats = [file.stat() for file in files]
+    size, mtime_ns = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+    if seen and (size, mtime_ns) == (seen["size"], seen["mtime_ns"]):
         return seen
+    digests = [_digest_of(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, stats, strict=True)]
+    whole = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"
+    return GgufFile(digest=whole, size=size, mtime_ns=mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(path: Path, size: int, mtime_ns: int) -> str:
+    """Of a file as it is: it is read once, though it is looked at before it is uploaded."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_HASH_CHUNK):
             digest.update(chunk)
-    return GgufFile(digest=f"sha256:{digest.hexdigest()}", size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _refuse_missing(file: Path) -> None:
@@ -90,7 +111,7 @@ async def make_present(
         if before and second not in installed:
             await server.client.copy(name, second)
         await _fetch(server, declared, gguf, report)
-        installed = await server.client.installed()
+        installed = await _installed_after(server, name)
         after = installed.get(name)
         if after is None:
             raise NotFoundError(f"the presence of {name}", server.client.url, "it was made, and is not there")
@@ -104,6 +125,13 @@ async def make_present(
     finally:
         server.changed()
     return Presence(after, await _previous(server, installed, after))
+
+
+async def _installed_after(server: Server, name: ModelName) -> dict[ModelName, InstalledModel]:
+    try:
+        return await server.client.installed()
+    except OllamaError as error:
+        raise UnseenError(f"the look at {name}, which was made,", error.server, error.words) from error
 
 
 async def restore_previous(server: Server, name: ModelName) -> None:
@@ -175,8 +203,8 @@ async def _fetch(server: Server, declared: ModelDeclaration, gguf: GgufFile | No
                 await _make(server, declared, {"from": str(declared.base_name)}, report)
             elif gguf:
                 assert declared.gguf is not None
-                await _upload(server, Path(declared.gguf), gguf, report)
-                await _make(server, declared, {"files": {"model.gguf": gguf["digest"]}}, report)
+                files = await _upload(server, Path(declared.gguf), gguf, report)
+                await _make(server, declared, {"files": files}, report)
             else:
                 await _pull(server, name, declared.insecure, report)
     except TimeoutError:
@@ -204,11 +232,20 @@ async def _make(server: Server, declared: ModelDeclaration, source: dict[str, An
     report(f"{declared.model_name}: made from {declared.base or declared.gguf}")
 
 
-async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) -> None:
-    if await server.client.has_blob(gguf["digest"]):
-        return
-    _refuse_missing(file)
-    await server.client.upload_blob(gguf["digest"], file, _Reporter(f"{file.name}: uploading", report))
+async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) -> dict[str, str]:
+    """Sends what the server has not got. The files by name and digest, as a create takes them."""
+    files = await asyncio.to_thread(parts, file)
+    if len(files) == 1:
+        digests = {_ONE_FILE: gguf["digest"]}
+    else:
+        stats = [part.stat() for part in files]
+        read = [(part, stat.st_size, stat.st_mtime_ns) for part, stat in zip(files, stats, strict=True)]
+        digests = {part.name: await asyncio.to_thread(_digest_of, part, *known) for part, *known in read}
+    for part, digest in zip(files, digests.values(), strict=True):
+        if not await server.client.has_blob(digest):
+            _refuse_missing(part)
+            await server.client.upload_blob(digest, part, _Reporter(f"{part.name}: uploading", report))
+    return digests
 
 
 async def _pull(server: Server, name: ModelName, insecure: bool, report: Report) -> None:

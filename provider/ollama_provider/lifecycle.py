@@ -8,7 +8,7 @@ an InvalidDeclarationError; a cancelled call leaves what the next one goes on fr
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
 from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remove, is_mlx, runs_elsewhere
 from ollama_provider.ollama.names import ModelName, server_url
-from ollama_provider.ollama.parameters import REMOVED_PARAMETERS, is_refused_by_some, typed_all
-from ollama_provider.ollama.versions import dotted, version_in
+from ollama_provider.ollama.parameters import typed_all
+from ollama_provider.ollama.versions import version_in
 from ollama_provider.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
+from ollama_provider.version_refusals import may_be_refused, refused_by
 
 State = dict[str, Any]
 
@@ -58,6 +59,7 @@ NO_DRIFT = AS_DECLARED
 CONTENT_REPLACED = "its content was replaced by somebody else"
 APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
 KEPT_SECONDS = 5.0
+_DETAILS = ("context_length", "capabilities")  # of /api/show
 _CONTENT_INPUTS = ("base", "parameters", "system", "template")
 
 
@@ -135,7 +137,7 @@ class Lifecycle:
         """
         declared = declare(values)
         try:
-            if problem := await _refused_parameter(self._server(declared), declared):
+            if problem := await refused_by(self._server(declared), declared):
                 return Misfit(problem, f"{values['name']} is refused by its server", is_error=True)
         except OllamaError:
             return None
@@ -223,15 +225,20 @@ class Lifecycle:
         view = await server.view()
         origin = server.handed_over.pop(declared.model_name, None) or self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
-        presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
+        is_there = False
         try:
+            presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
+            is_there = True
             await self._settle(server, declared, presence, was_pinned)
+            return await self._result(server, declared, values, identity(declared), origin, gguf)
         except (OllamaError, asyncio.CancelledError) as error:
-            state = await self._what_is_kept(server, declared, values, origin, gguf)
+            if not is_there and origin is Origin.FOUND:
+                raise  # it is as it was
+            is_there = is_there or isinstance(error, content.UnseenError)
+            state = await self._what_is_kept(server, declared, values, origin, gguf, is_there=is_there)
             if state is None:
                 raise
             raise UnplacedError(str(error) or "stopped on request", state) from error
-        return await self._result(server, declared, values, identity(declared), origin, gguf)
 
     async def _apply(
         self,
@@ -261,13 +268,28 @@ class Lifecycle:
         values: Mapping[str, Any],
         origin: Origin,
         gguf: content.GgufFile | None,
+        *,
+        is_there: bool,
     ) -> State | None:
-        """The state of a model whose placing failed, or None where the server does not tell it in time."""
+        """The state of what a create that failed has made: no model may be on a server that no state knows.
+
+        None where nothing was made. Where the server does not say (`is_there`: it was made), what is not known is null.
+        """
+        kept = _kept(values, identity(declared), origin, gguf)
+        seen: State = dict.fromkeys(OUTPUTS.keys() - kept.keys()) | {"drift": NO_DRIFT}
         try:
             async with asyncio.timeout(KEPT_SECONDS):
-                return await self._result(server, declared, values, identity(declared), origin, gguf)
-        except (OllamaError, TimeoutError, LookupError):  # LookupError: it is gone
-            return None
+                view = await server.view()
+                if declared.model_name not in view.installed:
+                    return None
+                is_there, seen = True, seen | _seen(declared, kept, view, None)
+                with suppress(OllamaError):
+                    seen |= await self._details(server, view.installed[declared.model_name], None)
+        except (OllamaError, TimeoutError):
+            if not is_there:
+                return None
+        server.made.add(declared.model_name)
+        return kept | seen
 
     async def _rename(
         self, state: Mapping[str, Any], before: ModelDeclaration, declared: ModelDeclaration, values: Mapping[str, Any]
@@ -291,9 +313,22 @@ class Lifecycle:
             if before.model_name in installed:
                 self._report(f"{error}; going back to {before.model_name}")
                 await memory.place(server, before, installed[before.model_name].digest, self._report)
+            await self._take_back(server, declared, presence.model, origin)
             raise
         await self._release(server, before, state)
         return await self._result(server, declared, values, state["id"], origin, gguf)
+
+    async def _take_back(
+        self, server: Server, declared: ModelDeclaration, made: InstalledModel, origin: Origin
+    ) -> None:
+        """After a failed rename: no state will know what was made, and a pull is not to be paid for twice."""
+        name = declared.model_name
+        if origin in (Origin.DERIVED, Origin.UPLOADED):
+            with suppress(OllamaError):
+                await memory.unload(server, made, declared.timeouts.unload, self._report)
+                await content.forget(server, name)
+        elif origin is Origin.PULLED:
+            self._report(f"{name}: pulled, and in no state: the next apply goes on from it, or `ollama rm {name}`")
 
     def _origin(self, declared: ModelDeclaration, before: View) -> Origin:
         """Of what an apply makes present. What was there before is found, even by a create that was cut off."""
@@ -340,10 +375,7 @@ class Lifecycle:
         origin: Origin,
         gguf: content.GgufFile | None,
     ) -> State:
-        found: State = {name: values[name] for name in INPUTS if values.get(name) is not None}
-        found |= {"id": resource_id, "origin": origin.value}
-        if gguf:
-            found["gguf_file"] = gguf
+        found = _kept(values, resource_id, origin, gguf)
         server.made.add(declared.model_name)
         return await self._observed(server, declared, found, await server.view(), None)
 
@@ -377,25 +409,17 @@ class Lifecycle:
         known: Mapping[str, Any] | None,
     ) -> State:
         """`found` with its outputs as the view shows them; details are asked only where the content is not `known`."""
-        model = view.installed[declared.model_name]
-        if known and _same_digest(known.get("digest"), model.digest) and "capabilities" in known:
-            context_length, capabilities = known["context_length"], known["capabilities"]
-        elif runs_elsewhere(model):  # to ask for more would be a call to whoever runs it
-            context_length, capabilities = 0, list(model.capabilities)
-        else:
-            details = await server.client.show(model.name)
-            context_length, capabilities = details.context_length, list(details.capabilities)
-        return found | {
-            "digest": found["digest"] if _same_digest(found.get("digest"), model.digest) else model.digest,
-            "size": model.size,
-            "family": model.family,
-            "parameter_size": model.parameter_size,
-            "quantization_level": model.quantization_level,
-            "context_length": context_length,
-            "capabilities": capabilities,
-            "pinned": _is_pinned(view.running, model.name),
-            "drift": _drift(declared, model, view, known),
-        }
+        details = await self._details(server, view.installed[declared.model_name], known)
+        return found | _seen(declared, found, view, known) | details
+
+    async def _details(self, server: Server, model: InstalledModel, known: Mapping[str, Any] | None) -> State:
+        """What /api/show alone says."""
+        if known and _same_digest(known.get("digest"), model.digest) and known.get("capabilities") is not None:
+            return {name: known[name] for name in _DETAILS}
+        if runs_elsewhere(model):  # to ask for more would be a call to whoever runs it
+            return {"context_length": 0, "capabilities": list(model.capabilities)}
+        details = await server.client.show(model.name)
+        return {"context_length": details.context_length, "capabilities": list(details.capabilities)}
 
     async def _look_at_gguf(
         self, declared: ModelDeclaration, state: Mapping[str, Any] | None
@@ -413,7 +437,7 @@ class Lifecycle:
     async def _fit_server(self, declared: ModelDeclaration) -> Server:
         server = self._server(declared)
         await server.be_fit()
-        if problem := await _refused_parameter(server, declared):
+        if problem := await refused_by(server, declared):
             raise RefusedError(f"the making of {declared.model_name}", server.client.url, str(problem))
         return server
 
@@ -444,18 +468,7 @@ async def _refuse_unreachable(server: Server, declared: ModelDeclaration) -> Non
 
 def may_misfit(values: Mapping[str, Any]) -> bool:
     """Whether known inputs are such that `Lifecycle.misfit` has to ask a server."""
-    return values.get("memory_management") == "manual" or any(map(is_refused_by_some, values.get("parameters") or {}))
-
-
-async def _refused_parameter(server: Server, declared: ModelDeclaration) -> Problem | None:
-    """A parameter that this server's version refuses, and an older one takes."""
-    for name in filter(is_refused_by_some, declared.parameters or {}):
-        removed, version = REMOVED_PARAMETERS[name], version_in(await server.version())
-        if removed.behavior.holds(version, if_unknown=False) and removed.behavior.since:
-            since = dotted(removed.behavior.since)
-            expected = f"a parameter that the server takes; from {since} on Ollama refuses this: use {removed.note}"
-            return Problem(("parameters",), f'"{name}"', expected)
-    return None
+    return values.get("memory_management") == "manual" or may_be_refused(values)
 
 
 class Residents:
@@ -563,6 +576,26 @@ def _same_digest(declared: object, found: str) -> bool:
 
 def _is_pinned(running: Running, name: ModelName) -> bool:
     return any(model.name == name and running.is_pinned(model) for model in running.models)
+
+
+def _kept(values: Mapping[str, Any], resource_id: str, origin: Origin, gguf: content.GgufFile | None) -> State:
+    """What a state has of the declaration and of the apply, whatever the server says."""
+    inputs = {name: values[name] for name in INPUTS if values.get(name) is not None}
+    return inputs | {"id": resource_id, "origin": origin.value} | ({"gguf_file": gguf} if gguf else {})
+
+
+def _seen(declared: ModelDeclaration, found: State, view: View, known: Mapping[str, Any] | None) -> State:
+    """The outputs that a look at the server shows; the `_DETAILS` are not among them."""
+    model = view.installed[declared.model_name]
+    return {
+        "digest": found["digest"] if _same_digest(found.get("digest"), model.digest) else model.digest,
+        "size": model.size,
+        "family": model.family,
+        "parameter_size": model.parameter_size,
+        "quantization_level": model.quantization_level,
+        "pinned": _is_pinned(view.running, model.name),
+        "drift": _drift(declared, model, view, known),
+    }
 
 
 def _drift(declared: ModelDeclaration, model: InstalledModel, view: View, known: Mapping[str, Any] | None) -> str:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ollama_provider.gguf_files import is_missing, why_no_model
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.names import (
     NAME_PATTERN,
@@ -43,7 +44,6 @@ from ollama_provider.ollama.parameters import (
 )
 from ollama_provider.ollama.versions import OLDEST_SUPPORTED, Behavior, dotted
 
-GGUF_MAGIC = b"GGUF"
 _TYPES_IN_SCHEMAS: dict[ParameterType, dict[str, Any]] = {
     # Numbers and truths may be given as texts, as engines often have them; a pattern is for texts alone.
     ParameterType.INTEGER: {"type": ["integer", "string"], "pattern": "^[+-]?[0-9]+$"},
@@ -215,7 +215,10 @@ class ModelDeclaration(_Declared):
         None, description="Derive the model from this one, which is pulled where it is missing.", examples=["llama3"]
     )
     gguf: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="Make the model from this local GGUF file, which is uploaded once."
+        None,
+        description="Make the model from this local GGUF file, which is uploaded once. Of a model "
+        "in several files it is the first, `...-00001-of-00003.gguf`, and the others lie beside it; Ollama takes those "
+        "from 0.34.1 on.",
     )
     # Their names and types are no matter of their form: a state from before they were checked must be readable.
     parameters: Annotated[dict[str, Any], AfterValidator(typed_all), WithJsonSchema(_PARAMETERS_SCHEMA)] | None = Field(
@@ -393,36 +396,9 @@ def missing_file(
     return _wrong_file(gguf)
 
 
-def is_missing(path: Path) -> bool:
-    """Whether nothing is there. What is there and cannot be read is not missing: `why_no_gguf` says what it is."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
-
-
 def _wrong_file(gguf: str) -> Problem | None:
-    why = why_no_gguf(Path(gguf))
+    why = why_no_model(Path(gguf))
     return Problem(("gguf",), _shown(gguf), f"a GGUF file; {why}") if why else None
-
-
-def why_no_gguf(path: Path) -> str | None:
-    """Why a path is no GGUF file that can be read, or None where it is one (by its first four bytes)."""
-    try:
-        if path.exists() and not path.is_file():
-            return "it is no regular file"
-        with path.open("rb") as file:
-            head = file.read(len(GGUF_MAGIC))
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:
-        return str(error)  # a NUL character
-    if not head:
-        return "the file is empty"
-    return None if head == GGUF_MAGIC else "the file does not begin with the letters GGUF"
 
 
 def _explained(error: ErrorDetails) -> Problem:

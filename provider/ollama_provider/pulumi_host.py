@@ -1,7 +1,8 @@
-"""Two things that Pulumi's host of dynamic providers lacks, added to it in its own process.
+"""Three things that Pulumi's host of dynamic providers lacks, added to it in its own process.
 
-`pulumi.dynamic.__main__` answers every exception with a traceback, and Ctrl-C (its Cancel call) with nothing. Where
-that module has other insides than the ones known here, both stay as they are: nothing else depends on this file.
+`pulumi.dynamic.__main__` answers every exception with a traceback, a create that came half way with no state, and
+Ctrl-C (its Cancel call) with nothing. Where that module has other insides than the ones known here, all stay as they
+are: nothing else depends on this file.
 """
 
 import socket
@@ -9,15 +10,27 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 _stop = threading.Event()
 _ENGINE_LOOK_SECONDS = 1.0
+_PROVIDER = "__provider"  # the property by which the host finds a resource's provider
+_UNKNOWN = 2  # the status that the host aborts a call with
 
 
 class PlainError(Exception):
     """An error whose text is all that a user needs."""
+
+
+class UnfinishedError(PlainError):
+    """A create that failed and made something: it goes into the state, and the next `up` goes on from it."""
+
+    def __init__(self, text: str, resource_id: str, outputs: Mapping[str, Any]) -> None:
+        super().__init__(text)
+        self.resource_id = resource_id
+        self.outputs = outputs
 
 
 def adapt() -> None:
@@ -51,9 +64,28 @@ def _cancel(self: Any, request: Any, context: Any) -> Any:
 def _show_plain_errors(host: ModuleType) -> None:
     def format_exc() -> str:
         error = sys.exception()
+        if isinstance(error, UnfinishedError):
+            called = sys._getframe(1).f_locals  # of the host's wrapper of every call, which aborts it with this text
+            _keep(called["request"], called["context"], error)
         return str(error) if isinstance(error, PlainError) else traceback.format_exc()
 
     host.traceback = SimpleNamespace(format_exc=format_exc)  # type: ignore[attr-defined]
+
+
+def _keep(request: Any, context: Any, error: UnfinishedError) -> None:
+    """Adds what was made to a create's failure, as a Go provider does (sdk/go, plugin: ErrorResourceInitFailed)."""
+    from google.protobuf import struct_pb2  # noqa: PLC0415 - of Pulumi's own process, and for a failure alone
+    from pulumi.runtime.proto import provider_pb2, status_pb2  # noqa: PLC0415
+
+    outputs = struct_pb2.Struct()
+    outputs.update(dict(error.outputs))
+    outputs.fields[_PROVIDER].CopyFrom(request.properties.fields[_PROVIDER])
+    failed = provider_pb2.ErrorResourceInitFailed(
+        id=error.resource_id, properties=outputs, reasons=[str(error)], inputs=request.properties
+    )
+    status = status_pb2.Status(code=_UNKNOWN, message=str(error))
+    status.details.add().Pack(failed)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
 
 
 class _Engine:

@@ -79,7 +79,11 @@ class Worker:
 
     def create(self, props: Properties) -> dynamic.CreateResult:
         values = _given(props)
-        state = self._run(lambda lifecycle: lifecycle.create(values))
+        try:
+            state = self._run(lambda lifecycle: lifecycle.create(values))
+        except UnplacedError as error:
+            outputs = _outputs(error.state, values)
+            raise pulumi_host.UnfinishedError(str(error), error.state["id"], outputs) from None
         _warn_of_pin(state)
         return dynamic.CreateResult(state["id"], _outputs(state, values))
 
@@ -126,7 +130,7 @@ def _plain_errors() -> Iterator[None]:
     """Turns the failures that a user can mend into errors of text alone."""
     try:
         yield
-    except (OllamaError, InvalidDeclarationError, InterruptedWorkError, UnplacedError) as error:
+    except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:
         raise pulumi_host.PlainError(str(error)) from None
 
 

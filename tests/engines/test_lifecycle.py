@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State, UnplacedError
+from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.ollama.versions import Behavior, version_in
@@ -17,7 +17,7 @@ from ollama_provider.server import Servers
 from tests.engines.observing import call, count, installed, pinned, resident, seconds_left
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
-from tests.engines.tiny_models import write_embedding_only
+from tests.engines.tiny_models import write_embedding_only, write_llama
 from tests.engines.toolchain import Ollama
 
 pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
@@ -89,7 +89,7 @@ def test_a_parameter_that_this_version_refuses_is_refused_before_anything_is_don
         return call(ollama, "typical")
     since = ollama.mark()
     misfit = run(lambda lifecycle: lifecycle.misfit(values))
-    assert "from 0.34.1 on Ollama refuses this: use top_p and min_p" in misfit.problem.expected
+    assert "Ollama refuses this from 0.34.1 on: use top_p and min_p" in misfit.problem.expected
     assert misfit.is_error
     with pytest.raises(RefusedError, match="typical_p"):
         run(lambda lifecycle: lifecycle.create(values))
@@ -121,6 +121,47 @@ def test_a_local_file_is_needed_only_where_the_server_has_not_its_content(
         with pytest.raises(InvalidDeclarationError, match="No such file or directory"):
             run(lambda lifecycle: lifecycle.update(state, changed))
     run(lambda lifecycle: lifecycle.delete(state))
+
+
+def test_a_model_in_several_files_runs_where_the_version_can_and_is_refused_elsewhere(
+    run: Run, ollama: OllamaServer, tmp_path: Path
+) -> None:
+    write_llama(tmp_path / "split.gguf", split_max_tensors=9)
+    first, second, third = sorted(map(str, tmp_path.glob("split-*-of-00003.gguf")))
+    values = {"name": "split", "gguf": first, "memory_management": "manual"}
+    with pytest.raises(InvalidDeclarationError, match="number 2 of 3"):
+        run(lambda lifecycle: lifecycle.create(values | {"gguf": second}))
+    version = version_in(ollama.call("GET", "/api/version").json()["version"])
+    if not Behavior.KEEPS_SPLIT_GGUF.holds(version, if_unknown=True):
+        assert run(lambda lifecycle: lifecycle.misfit(values)).is_error
+        with pytest.raises(RefusedError, match=r"cannot run one of 3 files, from 0\.34\.1 on it can"):
+            run(lambda lifecycle: lifecycle.create(values))
+        assert ollama.tags() == []
+        return
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    assert pinned(ollama) == ["split:latest"]
+    call(ollama, "split", prompt="a")
+    since = ollama.mark()
+    assert not difference(state, values).changed
+    smaller = values | {"parameters": {"num_ctx": 512}}
+    state = run(lambda lifecycle: lifecycle.update(state, smaller))
+    assert {request.method for request in ollama.requests(since) if "/blobs/" in request.path} == {"HEAD"}
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert ollama.tags() == []
+    Path(third).unlink()
+    with pytest.raises(InvalidDeclarationError, match=r"split-00003-of-00003\.gguf beside it: No such file"):
+        run(lambda lifecycle: lifecycle.create(values))
+
+
+def test_a_rename_that_fails_leaves_nothing_that_no_state_knows(run: Run, ollama: OllamaServer, tiny: Path) -> None:
+    values = {"name": "old", "gguf": str(tiny), "memory_management": "manual"}
+    state: State = run(lambda lifecycle: lifecycle.create(values))
+    before = installed(ollama)
+    with pytest.raises(OllamaError, match="not done within 1ms"):
+        run(lambda lifecycle: lifecycle.update(state, values | {"name": "new", "timeouts": {"load": "1ms"}}))
+    assert (installed(ollama), pinned(ollama), len(ollama.runners())) == (before, ["old:latest"], 1)
+    run(lambda lifecycle: lifecycle.delete(state))
+    assert (ollama.tags(), ollama.runners()) == ([], [])
 
 
 def test_what_is_there_is_taken_over_by_create_and_by_import(run: Run, ollama: OllamaServer, tiny: Path) -> None:

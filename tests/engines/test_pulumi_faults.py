@@ -66,6 +66,26 @@ def test_ctrl_c_in_a_pull_stops_within_a_second_and_the_next_up_goes_on(
     assert no_second_download(registry, ggufs, 1)
 
 
+def test_a_create_that_fails_after_it_made_the_model_is_in_the_state(
+    stack_of: StackMaker, ollama: OllamaServer, tiny: Path, ggufs: Callable[..., Path]
+) -> None:
+    values = {"name": "mine", "gguf": str(tiny), "memory_management": "manual"}
+    stack = stack_of(program(m=values | {"timeouts": {"load": "1ms"}}))
+    failed = stack.up(check=False)
+    assert "not done within 1ms" in failed.text
+    assert "Traceback" not in failed.text
+    assert list(installed(ollama)) == ["mine:latest"]
+    stack.set_program(program(m=values))
+    assert steps(stack.up()) == {"m": "update"}
+    assert pinned(ollama) == ["mine:latest"]
+    other = values | {"name": "other", "gguf": str(ggufs(1)), "timeouts": {"load": "1ms"}}
+    stack.set_program(program(m=values, n=other))
+    stack.up(check=False)
+    assert sorted(installed(ollama)) == ["mine:latest", "other:latest"]
+    stack.destroy()
+    assert installed(ollama) == {}
+
+
 def test_kill_9_of_the_engine_in_a_pull_stops_the_pull_and_the_next_up_goes_on(
     stack_of: StackMaker, ollama: OllamaServer, registry: Registry, big: dict[str, Any], ggufs: Callable[..., Path]
 ) -> None:

@@ -24,6 +24,7 @@ def write_llama(
     context_length: int = 2048,
     dtype: type[np.float16 | np.float32] = np.float16,
     never_ends: bool = False,
+    split_max_tensors: int = 0,
 ) -> str:
     """Write a llama GGUF and return "sha256:..." of the file: 230 KB at the defaults.
 
@@ -33,10 +34,11 @@ def write_llama(
     The logits of all but the bytes 1 to 127 and the end are 0: never the largest, nor among the 40 that Ollama samples
     from. So an answer is text: from 0.30 on, bytes that are no UTF-8 make a stream end without its `done` line. With
     `never_ends` the end is among those.
+    With `split_max_tensors` the model is in several files beside `path`, by llama.cpp's names, and no digest is given.
     """
     random = np.random.default_rng(seed)
     inner = 2 * width
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, "llama", split_max_tensors=split_max_tensors)
     writer.add_name(f"tiny-{seed}")
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype is np.float32 else gguf.LlamaFileType.MOSTLY_F16)
     writer.add_context_length(context_length)
@@ -150,7 +152,7 @@ def finish(writer: gguf.GGUFWriter, path: Path) -> str:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return sha256(path)
+    return sha256(path) if path.exists() else ""
 
 
 def sha256(path: Path) -> str:

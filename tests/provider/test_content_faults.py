@@ -5,7 +5,7 @@ import hashlib
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from ollama_provider import content
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.drift import second_name
-from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.lifecycle import OUTPUTS, Lifecycle, State, UnplacedError
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
@@ -263,6 +263,53 @@ def test_a_cancelled_pull_leaves_no_second_name(fake: FakeOllamaWithFaults) -> N
 
     asyncio.run(work())
     assert installed(fake) == {"tiny:latest": OTHER_DIGEST}
+
+
+def made_and_then(fault: Callable[[Exchange], None]) -> Fault:
+    """A create that makes the model, and what comes after it."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.fake.tags.append(faulty_ollama.tag("tiny:latest", DIGEST))
+        fault(exchange)
+
+    return answer
+
+
+def no_more_lists(exchange: Exchange) -> None:
+    for path in ("/api/tags", "/api/ps"):
+        exchange.fake.answer("GET", path, faulty_ollama.status(500, {"error": "disk on fire"}))
+    faulty_ollama.fine_pull(DIGEST)(exchange)
+
+
+@pytest.mark.parametrize(
+    ("after", "show", "words", "known"),
+    [
+        (faulty_ollama.fine_pull(DIGEST), faulty_ollama.not_found, "the details of tiny:latest", (DIGEST, None)),
+        (faulty_ollama.fine_pull(DIGEST), faulty_ollama.status(500, {"error": "no"}), "HTTP 500, no", (DIGEST, None)),
+        (faulty_ollama.error_line("too late"), None, "too late", (DIGEST, ["completion"])),
+        (no_more_lists, None, "the look at tiny:latest, which was made, ", (None, None)),
+    ],
+)
+def test_what_a_failed_create_has_made_is_in_the_state(
+    fake: FakeOllamaWithFaults, after: Fault, show: Fault | None, words: str, known: tuple[Any, Any]
+) -> None:
+    fake.tags = [faulty_ollama.tag("b:latest", OTHER_DIGEST)]
+    fake.answer("POST", "/api/create", made_and_then(after))
+    if show:
+        fake.answer("POST", "/api/show", show)
+    with pytest.raises(UnplacedError, match=words) as failed:
+        create(fake.url, {"base": "b"})
+    state = failed.value.state
+    assert {*state} >= {*OUTPUTS} - {"gguf_file"}
+    assert (state["id"], state["origin"], state["digest"], state["capabilities"]) == ("tiny:latest", "derived", *known)
+
+
+def test_a_create_that_fails_before_it_has_made_anything_leaves_no_state(fake: FakeOllamaWithFaults) -> None:
+    fake.tags = [faulty_ollama.tag("b:latest", OTHER_DIGEST)]
+    fake.answer("POST", "/api/create", faulty_ollama.error_line("no space"))
+    assert type(failure(fake.url, {"base": "b"})) is RefusedError
+    fake.tags.append(faulty_ollama.tag("tiny:latest", DIGEST))
+    assert type(failure(fake.url, {"base": "b"})) is RefusedError, "what was there before is as it was"
 
 
 def test_a_local_file_is_uploaded_once_and_a_refused_upload_is_an_error(

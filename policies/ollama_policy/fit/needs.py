@@ -12,6 +12,7 @@ from ollama_policy.fit.registries import OfRegistry
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Model
 from ollama_policy.formats.writing import place_of
+from ollama_provider.gguf_files import parts
 from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import only_embed
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
@@ -195,7 +196,10 @@ def _header(gguf: str, one: Declared) -> tuple[Path, GgufHeader | str]:
     for path in (Path(one.subject.file.path).parent / gguf, Path(gguf)):
         try:
             if path.is_file():
-                return path, read_header_of(path)
+                header = read_header_of(path)
+                if len(files := parts(path)) > 1:
+                    return path, f"its GGUF {path} is the first of {len(files)} files, which are not summed here"
+                return path, header
         except (OSError, ValueError, InvalidGgufError) as error:
             return path, f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"
     return Path(gguf), f"its GGUF {gguf} is not here, and it is not on the server"

@@ -84,11 +84,21 @@ def read_header(file: BinaryIO) -> GgufHeader:
     return _Reader(file).header()
 
 
+def read_metadata(file: BinaryIO) -> dict[str, Any]:
+    """The keys alone, without what stands before the tensors' data. Raises InvalidGgufError."""
+    return _Reader(file).metadata()[1]
+
+
 class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.vocabulary = file, 0
 
     def header(self) -> GgufHeader:
+        tensors, metadata = self.metadata()
+        return GgufHeader(metadata, dict(self.tensor() for _ in range(tensors)), self.vocabulary)
+
+    def metadata(self) -> tuple[int, dict[str, Any]]:
+        """The number of tensors, and the keys."""
         if (magic := self.file.read(4)) != b"GGUF":
             raise InvalidGgufError(f"the file begins with {magic!r}, expected b'GGUF'")
         if (version := self.unpack(_U32)) not in _VERSIONS:
@@ -101,7 +111,7 @@ class _Reader:
             value = self.value(key, self.unpack(_U32))
             if value is not None:
                 metadata[key] = value
-        return GgufHeader(metadata, dict(self.tensor() for _ in range(tensors)), self.vocabulary)
+        return tensors, metadata
 
     def value(self, key: str, kind: int) -> Any:
         """None for a list that is too long to keep."""

@@ -144,9 +144,9 @@ class Behavior(Enum):
         until=(0, 34, 1),
     )
     KEEPS_SPLIT_GGUF = _Row(
-        "create keeps a GGUF in several files as several layers",
+        "create keeps a GGUF in several files as several layers, and runs it; before, each call of it fails",
         "server/create_split_gguf.go of 0.34.1",
-        is_measured=False,
+        is_measured=True,
         since=(0, 34, 1),
     )
     REFUSES_TYPICAL_P = _Row(
