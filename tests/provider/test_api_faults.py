@@ -1,8 +1,10 @@
 """Bad answers of a server: one clear error of the right class each, and never a success."""
 
 import asyncio
+import gzip
 import socket
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,6 +62,19 @@ def raw(*chunks: bytes) -> Fault:
     return fault
 
 
+def packed(packing: str, body: bytes) -> Fault:
+    """An answer that says it is packed."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Content-Encoding", packing)
+        exchange.send_header("Content-Length", str(len(body)))
+        exchange.end_headers()
+        exchange.wfile.write(body)
+
+    return fault
+
+
 def silent() -> Fault:
     """No answer at all until the client leaves."""
 
@@ -104,6 +119,28 @@ PULL_FAULTS = {
     "a binary line": (raw(b"\xff\xfe\x00\n"), NotOllamaError, "a line that is no JSON object"),
     "a line that is a list": (raw(b'["success"]\n'), NotOllamaError, "a line that is no JSON object"),
     "a line of brackets": (raw(b"[" * 2**16 + b"\n"), NotOllamaError, "a line that is no JSON object"),
+    "a line nested 90 deep": (raw(b'{"a":' * 90 + b"1" + b"}" * 90 + b"\n"), NotOllamaError, "more than 64 deep"),
+    "a line with a number of 4,000 digits": (
+        raw(b'{"status": "pulling", "total": ' + b"9" * 4000 + b"}\n"),
+        NotOllamaError,
+        "a line with a number of 4,000 digits, expected at most 20",
+    ),
+    "a number beyond 64 bits": (
+        raw(b'{"status": "pulling", "total": 1e300}\n'),
+        NotOllamaError,
+        'a "total" that is no whole number',
+    ),
+    "lines that are packed twice": (
+        packed("gzip, gzip", gzip.compress(gzip.compress(b"\n"))),
+        NotOllamaError,
+        "an answer packed as 'gzip, gzip', expected one that is not packed",
+    ),
+    "lines that unpack without end": (
+        packed("gzip", gzip.compress(b"x" * 2**24)),
+        NotOllamaError,
+        "a line of more than 1 MiB",
+    ),
+    "an error of a megabyte": (faulty_ollama.error_line("no " * 2**18), RefusedError, "no no..."),
     "numbers that are none": (
         raw(b'{"status": "pulling x", "total": "many", "completed": 1}\n'),
         NotOllamaError,
@@ -169,6 +206,33 @@ def test_lines_are_ended_by_a_newline_alone_and_may_come_in_pieces(fake: FakeOll
 
     ask(fake.url, lambda client: client.pull(TINY, progress=progress))
     assert statuses == ["a\x85b\u2028c", "d", "success"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_nothing_packed_is_asked_for_and_what_is_packed_once_is_read(
+    fake: FakeOllamaWithFaults, pack: Callable[[bytes], bytes]
+) -> None:
+    """As a proxy may pack it that does not care."""
+    lines = b"".join(b'{"status": "%d"}\n' % number for number in range(20_000)) + b'{"status": "success"}\n'
+    fake.answer("POST", "/api/pull", packed("gzip" if pack is gzip.compress else "deflate", pack(lines)))
+    seen: list[str] = []
+    ask(fake.url, lambda client: client.pull(TINY, progress=lambda one: seen.append(one.status)))
+    assert (len(seen), seen[-2:]) == (20_001, ["19999", "success"])
+    assert fake.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_layers_are_counted_and_bounded(fake: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_MOST_LAYERS", 100)
+    seen: list[TransferProgress] = []
+    lines = [
+        b'{"status": "x", "digest": "%d", "total": 4, "completed": %d}\n' % (number % 99, 1 + number // 99)
+        for number in range(99 * 4)
+    ]
+    fake.answer("POST", "/api/pull", raw(*lines, b'{"status": "success"}\n'))
+    ask(fake.url, lambda client: client.pull(TINY, progress=seen.append))
+    assert seen[-1] == TransferProgress("success", 99 * 4, 99 * 4)
+    fake.answer("POST", "/api/pull", raw(*(b'{"status": "x", "digest": "%d"}\n' % number for number in range(101))))
+    assert "more than 100 layers of one model" in str(failure(fake.url, lambda client: client.pull(TINY)))
 
 
 def test_a_fine_pull_reports_the_bytes_of_all_layers(fake: FakeOllamaWithFaults) -> None:

@@ -16,6 +16,7 @@ from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.fit.command import Request as FitRequest
 from ollama_policy.fit.command import judged
 from ollama_policy.fit.text import Judged
+from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import tool_version
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import exit_code, planned, probed
@@ -76,6 +77,8 @@ def run(request: Request, now: datetime | None = None) -> int:
     contents = _contents(request, account, server, now or datetime.now(UTC))
     contents = contents._replace(evicted=evicted, bench=compared)
     deliver(_rendered(request.form, contents), request.output)
+    if isinstance(server, Unseen):
+        sys.stderr.write(f"{shown(server.url)} unreadable: {shown(server.problem)}\n")
     return _exit_code(contents)
 
 

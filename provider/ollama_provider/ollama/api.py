@@ -5,7 +5,6 @@ api/types.go.
 """
 
 import asyncio
-import json
 import os
 import re
 import ssl
@@ -22,7 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ollama_provider.ollama import durations
+from ollama_provider.ollama import bounds, durations
 from ollama_provider.ollama.answers import (
     Connection,
     Generation,
@@ -48,6 +47,10 @@ ANSWER_SECONDS = 30.0
 STALL_SECONDS = 120.0
 LARGEST_ANSWER = 64 * 2**20
 LONGEST_LINE = 2**20
+_LONGEST_NAME = 100  # of a server's version
+_LONGEST_WORDS = 2000  # of a failure: an error of llama-server may be some lines
+_MOST_LAYERS = 100_000  # of a transfer: a model of tensors has one for each
+_BEYOND_64_BITS = 2**64
 _UPLOAD_CHUNK = 2**20
 _WANTS_A_CREDENTIAL = {401, 403}
 _TRANSIENT_STATUS = {429, 502, 503, 504}
@@ -78,7 +81,7 @@ class Ollama:
         self._stall_seconds = stall_seconds
         self._largest_answer = largest_answer or LARGEST_ANSWER
         self._deleting = asyncio.Lock()
-        headers = dict(connection.headers)
+        headers = {**bounds.ASKED_FOR, **connection.headers}
         if connection.token:
             headers["Authorization"] = f"Bearer {connection.token}"
         self._http = httpx.AsyncClient(
@@ -104,7 +107,10 @@ class Ollama:
     async def version(self) -> str:
         """The server's version, such as `0.34.3`. Raises NotOllamaError where something else answers."""
         answer = await self._ask("GET", "/api/version", "the version")
-        return self._text_of(answer, "version", "the version")
+        found = self._text_of(answer, "version", "the version")
+        if len(found) > _LONGEST_NAME:
+            raise self._not_ollama("the version", f"a version of {len(found):,} characters: {self._excerpt(found)}")
+        return found
 
     async def installed(self) -> dict[ModelName, InstalledModel]:
         """Every model on disk."""
@@ -138,7 +144,8 @@ class Ollama:
             try:
                 expires_at = durations.parse_time(str(entry.get("expires_at")))
             except ValueError:
-                raise self._not_ollama(asked, f"an expires_at that is no time: {entry.get('expires_at')!r}") from None
+                found = self._excerpt(str(entry.get("expires_at")))
+                raise self._not_ollama(asked, f"an expires_at that is no time: {found}") from None
             models.append(
                 RunningModel(
                     name=self._name_of(entry),
@@ -316,6 +323,7 @@ class Ollama:
         progress: Callable[[TransferProgress], None] | None,
     ) -> None:
         layers: dict[str, tuple[int, int]] = {}
+        completed = total = 0
         status = ""
         try:
             async with (
@@ -325,12 +333,16 @@ class Ollama:
                 async for line in self._lines(response, asked):
                     status = self._status_of(line, asked)
                     layer = (self._number(line, "completed", asked), self._number(line, "total", asked))
-                    part = str(line.get("digest") or status)
-                    if layers.get(part) != layer:
+                    part = str(line.get("digest") or status)[:_LONGEST_WORDS]
+                    before = layers.get(part)
+                    if before != layer:
                         stall.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
                     layers[part] = layer
+                    if len(layers) > _MOST_LAYERS:
+                        raise self._not_ollama(asked, f"more than {_MOST_LAYERS:,} layers of one model")
+                    completed += layer[0] - (before[0] if before else 0)
+                    total += layer[1] - (before[1] if before else 0)
                     if progress:
-                        completed, total = (sum(column) for column in zip(*layers.values(), strict=True))
                         progress(TransferProgress(status, completed, total))
         except TimeoutError:
             if not stall.expired():
@@ -343,21 +355,33 @@ class Ollama:
 
     def _status_of(self, line: Mapping[str, Any], asked: str) -> str:
         if "error" in line:
-            words = self.connection.redact(str(line["error"]))
+            words = self._words(str(line["error"]))
             kind = TransientError if any(word in words.lower() for word in _TRANSIENT_WORDS) else RefusedError
             raise kind(asked, self.url, f"the server says: {words}")
         return str(line.get("status") or "")
 
     async def _lines(self, response: httpx.Response, asked: str) -> AsyncIterator[dict[str, Any]]:
-        rest = b""
-        async for chunk in response.aiter_bytes():
-            *lines, rest = (rest + chunk).split(b"\n")
+        """Each line as it comes, looked through once, in however many pieces it comes."""
+        rest = bytearray()
+        async for piece in self._pieces(response, asked):
+            *ends, beginning = piece.split(b"\n")
+            for end in ends:
+                line = bytes(rest + end).strip()
+                rest.clear()
+                if line:
+                    yield self._object_in(line, "a line", asked)
+            rest += beginning
             if len(rest) > LONGEST_LINE:
                 raise self._not_ollama(asked, f"a line of more than {LONGEST_LINE // 2**20} MiB")
-            for line in filter(bytes.strip, lines):
-                yield self._object_in(line, "a line", asked)
-        if rest.strip():
-            yield self._object_in(rest, "a line", asked)
+        if line := bytes(rest).strip():
+            yield self._object_in(line, "a line", asked)
+
+    async def _pieces(self, response: httpx.Response, asked: str) -> AsyncIterator[bytes]:
+        try:
+            async for piece in bounds.pieces(response):
+                yield piece
+        except bounds.UnboundedError as error:
+            raise self._not_ollama(asked, f"an answer {error}") from None
 
     @asynccontextmanager
     async def _answering(
@@ -389,12 +413,13 @@ class Ollama:
             raise TransientError(asked, self.url, self.connection.redact(words)) from None
 
     async def _failure(self, response: httpx.Response, asked: str) -> OllamaError:
-        text = (await self._body(response, asked)).decode("utf-8", "replace")
+        content = await self._body(response, asked)
+        text = content.decode("utf-8", "replace")
         try:
-            words = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            words = self._excerpt(text) if text.strip() else response.reason_phrase
-        words = self.connection.redact(f"HTTP {response.status_code}, {words}")
+            words = self._words(str(bounds.json_value(content)["error"]))
+        except (ValueError, KeyError, TypeError):
+            words = self._excerpt(text) if text.strip() else self._words(response.reason_phrase)
+        words = f"HTTP {response.status_code}, {words}"
         if response.status_code in _WANTS_A_CREDENTIAL and self.connection.withheld:
             words += f"; it was asked without a credential: {self.connection.withheld}"
         if response.status_code == 404 and response.request.method == "GET":
@@ -409,12 +434,10 @@ class Ollama:
         return RefusedError(asked, self.url, words)
 
     async def _body(self, response: httpx.Response, asked: str) -> bytes:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._largest_answer:
-                raise self._not_ollama(asked, f"an answer of more than {self._largest_answer // 2**20} MiB")
-        return bytes(body)
+        try:
+            return await bounds.body(response, self._largest_answer)
+        except bounds.UnboundedError as error:
+            raise self._not_ollama(asked, f"an answer {error}") from None
 
     async def _json(self, response: httpx.Response, asked: str) -> dict[str, Any]:
         body = await self._body(response, asked)
@@ -422,12 +445,13 @@ class Ollama:
 
     def _object_in(self, content: bytes, what: str, asked: str) -> dict[str, Any]:
         try:
-            found = json.loads(content)
-        except (ValueError, RecursionError):
+            found = bounds.json_value(content)
+        except bounds.UnboundedError as error:
+            raise self._not_ollama(asked, f"{what} {error}: {self._excerpt_of(content)}") from None
+        except ValueError:
             found = None
         if not isinstance(found, dict):
-            excerpt = self._excerpt(content.decode("utf-8", "replace"))
-            raise self._not_ollama(asked, f"{what} that is no JSON object: {excerpt}")
+            raise self._not_ollama(asked, f"{what} that is no JSON object: {self._excerpt_of(content)}")
         return found
 
     def _object(self, answer: Mapping[str, Any], key: str, asked: str) -> dict[str, Any]:
@@ -438,7 +462,8 @@ class Ollama:
 
     def _number(self, answer: Mapping[str, Any], key: str, asked: str) -> int:
         value = answer.get(key) or 0
-        if not isinstance(value, int) and not (isinstance(value, float) and value.is_integer()):
+        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if not is_whole or abs(value) >= _BEYOND_64_BITS:
             raise self._not_ollama(asked, f'a "{key}" that is no whole number: {self._excerpt(str(value))}')
         return int(value)
 
@@ -455,13 +480,21 @@ class Ollama:
         try:
             return ModelName.parse(text)
         except InvalidNameError as error:
-            raise self._not_ollama("the list of models", f"a model name {text!r}: {error}") from None
+            why = self._words(str(error)) if len(text) < _LONGEST_WORDS else "it is too long"
+            raise self._not_ollama("the list of models", f"a model name {self._excerpt(text)}: {why}") from None
 
     def _text_of(self, answer: Mapping[str, Any], key: str, asked: str) -> str:
         value = answer.get(key)
         if not isinstance(value, str) or not value:
             raise self._not_ollama(asked, f'an answer without a "{key}"')
         return value
+
+    def _words(self, text: str) -> str:
+        redacted = self.connection.redact(text)
+        return redacted[:_LONGEST_WORDS] + ("..." if len(redacted) > _LONGEST_WORDS else "")
+
+    def _excerpt_of(self, content: bytes) -> str:
+        return self._excerpt(content.decode("utf-8", "replace"))
 
     def _excerpt(self, text: str) -> str:
         # Redacted first: a secret that is cut, or escaped, would not be found any more.

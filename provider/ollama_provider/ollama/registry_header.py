@@ -5,7 +5,6 @@ Registries that want a token are not asked: a public model is there without.
 """
 
 import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any
 
 import httpx
 
+from ollama_provider.ollama import bounds
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
-from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, TruncatedGgufError, read_header
+from ollama_provider.ollama.gguf_header import GgufHeader, TruncatedGgufError, read_header
 from ollama_provider.ollama.names import ModelName
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -52,13 +52,15 @@ async def registry_model(name: ModelName, client: httpx.AsyncClient, *, insecure
         raise kind(asked, server, f"HTTP {error.response.status_code}") from None
     except httpx.HTTPError as error:
         raise UnreachableError(asked, server, str(error) or type(error).__name__) from None
-    except (InvalidGgufError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except bounds.UnboundedError as error:
+        raise RefusedError(asked, server, f"what it answers is not a model: it sent an answer {error}") from None
+    except ValueError as error:
         raise RefusedError(asked, server, f"what it answers is not a model: {error}") from None
 
 
 async def _manifest(client: httpx.AsyncClient, url: str) -> object:
     content = await _get(client, url, {"Accept": _MANIFEST_TYPE}, _LARGEST_MANIFEST)
-    return json.loads(content)
+    return bounds.json_value(content)
 
 
 def _layers(manifest: object) -> list[Mapping[str, Any]]:
@@ -83,12 +85,12 @@ async def _header(client: httpx.AsyncClient, url: str, size: int) -> tuple[GgufH
 async def _get(client: httpx.AsyncClient, url: str, headers: Mapping[str, str], most: int) -> bytes:
     """At most `most` bytes of the answer; where a range was asked for, an answer with something else is an error."""
     content = bytearray()
-    async with client.stream("GET", url, headers=dict(headers), follow_redirects=True) as answer:
+    async with client.stream("GET", url, headers={**bounds.ASKED_FOR, **headers}, follow_redirects=True) as answer:
         answer.raise_for_status()
         if "Range" in headers and answer.status_code != httpx.codes.PARTIAL_CONTENT:
             raise httpx.HTTPStatusError("no range", request=answer.request, response=answer)
-        async for chunk in answer.aiter_bytes():
-            content += chunk
+        async for piece in bounds.pieces(answer):
+            content += piece
             if len(content) >= most:
                 break
     return bytes(content[:most])

@@ -61,6 +61,8 @@ MANIFEST = {"layers": [{"mediaType": "application/vnd.ollama.image.model", "dige
         (httpx.Response(200, text="<html>"), RefusedError, "what it answers is not a model"),
         (httpx.Response(200, content=b"\xff\xfe"), RefusedError, "what it answers is not a model"),
         (httpx.Response(200, text="[]"), RefusedError, "its manifest names no GGUF"),
+        (httpx.Response(200, text="[" * 100_000), RefusedError, "nested more than 64 deep"),
+        (httpx.Response(200, text='{"layers": ' + "9" * 4000 + "}"), RefusedError, "a number of 4,000 digits"),
         (httpx.Response(200, json={"layers": 7}), RefusedError, "its manifest names no GGUF"),
         (
             httpx.Response(200, json={"layers": [MANIFEST["layers"][0] | {"digest": "../../x\x1b"}]}),

@@ -1,0 +1,98 @@
+"""What a server may answer, bounded: bytes as they are unpacked, the digits of a number, how deep and how much JSON is.
+
+Whatever asks a server or a registry reads its answer here, and nowhere else.
+"""
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import httpx
+
+ASKED_FOR: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}  # Ollama packs nothing; a proxy before it may
+LONGEST_NUMBER: Final = 20  # digits: what 64 bits hold
+DEEPEST: Final = 64  # Ollama's own answers are 5 deep
+MOST_VALUES: Final = 4_000_000  # all tokens and merges of the largest vocabulary are a third of it; each takes 64 bytes
+_PIECE: Final = 2**16
+_PACKED: Final = ("gzip", "x-gzip", "deflate")
+
+
+class UnboundedError(ValueError):
+    """An answer that goes beyond what is read of one; the message goes on after "an answer"."""
+
+
+async def pieces(response: "httpx.Response") -> AsyncIterator[bytes]:
+    """The body of an answer, in pieces of at most 64 KiB, whatever it is packed to. Raises UnboundedError.
+
+    What was packed twice is refused: 4 KB of it unpack to gigabytes.
+    """
+    packing = response.headers.get("content-encoding", "").strip().lower()
+    if packing in ("", "identity"):
+        async for chunk in response.aiter_bytes():
+            yield chunk
+        return
+    if packing not in _PACKED:
+        raise UnboundedError(f"packed as {packing[:60]!r}, expected one that is not packed")
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        async for chunk in response.aiter_raw():
+            rest, piece = chunk, b""
+            while rest or len(piece) == _PIECE:
+                piece = unpacking.decompress(rest, _PIECE)
+                rest = unpacking.unconsumed_tail
+                yield piece
+                await asyncio.sleep(0)  # a deadline may pass while one chunk is unpacked
+    except zlib.error:
+        raise UnboundedError(f"that says it is packed as {packing}, and is not") from None
+
+
+async def body(response: "httpx.Response", most: int) -> bytes:
+    """All of an answer of at most so many bytes. Raises UnboundedError."""
+    found = bytearray()
+    async for piece in pieces(response):
+        found += piece
+        if len(found) > most:
+            raise UnboundedError(f"of more than {most // 2**20} MiB")
+    return bytes(found)
+
+
+def json_value(content: bytes) -> Any:
+    """The value of a JSON text. Raises UnboundedError, and any other ValueError for what is no JSON."""
+    openings = content.count(b"[") + content.count(b"{")
+    if openings + content.count(b",") > MOST_VALUES:
+        raise UnboundedError(f"of more than {MOST_VALUES:,} values")
+    try:
+        found = json.loads(content, parse_int=_integer)
+    except RecursionError:
+        raise _too_deep() from None
+    if openings > DEEPEST and _is_deep(found):
+        raise _too_deep()
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise UnboundedError(f"with a number of {len(digits.lstrip('-')):,} digits, expected at most {LONGEST_NUMBER}")
+    return int(digits)
+
+
+def _is_deep(found: object) -> bool:
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> UnboundedError:
+    return UnboundedError(f"that is no JSON object, it is nested more than {DEEPEST} deep")

@@ -1,0 +1,133 @@
+"""A server's answer beyond all bounds is one line and exit code 2 in every command that asks, and costs little."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, resident, tag
+from tests.policies.conftest import Command
+
+
+@pytest.fixture
+def fake(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllamaWithFaults]:
+    monkeypatch.setattr(Exchange, "disable_nagle_algorithm", True)
+    for name in ("OLLAMA_HOST", "OLLAMA_API_KEY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    (tree / "models.tf").write_text('resource "ollama_model" "a" {\n  name       = "chat"\n  keep_alive = "5m"\n}\n')
+    with FakeOllamaWithFaults() as fake:
+        fake.tags = [tag("chat:latest")]
+        fake.running = [resident("chat:latest")]
+        fake.answer("POST", "/api/show", lambda one: one.send_json(200, {"model_info": {}, "modelfile": "FROM x"}))
+        yield fake
+
+
+def packed(body: bytes, packing: str) -> Fault:
+    def fault(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Content-Encoding", packing)
+        exchange.send_header("Content-Length", str(len(body)))
+        exchange.end_headers()
+        exchange.wfile.write(body)
+
+    return fault
+
+
+def much_packed() -> bytes:
+    """A quarter of a gigabyte of zeros."""
+    packing = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return b"".join(packing.compress(bytes(1 << 20)) for _ in range(256)) + packing.flush()
+
+
+def with_number(digits: str) -> Fault:
+    """In each place where Ollama has a number."""
+    entry = json.dumps(resident("chat:latest") | {"size": "N", "context_length": "N"}).replace('"N"', digits)
+    details = f'{{"model_info": {{"general.architecture": "llama", "llama.context_length": {digits}}}}}'
+    body = {"/api/tags": f'{{"models": [{entry}]}}', "/api/ps": f'{{"models": [{entry}]}}', "/api/show": details}
+    return lambda one: one.send(200, body.get(one.path, f'{{"version": {digits}}}').encode())
+
+
+def text(body: str) -> Fault:
+    return lambda one: one.send(200, body.encode())
+
+
+def refused(words: str) -> Fault:
+    return lambda one: one.send_json(500, {"error": words})
+
+
+ONCE = much_packed()
+FAULTS = {
+    "packed twice": (
+        packed(gzip.compress(ONCE), "gzip, gzip"),
+        "an answer packed as 'gzip, gzip', expected one that is not packed",
+    ),
+    "packed once": (packed(ONCE, "gzip"), " MiB"),
+    "packed unlike it says": (packed(b"{}", "deflate"), "an answer that says it is packed as deflate, and is not"),
+    "packed by brotli": (packed(b"{}", "br"), "an answer packed as 'br', expected one that is not packed"),
+    "a number of 4,000 digits": (with_number("9" * 4000), "an answer with a number of 4,000 digits"),
+    "a number of 40,000 digits": (with_number("-" + "9" * 40_000), "an answer with a number of 40,000 digits"),
+    "a number beyond 64 bits": (with_number("1e300"), "no whole number"),
+    "nested 90 deep": (text('{"models":' * 90 + "1" + "}" * 90), "it is nested more than 64 deep"),
+    "nested without end": (text('{"models":' * 100_000), "it is nested more than 64 deep"),
+    "millions of values": (text('{"models":[' + "[]," * 2_000_001 + "[]]}"), "an answer of more than 4,000,000 values"),
+    "a long error": (refused("x" * 1_000_000), "HTTP 500, xxx"),
+}
+COMMANDS = {
+    "drift": ("drift", "."),
+    "fit": ("fit", ".", "--no-registry"),
+    "report": ("report", ".", "-o", "report.html"),
+    "remedies": ("remedies", "."),
+    "adopt": ("adopt",),
+    "reclaim": ("reclaim", "."),
+    "reclaim --reload": ("reclaim", "--reload", "chat"),
+    "probe": ("probe", "chat", "--calls", "1"),
+    "bench": ("bench", "pinned", "chat", "--rounds", "4", "--calls", "1"),
+}
+ASKED = {
+    "GET /api/version": set(COMMANDS),
+    "GET /api/tags": set(COMMANDS),
+    "GET /api/ps": set(COMMANDS),
+    "POST /api/show": {"fit", "remedies", "adopt", "probe"},
+}
+FINE = {("a number beyond 64 bits", "GET /api/version"), ("a number beyond 64 bits", "POST /api/show")}
+FINE |= {("a long error", "POST /api/show")}  # adopt writes a comment of it
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("which", COMMANDS)
+def test_an_answer_beyond_all_bounds_is_one_line(
+    which: str, name: str, command: Command, fake: FakeOllamaWithFaults
+) -> None:
+    fault, words = FAULTS[name]
+    for asked, commands in ASKED.items():
+        method, path = asked.split()
+        if which not in commands or (name, asked) in FINE:
+            continue
+        fine = fake.answers[method, path]
+        fake.answer(method, path, fault)
+        fake.requests.clear()
+        result = command(*COMMANDS[which], "--host", fake.url)
+        fake.answer(method, path, fine)
+        assert result.exception is None or isinstance(result.exception, SystemExit), asked
+        if any(request.path == path for request in fake.requests):
+            told = result.output
+            assert (result.exit_code, words in told, fake.url in told) == (2, True, True), (asked, told[:2000])
+            assert len(told) < 4000, asked
+
+
+def test_a_registry_is_bounded_as_a_server_is(tree: Path, command: Command, fake: FakeOllamaWithFaults) -> None:
+    registry = f"127.0.0.1:{fake.port}"
+    (tree / "models.tf").write_text(
+        f'resource "ollama_model" "a" {{\n  name     = "{registry}/library/x"\n  insecure = true\n}}\n'
+    )
+    manifest = ("GET", "/v2/library/x/manifests/latest")
+    for name in ("packed twice", "a number of 4,000 digits", "nested without end", "nested 90 deep"):
+        fault, words = FAULTS[name]
+        fake.answer(*manifest, fault)
+        result = command("fit", ".", "--host", fake.url, "--memory", "8GiB")
+        assert result.exit_code == 2, result.output
+        assert f"{registry}: what it answers is not a model: it sent an answer " in result.stdout
+        assert words in result.stdout
