@@ -16,8 +16,9 @@ from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
 from ollama_policy.probe.processes import of_server
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama, is_loopback
-from ollama_provider.ollama.errors import NotOllamaError, OllamaError, UnreachableError
+from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.errors import NotOllamaError, OllamaError
+from ollama_provider.ollama.proxies import is_loopback
 
 AT_ONCE: Final = 256  # so many never wait for each other
 LARGEST_ANSWER: Final = 8 * 2**20  # of one server; ten thousand models take half of it
@@ -132,10 +133,6 @@ def _hint(asked: Asked, error: OllamaError) -> str:
             return "; the token that was sent is not accepted"
         where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
         return f"; it wants a token: set OLLAMA_API_KEY, or write it in a netrc{where}"
-    if words.startswith(("HTTP 407", "no connection: 407")):
-        return "; the proxy on the way wants a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return "; trust a private authority by --ca-file"
-    if isinstance(error, UnreachableError):
-        return "; start it, or mend its address"
     return "; give the address of an Ollama" if isinstance(error, NotOllamaError) else ""

@@ -12,6 +12,7 @@ import httpx
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import RegistryModel, registry_model
+from ollama_provider.ollama.transport import Transport
 
 _AT_ONCE: Final = 8
 
@@ -35,6 +36,6 @@ async def ask(wanted: Mapping[ModelName, bool], seconds: float) -> OfRegistry:
             except OllamaError as error:
                 return f"{error.server}: {error.words}"
 
-    async with httpx.AsyncClient(timeout=seconds) as client:
+    async with httpx.AsyncClient(transport=Transport(), trust_env=False, timeout=seconds) as client:
         found = await asyncio.gather(*(one(client, name, insecure) for name, insecure in wanted.items()))
     return dict(zip(wanted, found, strict=True))

@@ -13,11 +13,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -41,6 +39,8 @@ from ollama_provider.ollama.errors import (
     UnreachableError,
 )
 from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.proxies import InvalidProxyError, is_loopback
+from ollama_provider.ollama.transport import Transport, by_way_of, no_connection, on_the_way, way
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -87,11 +87,11 @@ class Ollama:
         self._http = httpx.AsyncClient(
             base_url=connection.url,
             headers=headers,
-            verify=_tls(connection),
-            # A proxy for the outside world is not meant for this machine, and Ollama's own client skips it there too.
-            trust_env=not self.is_on_this_machine,
+            transport=Transport(_tls(connection)),
+            trust_env=False,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         )
+        self._proxy = way(connection.url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -406,20 +406,27 @@ class Ollama:
             if not waiting.expired():
                 raise
             raise UnreachableError(asked, self.url, f"no answer within {deadline:g} s") from None
+        except InvalidProxyError as error:
+            raise UnreachableError(asked, self.url, f"no connection: {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise UnreachableError(asked, self.url, f"no connection: {error or type(error).__name__}") from None
+            raise UnreachableError(asked, self.url, self._redact(no_connection(error, self._proxy, self.url))) from None
         except httpx.HTTPError as error:
-            words = f"the connection broke off: {error or type(error).__name__}"
-            raise TransientError(asked, self.url, self.connection.redact(words)) from None
+            words = f"the connection broke off: {error or type(error).__name__}{by_way_of(self._proxy, self.url)}"
+            raise TransientError(asked, self.url, self._redact(words)) from None
 
     async def _failure(self, response: httpx.Response, asked: str) -> OllamaError:
         content = await self._body(response, asked)
         text = content.decode("utf-8", "replace")
+        is_ollamas = True
         try:
             words = self._words(str(bounds.json_value(content)["error"]))
         except (ValueError, KeyError, TypeError):
+            is_ollamas = not text.strip() and response.status_code == 500
             words = self._excerpt(text) if text.strip() else self._words(response.reason_phrase)
         words = f"HTTP {response.status_code}, {words}"
+        if response.has_redirect_location:
+            words += f": it redirects to {self._excerpt(response.headers['location'])}, and no redirect is followed"
+        words += on_the_way(self._proxy, self.url, response.status_code, is_ollamas)
         if response.status_code in _WANTS_A_CREDENTIAL and self.connection.withheld:
             words += f"; it was asked without a credential: {self.connection.withheld}"
         if response.status_code == 404 and response.request.method == "GET":
@@ -490,7 +497,7 @@ class Ollama:
         return value
 
     def _words(self, text: str) -> str:
-        redacted = self.connection.redact(text)
+        redacted = self._redact(text)
         return redacted[:_LONGEST_WORDS] + ("..." if len(redacted) > _LONGEST_WORDS else "")
 
     def _excerpt_of(self, content: bytes) -> str:
@@ -498,12 +505,18 @@ class Ollama:
 
     def _excerpt(self, text: str) -> str:
         # Redacted first: a secret that is cut, or escaped, would not be found any more.
-        redacted = self.connection.redact(text).strip()
+        redacted = self._redact(text).strip()
         return repr(redacted[:200]) + ("..." if len(redacted) > 200 else "")
 
     def _not_ollama(self, asked: str, found: str) -> NotOllamaError:
-        words = f"this does not look like Ollama, it sent {found}"
-        return NotOllamaError(asked, self.url, self.connection.redact(words))
+        words = f"this does not look like Ollama, it sent {found}{by_way_of(self._proxy, self.url)}"
+        return NotOllamaError(asked, self.url, self._redact(words))
+
+    def _redact(self, text: str) -> str:
+        text = self.connection.redact(text)
+        for secret in () if self._proxy is None else self._proxy.secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 def _form_of(details: Mapping[str, Any]) -> dict[str, str]:
@@ -530,15 +543,6 @@ def _server_time(response: httpx.Response) -> datetime:
         return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):
         return datetime.now(UTC)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is of this machine for certain."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tls(connection: Connection) -> ssl.SSLContext | bool:

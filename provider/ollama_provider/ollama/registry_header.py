@@ -16,6 +16,8 @@ from ollama_provider.ollama import bounds
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.ollama.gguf_header import GgufHeader, TruncatedGgufError, read_header
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.proxies import InvalidProxyError
+from ollama_provider.ollama.transport import no_connection, on_the_way, reason, way
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _MODEL_LAYER = "application/vnd.ollama.image.model"
@@ -49,8 +51,13 @@ async def registry_model(name: ModelName, client: httpx.AsyncClient, *, insecure
         return RegistryModel(header, size, beginning)
     except httpx.HTTPStatusError as error:
         kind: type[OllamaError] = NotFoundError if error.response.status_code == 404 else RefusedError
-        raise kind(asked, server, f"HTTP {error.response.status_code}") from None
-    except httpx.HTTPError as error:
+        url, status = str(error.request.url), error.response.status_code
+        words = f"HTTP {status}{on_the_way(way(url), url, status, is_ollamas=True)}"
+        raise kind(asked, server, words) from None
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        by = way(base)
+        raise UnreachableError(asked, server, reason(error) if by is None else no_connection(error, by, base)) from None
+    except (httpx.HTTPError, httpx.InvalidURL, InvalidProxyError) as error:
         raise UnreachableError(asked, server, str(error) or type(error).__name__) from None
     except bounds.UnboundedError as error:
         raise RefusedError(asked, server, f"what it answers is not a model: it sent an answer {error}") from None

@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +70,20 @@ def packed_gigabyte(exchange: Exchange) -> None:
     exchange.end_stream()
 
 
-def twice_packed_gigabyte(exchange: Exchange) -> None:
-    """A few kilobytes on the way that unpack to a gigabyte."""
+@cache
+def twice_packed() -> bytes:
     packing = zlib.compressobj(1, wbits=31)
-    once = b"".join(packing.compress(bytes(2**20)) for _ in range(1024)) + packing.flush()
-    body = gzip.compress(once)
+    once = b"".join(packing.compress(bytes(2**20)) for _ in range(256)) + packing.flush()
+    return gzip.compress(once)
+
+
+def twice_packed_gigabyte(exchange: Exchange) -> None:
+    """A few kilobytes on the way that unpack to a quarter of one."""
     exchange.send_response(200)
     exchange.send_header("Content-Encoding", "gzip, gzip")
-    exchange.send_header("Content-Length", str(len(body)))
+    exchange.send_header("Content-Length", str(len(twice_packed())))
     exchange.end_headers()
-    exchange.wfile.write(body)
+    exchange.wfile.write(twice_packed())
 
 
 def nothing(exchange: Exchange) -> None:
@@ -227,7 +232,9 @@ def test_nobody_there_and_no_such_name(declared: Path, command: Command) -> None
         result = command("drift", "--host", address, "--host", "no-such-host.invalid", "--timeout", "5s")
     assert result.exit_code == 2
     assert f"http://{address} unreadable: no connection" in result.stdout
-    assert result.stdout.count("; start it, or mend its address\n") == 2
+    cure = "; start Ollama there, or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)\n"
+    assert f"nothing answers there (connection refused){cure}" in result.stdout
+    assert f"nothing answers there (name not found){cure}" in result.stdout
     assert "http://no-such-host.invalid:11434 unreadable: " in result.stdout
 
 
