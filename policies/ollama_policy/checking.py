@@ -97,7 +97,7 @@ def _result(request: Request, options: "Options") -> "Result":
         except ChangedMeanwhileError as error:
             raise CannotLookError(f"{error} was changed meanwhile, and is left as it is") from None
         except OSError as error:
-            raise CannotLookError(f"cannot write {error.filename}: {error.strerror}") from None
+            raise CannotLookError(f"cannot write {error.filename}: {error.strerror}; {fixed.told()}") from None
     except UnreadableError as error:
         raise CannotLookError(f"{options.baseline.path if options.baseline else ''}: {error}") from None
     sys.stderr.write(fixed.summary() + "\n")

@@ -187,8 +187,11 @@ def init(source: str | None) -> None:
             f"Where do jobs install ollama-policy from ({install_source.FORMS})? Empty: later", default=""
         )
     chosen = install_source.read(text, Path()) if text else install_source.placeholder()
-    for line in write_starter(chosen):
-        click.echo(line)
+    try:
+        for line in write_starter(chosen):
+            click.echo(line)
+    except OSError as error:
+        raise CannotLookError(f"cannot write {error.filename}: {error.strerror}") from None
 
 
 @cli.command()

@@ -4,13 +4,14 @@
 """
 
 # pathlib costs the start 5 ms, and a long walk much more.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH119, PTH120
 
 import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ollama_policy.named_files import read_named
 from ollama_policy.rules.rule import Severity, Target
 from ollama_policy.spelling import suggestion
 
@@ -110,8 +111,8 @@ def find(start: str) -> str | None:
     folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or os.curdir)
     while True:
         path = os.path.join(folder, FILE_NAME)
-        if os.path.isfile(path):
-            return path
+        if os.path.lexists(path) and not os.path.isdir(path):
+            return path  # whatever it is: where it cannot be read that is said
         path = os.path.join(folder, "pyproject.toml")
         if os.path.isfile(path) and _has_table(path):
             return path
@@ -123,8 +124,7 @@ def find(start: str) -> str | None:
 
 def _has_table(path: str) -> bool:
     try:
-        with open(path, "rb") as stream:
-            return b"ollama-policy" in stream.read() and bool(_read(path)[1])
+        return b"ollama-policy" in read_named(path) and bool(_read(path)[1])
     except OSError:
         return False
 
@@ -141,9 +141,10 @@ def _read(path: str) -> tuple[bool, dict[str, Any]]:
 
     is_pyproject = os.path.basename(path) == "pyproject.toml"
     try:
-        with open(path, "rb") as stream:
-            document = tomllib.load(stream)
-    except (OSError, ValueError, RecursionError) as error:
+        document = tomllib.loads(read_named(path).decode("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{os.path.relpath(path)}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{os.path.relpath(path)}: {error}") from None
     if not is_pyproject:
         return False, document

@@ -5,7 +5,7 @@ check of what it wrote shows that its finding is gone, and that nothing is refus
 """
 
 # pathlib costs the start 5 ms.
-# ruff: noqa: PTH114, PTH118, PTH123
+# ruff: noqa: PTH114, PTH118
 
 import os
 from bisect import bisect_right
@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from ollama_policy.check import Options, check
 from ollama_policy.discover import is_under, normal
+from ollama_policy.named_files import read_named
 from ollama_policy.result import Result
 from ollama_policy.rules import RULES
 from ollama_policy.rules.rule import Finding, Fix
@@ -43,14 +44,19 @@ class Fixed:
     after: dict[str, bytes] = field(default_factory=dict)
     count: int = 0
     left_out: int = 0
+    written: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        """Which files have their fixes already, in words, where one could not be written."""
+        return f"fixed before it: {', '.join(self.written)}" if self.written else "nothing was written"
 
     def write(self) -> None:
         """Puts what changed on the disk. Raises OSError and ChangedMeanwhileError."""
         for path, data in self.after.items():
-            with open(path, "rb") as stream:
-                if stream.read() != self.before[path]:
-                    raise ChangedMeanwhileError(path)
+            if read_named(path) != self.before[path]:
+                raise ChangedMeanwhileError(path)
             write_whole(path, data)
+            self.written.append(path)
 
     def diff(self) -> str:
         """The unified diff of all files."""

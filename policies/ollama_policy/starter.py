@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ollama_policy.install_source import DISTRIBUTION, FORMS, PLACEHOLDER, InstallSource
+from ollama_policy.whole_files import write_whole
 
 _CONFIGURATION = """\
 # What `ollama-policy check` does here, with ollama-iac {version}.
@@ -105,9 +106,7 @@ def write_starter(source: InstallSource, folder: Path = Path()) -> Iterator[str]
     for name in FILES:
         path, text = folder / name, _text(name, source)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as stream:
-                stream.write(text)
+            write_whole(str(path), text.encode(), is_new=True)
             yield f"wrote {name}"
         except FileExistsError:
             yield f"{name} is there, and is left as it is" + ("" if name in _NOT_TO_ADD else f"; add:\n{text}")

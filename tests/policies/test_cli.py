@@ -93,7 +93,11 @@ def test_a_report_is_written_whole_or_not_at_all(tree: Path, command: Command, m
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("1 error, ")
     assert json.loads((tree / "report.json").read_text())["summary"]["errors"] == 1
-    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    def replace(*_paths: str, **_folders: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", replace)
     before = (tree / "report.json").read_text()
     result = command("check", "--format", "sarif", "--output", "report.json")
     assert (result.exit_code, "cannot write report.json: No space left" in result.stderr) == (2, True)

@@ -21,6 +21,7 @@ from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
 from ollama_policy.gitignore import IgnoreFile, relative_to
+from ollama_policy.named_files import read_named
 from ollama_policy.result import NOTHING_TO_LOOK_AT, Result, ServerFigures, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.settings import SourceFile, UnreadableError
@@ -155,11 +156,8 @@ class Session:
         """What servers said once. Raises CannotLookError."""
         try:
             if path == STDIN:
-                data = sys.stdin.buffer.read(_LARGEST_SNAPSHOT)
-            else:
-                with open(path, "rb") as stream:  # noqa: PTH123 - pathlib costs the start 5 ms
-                    data = stream.read(_LARGEST_SNAPSHOT)
-            return snapshot.from_json(data)
+                return snapshot.from_json(sys.stdin.buffer.read(_LARGEST_SNAPSHOT))
+            return snapshot.from_json(read_named(path, _LARGEST_SNAPSHOT))
         except OSError as error:
             raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
         except UnreadableError as error:

@@ -1,7 +1,7 @@
 """Which servers are meant, and how each is reached: from the command line, a file, a DNS name and the environment."""
 
 # pathlib costs the start 5 ms.
-# ruff: noqa: PTH110, PTH111, PTH123
+# ruff: noqa: PTH110, PTH111
 
 import netrc
 import os
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ollama_policy.checking import CannotLookError
 from ollama_policy.formats.escaping import shown
+from ollama_policy.named_files import read_named
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
 from ollama_provider.ollama.names import InvalidServerError, server_url
 
@@ -46,11 +47,10 @@ def _url(text: str, where: str) -> str:
 
 def _in_file(path: str) -> Iterator[str]:
     try:
-        with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                text = line.partition("#")[0].strip()
-                if text:
-                    yield _url(text, f"{path}, line {number},")
+        for number, line in enumerate(read_named(path).decode("utf-8").splitlines(), 1):
+            text = line.partition("#")[0].strip()
+            if text:
+                yield _url(text, f"{path}, line {number},")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise CannotLookError(f"cannot read {path}: {reason}") from None

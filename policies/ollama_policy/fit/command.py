@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from ollama_policy.check import read_all
@@ -24,6 +23,7 @@ from ollama_policy.fit.sums import Fit
 from ollama_policy.fit.text import FORMATS, Judged, Report
 from ollama_policy.formats.writing import place_of
 from ollama_policy.gitignore import IgnoreFile, relative_to
+from ollama_policy.named_files import read_named
 from ollama_policy.reaching import connection as reached
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, NOTHING_TO_LOOK_AT
 from ollama_policy.settings import Kind, UnreadableError
@@ -158,8 +158,7 @@ def _recorded(path: str) -> list[Looked | Unseen]:
     try:
         if path == STDIN:
             return from_json(sys.stdin.buffer.read(_LARGEST_SNAPSHOT))
-        with Path(path).open("rb") as stream:
-            return from_json(stream.read(_LARGEST_SNAPSHOT))
+        return from_json(read_named(path, _LARGEST_SNAPSHOT))
     except OSError as error:
         raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
     except UnreadableError as error:

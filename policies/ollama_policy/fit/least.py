@@ -1,7 +1,6 @@
 """What declared models take at least, as far as files tell: a GGUF beside the declaration, or a server's snapshot."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ollama_policy.checking import CannotLookError
 from ollama_policy.declarations import model_name
@@ -11,6 +10,7 @@ from ollama_policy.fit.looking import Looked, from_json
 from ollama_policy.fit.needs import models
 from ollama_policy.fit.settings import Given, Sources
 from ollama_policy.fit.sums import Fit, Need
+from ollama_policy.named_files import read_named
 from ollama_policy.rules.rule import Target
 from ollama_policy.settings import Kind, Subject, UnreadableError
 from ollama_provider.ollama.answers import Running
@@ -51,8 +51,7 @@ def recorded(path: str | None) -> Looked:
     if path is None:
         return looked
     try:
-        with Path(path).open("rb") as stream:
-            servers = [one for one in from_json(stream.read(_LARGEST_SNAPSHOT)) if not isinstance(one, Unseen)]
+        servers = [one for one in from_json(read_named(path, _LARGEST_SNAPSHOT)) if not isinstance(one, Unseen)]
     except OSError as error:
         raise CannotLookError(f"snapshot {path}: {error.strerror}") from None
     except UnreadableError as error:

@@ -8,6 +8,7 @@ from typing import Final
 from ollama_policy.checking import CannotLookError
 from ollama_policy.logs.event import human
 from ollama_policy.logs.model import Model
+from ollama_policy.named_files import read_named
 from ollama_policy.reaching import answered, connection
 from ollama_provider.ollama.answers import Running
 from ollama_provider.ollama.api import Ollama
@@ -33,9 +34,7 @@ def name_by_manifests(models: Iterable[Model], folder: str) -> None:
 
 def _weights(path: Path) -> list[str]:
     try:
-        if path.stat().st_size > _LARGEST:
-            return []
-        layers = json.loads(path.read_bytes())["layers"]
+        layers = json.loads(read_named(str(path), _LARGEST))["layers"]
         return [layer["digest"] for layer in layers if layer["mediaType"] == _WEIGHTS]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []  # no manifest, or a broken one

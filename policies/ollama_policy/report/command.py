@@ -18,6 +18,7 @@ from ollama_policy.fit.command import judged
 from ollama_policy.fit.text import Judged
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import tool_version
+from ollama_policy.named_files import read_named
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import exit_code, planned, probed
 from ollama_policy.probe.probing import Plan
@@ -100,8 +101,7 @@ def _read(path: str, read: Callable[[bytes], _Read]) -> _Read:
     try:
         if path == STDIN:
             return read(sys.stdin.buffer.read(_LARGEST_PROBE))
-        with open(path, "rb") as stream:  # noqa: PTH123 - pathlib costs the start 5 ms
-            return read(stream.read(_LARGEST_PROBE))
+        return read(read_named(path, _LARGEST_PROBE))
     except OSError as error:
         raise CannotLookError(f"cannot read {path}: {error.strerror}") from None
     except UnreadableError as error:
