@@ -12,6 +12,11 @@ import httpx
 from ollama_provider.ollama import durations
 from tests.engines.ollama_server import OllamaServer
 
+NOTHING_ANSWERS = (
+    "no connection: nothing answers there (connection refused); start Ollama there, or correct its address (--host, "
+    "OLLAMA_HOST, or `host` where it is declared)"
+)
+
 
 def pinned(server: OllamaServer) -> list[str]:
     """The names that /api/ps shows as never expiring."""

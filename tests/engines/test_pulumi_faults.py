@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import StackMaker
 from tests.engines.faulty_ollama import FakeOllamaWithFaults, error_line, stall, status
 from tests.engines.kinds import REMOTE_HOST, make_remote
-from tests.engines.observing import count, installed, pinned, resident, wait_until
+from tests.engines.observing import NOTHING_ANSWERS, count, installed, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer, free_port
 from tests.engines.programs import program, steps
 from tests.engines.pulumi_stack import PulumiStack, Running
@@ -151,7 +151,7 @@ def test_a_preview_of_new_models_needs_no_server_and_a_refresh_without_one_keeps
     offline = stack_of(program(m=model), OLLAMA_HOST=f"127.0.0.1:{free_port()}")
     assert offline.preview().changes == {"create": 2}
     failed = offline.up(check=False)
-    assert "no connection" in failed.text
+    assert f": {NOTHING_ANSWERS}" in failed.text
     assert "Traceback" not in failed.text
     stack = stack_of(program(m=model))
     stack.up()
@@ -160,7 +160,7 @@ def test_a_preview_of_new_models_needs_no_server_and_a_refresh_without_one_keeps
     try:
         failed = stack.refresh(check=False)
         assert failed.returncode != 0
-        assert f"the list of models at {ollama.url}: no connection" in failed.text
+        assert f"the list of models at {ollama.url}: {NOTHING_ANSWERS}" in failed.text
         assert "Traceback" not in failed.text
         assert stack.export()["deployment"]["resources"][-1]["outputs"] == before[-1]["outputs"]
     finally:

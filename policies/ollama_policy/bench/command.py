@@ -59,7 +59,7 @@ def run(request: Request) -> int:
                 await opened.enter_async_context(as_found(client, name, sets_timers=True))
             return await compare(sides, clients, request.plan)
 
-    found = answered(work(), late=f"{name}: no answer in time")
+    found = answered(work(), late=f"{name} at {' and '.join(servers)}: no answer in time")
     deliver(as_json(found) if request.form == "json" else as_text(found), request.output)
     return COULD_NOT_LOOK if found.gain is None else CLEAN
 

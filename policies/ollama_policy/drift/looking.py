@@ -19,6 +19,7 @@ from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import NotOllamaError, OllamaError
 from ollama_provider.ollama.proxies import is_loopback
+from ollama_provider.ollama.transport import no_answer
 
 AT_ONCE: Final = 256  # so many never wait for each other
 LARGEST_ANSWER: Final = 8 * 2**20  # of one server; ten thousand models take half of it
@@ -110,7 +111,7 @@ async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:
         # A server that said all once is known well enough.
         if seen is not None:
             return seen
-        return Unseen(url, asked.is_given, f"no answer within {durations.text(round(seconds * 1e9))}")
+        return Unseen(url, asked.is_given, no_answer(durations.text(round(seconds * 1e9)), url))
     except OllamaError as error:
         return Unseen(url, asked.is_given, error.words + _hint(asked, error))
     except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at

@@ -20,6 +20,7 @@ from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.transport import no_answer
 
 _SERVERS_AT_ONCE: Final = 64
 _DETAILS: Final = frozenset(("blob", "context_length", "capabilities", "parent", "num_ctx", "metadata"))
@@ -69,7 +70,7 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
                 return Looked(seen, details)
             return Looked(seen, details, True, await asyncio.to_thread(_variables, url))
     except TimeoutError:
-        return Unseen(url, asked.is_given, f"no answer within {seconds:g} s")
+        return Unseen(url, asked.is_given, no_answer(f"{seconds:g} s", url))
     except OllamaError as error:
         return Unseen(url, asked.is_given, error.words)
     except Exception as error:  # noqa: BLE001 - whatever a server makes of itself, the others are looked at

@@ -86,7 +86,7 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
                 ollama, name, plan, processes, watch, lambda: _say_cut_off(samples, plan.calls, connection.url)
             )
 
-    called = answered(work(), late=f"{name}: no answer within {plan.call_seconds:g} s")
+    called = answered(work(), late=f"{name} at {connection.url}: no answer within {plan.call_seconds:g} s")
     return account(str(name), connection.url, called, sight, samples)
 
 

@@ -13,6 +13,7 @@ from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.transport import no_answer
 from ollama_provider.ollama.versions import Behavior, version_in
 
 _SECONDS: Final = 30.0
@@ -24,7 +25,8 @@ async def look(connection: Connection, wishes: Wishes) -> Server:
         async with asyncio.timeout(_SECONDS), Ollama(connection) as client:
             return await _look(client, wishes)
     except TimeoutError:
-        raise UnreachableError("what it holds", connection.url, f"not answered within {_SECONDS:g} s") from None
+        words = no_answer(f"{_SECONDS:g} s", connection.url)
+        raise UnreachableError("the look at what it holds", connection.url, words) from None
 
 
 async def _look(client: Ollama, wishes: Wishes) -> Server:

@@ -40,7 +40,7 @@ from ollama_provider.ollama.errors import (
 )
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.proxies import InvalidProxyError, is_loopback
-from ollama_provider.ollama.transport import Transport, by_way_of, no_connection, on_the_way, way
+from ollama_provider.ollama.transport import Transport, by_way_of, no_answer, no_connection, on_the_way, way
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -264,7 +264,7 @@ class Ollama:
         if context_length:
             body["options"] = {"num_ctx": context_length}
         path = "/api/embed" if only_embeds else "/api/generate"
-        await self._ask("POST", path, f"the load of {name}", body, deadline=None)
+        await self._ask("POST", path, f"the load of {name}", body, has_deadline=False)
 
     async def generate(
         self,
@@ -310,8 +310,10 @@ class Ollama:
         path: str,
         asked: str,
         body: Mapping[str, Any] | None = None,
-        deadline: float | None = ANSWER_SECONDS,
+        *,
+        has_deadline: bool = True,
     ) -> dict[str, Any]:
+        deadline = ANSWER_SECONDS if has_deadline else None
         async with self._answering(method, path, asked, json=body, deadline=deadline) as response:
             return await self._json(response, asked)
 
@@ -405,7 +407,7 @@ class Ollama:
         except TimeoutError:
             if not waiting.expired():
                 raise
-            raise UnreachableError(asked, self.url, f"no answer within {deadline:g} s") from None
+            raise UnreachableError(asked, self.url, no_answer(f"{deadline:g} s", self.url)) from None
         except InvalidProxyError as error:
             raise UnreachableError(asked, self.url, f"no connection: {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:

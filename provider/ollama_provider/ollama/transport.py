@@ -11,7 +11,7 @@ import httpx
 
 from ollama_provider.ollama.proxies import InvalidProxyError, Proxy, proxy_of
 
-START: Final = "; start Ollama there, or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
+_ADDRESS: Final = "or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
 _OF_GATEWAYS: Final = {502, 503, 504}
 
 
@@ -75,7 +75,12 @@ def no_connection(error: Exception, proxy: Proxy | None, url: str) -> str:
     if proxy is not None:
         named = f"the proxy {proxy.shown} of {proxy.variable}"
         return f"no connection: {named} does not answer ({words}){_directly(proxy, url)}"
-    return f"no connection: nothing answers there ({words}){START}"
+    return f"no connection: nothing answers there ({words}); start Ollama there, {_ADDRESS}"
+
+
+def no_answer(within: str, url: str) -> str:
+    """The same where a server took the connection, or did not refuse it, and said nothing for so long."""
+    return f"no answer within {within} (timeout); restart Ollama there, {_ADDRESS}{by_way_of(way(url), url)}"
 
 
 def by_way_of(proxy: Proxy | None, url: str) -> str:

@@ -1,0 +1,100 @@
+"""A server that does not answer is one sentence in every command: which address, in what way, and what to do."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from ollama_policy.fit import command as fit_command
+from ollama_policy.remedies import looking as remedies_looking
+from ollama_policy.report import command as report_command
+from ollama_provider.ollama import api
+from tests.policies.conftest import Command
+
+COMMANDS = {
+    "drift": ("drift", ".", "--timeout", "20s"),
+    "fit": ("fit", ".", "--no-registry"),
+    "report": ("report", ".", "-o", "report.html"),
+    "report in markdown": ("report", "--format", "markdown"),
+    "report --model": ("report", "--model", "chat", "-o", "report.html"),
+    "report --model --plan": ("report", "--model", "chat", "--plan"),
+    "remedies": ("remedies", "."),
+    "adopt": ("adopt",),
+    "reclaim": ("reclaim", ".", "--yes"),
+    "reclaim --reload": ("reclaim", "--reload", "chat"),
+    "probe": ("probe", "chat", "--calls", "1"),
+    "probe --plan": ("probe", "chat", "--plan"),
+    "bench": ("bench", "pinned", "chat"),
+    "bench --plan": ("bench", "pinned", "chat", "--plan"),
+    "logs": ("logs", "server.log"),
+}
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+@contextmanager
+def nameless() -> Iterator[str]:
+    yield "http://no-such-host.invalid:11434"
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+NOTHING = "no connection: nothing answers there"
+DEAD: dict[str, tuple[Callable[[], AbstractContextManager[str]], str, str]] = {
+    "connection refused": (refusing, f"{NOTHING} (connection refused)", "start"),
+    "name not found": (nameless, f"{NOTHING} (name not found)", "start"),
+    "timeout": (silent, "no answer within ", "restart"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_server_and_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OLLAMA_HOST", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def lose_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(fit_command, "_SECONDS", 1.0)
+    monkeypatch.setattr(report_command, "_LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(remedies_looking, "_SECONDS", 1.0)
+
+
+@pytest.mark.parametrize("how", DEAD)
+@pytest.mark.parametrize("which", COMMANDS)
+@pytest.mark.parametrize("named", ["--host", "OLLAMA_HOST"])
+def test_a_dead_server_is_one_sentence(
+    which: str, how: str, named: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if which == "logs" and named == "OLLAMA_HOST":
+        pytest.skip("logs asks a server that --host names, and no other")
+    (tree / "models.tf").write_text('resource "ollama_model" "a" {\n  name       = "chat"\n  keep_alive = "5m"\n}\n')
+    (tree / "server.log").write_text("")
+    dead, words, verb = DEAD[how]
+    if dead is silent:
+        lose_patience(monkeypatch)
+    with ExitStack() as stack:
+        url = stack.enter_context(dead())
+        if named == "OLLAMA_HOST":
+            monkeypatch.setenv("OLLAMA_HOST", url)
+        result = command(*COMMANDS[which], *(("--host", url) if named == "--host" else ()))
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    told = result.stdout if which in ("drift", "fit") else result.stderr
+    sentences = [line for line in told.splitlines() if words in line]
+    assert len(sentences) == 1, result.output
+    cure = f"; {verb} Ollama there, or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
+    assert url in sentences[0]
+    assert sentences[0].endswith(cure), sentences[0]
+    assert "Traceback" not in result.output
