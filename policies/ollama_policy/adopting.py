@@ -1,7 +1,8 @@
 """`ollama-policy adopt`: declarations for what a server holds now. It only reads the server.
 
-A declaration says no more than an import finds (`ollama_provider.lifecycle.Lifecycle.adopt`), so that the first plan
-has nothing to change: the name, and "manual" for what is pinned. What else the server shows stands in comments.
+A declaration says what an import finds (`ollama_provider.lifecycle.Lifecycle.adopt`), so that the first plan has
+nothing to change: the name, "manual" for what is pinned, for the rest the keep_alive that holds there; and that a
+destroy leaves the files, which were there before. What else the server shows stands in comments.
 Pulumi cannot import a dynamic resource: there the first `up` takes over what is there, without a pull or a load.
 """
 
@@ -9,11 +10,12 @@ import asyncio
 import re
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
-from ollama_provider.drift import second_name
+from ollama_provider.drift import CLOCK_SLACK, second_name
 from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.errors import NotFoundError, RefusedError
@@ -22,7 +24,11 @@ from ollama_provider.ollama.names import DEFAULT_NAMESPACE, DEFAULT_TAG, Invalid
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
 
+# Ollama's own default, 5m, is what a model has that is not in memory: a server does not tell its OLLAMA_KEEP_ALIVE.
+_USUAL_MINUTES = (5, 10, 15, 30, 60)
+_LONG_SECONDS = 3600  # OLL005
 _AT_ONCE = 8  # /api/show is slow on a server of many models: 24 to 48 ms a call where there are a thousand
+_KEPT = {"on_destroy": "unload"}  # what was there before is nobody's to delete
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -34,11 +40,15 @@ class Engine(StrEnum):
 
 
 class Held(NamedTuple):
-    """A model on disk, whether it is pinned, and what there is to say of it."""
+    """A model on disk, whether it is pinned, and what there is to say of it.
+
+    `keep_alive` is a duration within which its memory goes back; None for what is pinned, or runs elsewhere.
+    """
 
     name: ModelName
     is_pinned: bool
     remarks: tuple[str, ...]
+    keep_alive: str | None = None
 
 
 class Holding(NamedTuple):
@@ -67,17 +77,25 @@ async def look(connection: Connection, *, only_resident: bool = False) -> Holdin
     models = []
     for name, origin in zip(names, origins, strict=True):
         runners = in_memory.get(name, [])
+        is_pinned = any(map(running.is_pinned, runners))
+        has_timer = not is_pinned and not kinds.runs_elsewhere(installed[name])
+        keep_alive = _keep_alive(runners, running) if has_timer else None
         memory = [_memory(model, running, model.digest == installed[name].digest) for model in runners]
-        models.append(Held(name, any(map(running.is_pinned, runners)), (*origin, *memory)))
+        models.append(Held(name, is_pinned, (*origin, *memory), keep_alive))
     left_out = sorted(str(name) for name in wanted if name.is_local_tag)
     remarks = (*_not_declared(running, installed, second_names), *map(_unreached, left_out))
     return Holding(connection.url, tuple(models), remarks)
 
 
-def render(holding: Holding, engine: Engine, host: str | None) -> str:
-    """The declarations as a file. With `host` each says its server, else it is left to the provider."""
-    write = _terraform if engine is Engine.TERRAFORM else _pulumi
-    return write(holding, resource_names([model.name for model in holding.models]), host)
+def render(holding: Holding, engine: Engine, host: str | None, *, has_provider: bool = True) -> str:
+    """The declarations as a file, with the server where it was named (`host`); else it is left to the environment.
+
+    In Terraform's a provider block has it, unless the configuration has such a block already (`has_provider` is False).
+    """
+    names = resource_names([model.name for model in holding.models])
+    if engine is Engine.PULUMI:
+        return _pulumi(holding, names, host)
+    return _terraform(holding, names, host, has_provider)
 
 
 def resource_names(names: Iterable[ModelName]) -> list[str]:
@@ -95,6 +113,14 @@ def python_text(text: str) -> str:
     """A text as Python writes it, in double quotes where it has no quotes itself."""
     written = repr(text)
     return written if "'" in text or '"' in text else f'"{written[1:-1]}"'
+
+
+def _keep_alive(runners: Collection[RunningModel], running: Running) -> str:
+    """A duration that the time a model has left does not exceed, so that no plan finds it held for too long."""
+    left = max(((one.expires_at - running.server_time - CLOCK_SLACK).total_seconds() for one in runners), default=0)
+    wanted = (minutes * 60 for minutes in _USUAL_MINUTES if left <= minutes * 60)
+    seconds = next(wanted, None) or ceil(left / 3600) * 3600
+    return durations.text(seconds * durations.NANOSECONDS["s"])
 
 
 async def _origin(client: "Ollama", model: InstalledModel, at_once: asyncio.Semaphore) -> list[str]:
@@ -135,7 +161,7 @@ def _memory(model: RunningModel, running: Running, is_current: bool) -> str:
     if running.is_pinned(model):
         return f"Pinned: {size}."
     left = durations.text(max(0, int((model.expires_at - running.server_time).total_seconds())) * 10**9)
-    return f"In memory for {left} more: {size}. A keep_alive would bound that time for all clients."
+    return f"In memory for {left} more: {size}."
 
 
 def _not_declared(running: Running, installed: Collection[ModelName], second_names: set[ModelName]) -> Iterator[str]:
@@ -187,33 +213,50 @@ def _mode(model: Held) -> str:
 
 def _inputs(model: Held, host: str | None) -> dict[str, str]:
     inputs = {"name": str(model.name), "memory_management": _mode(model)}
-    return inputs | ({"host": host} if host else {})
+    inputs |= {"keep_alive": model.keep_alive} if model.keep_alive else {}
+    return inputs | _KEPT | ({"host": host} if host else {})
 
 
 def _comments(lines: Iterable[str]) -> str:
     return "".join(f"# {shown(line)}\n" for line in lines)
 
 
+def _accepted(model: Held, key: str) -> str:
+    """The comment by which `check` accepts a long keep_alive: it is what was found, and not what anybody declared."""
+    is_long = key == "keep_alive" and durations.seconds(model.keep_alive or "0") > _LONG_SECONDS
+    return "# ollama-policy: ignore[OLL005] a client's own keep_alive, as it was found\n" if is_long else ""
+
+
 def _head(holding: Holding, how: str) -> list[str]:
     return [
         f"What {holding.url} holds, {many(len(holding.models), 'model')}, as `ollama-policy adopt` found it.",
         how,
-        "A destroy, or a block that is removed later, deletes its model from the server: see on_destroy.",
+        "A destroy, or a block that is removed later, unloads its model and leaves the files: see on_destroy.",
         *holding.remarks,
     ]
 
 
-def _terraform(holding: Holding, names: list[str], host: str | None) -> str:
+def _terraform(holding: Holding, names: list[str], host: str | None, has_provider: bool) -> str:
     how = "The next plan imports all of it and changes nothing; the import blocks may go after the apply."
     blocks = [_comments(_head(holding, how))]
+    if host and has_provider and holding.models:
+        blocks.append(f'provider "ollama" {{\n  host = {hcl_text(host)}\n}}\n')
+        host = None
     for model, name in zip(holding.models, names, strict=True):
         identity = f"{model.name}@{host}" if host else str(model.name)
         inputs = _inputs(model, host)
         width = max(map(len, inputs))
-        lines = "".join(f"  {key:{width}} = {hcl_text(value)}\n" for key, value in inputs.items())
-        blocks.append(f"import {{\n  to = ollama_model.{name}\n  id = {hcl_text(identity)}\n}}\n")
+        lines = "".join(
+            f"{_indented(_accepted(model, key))}  {key:{width}} = {hcl_text(value)}\n" for key, value in inputs.items()
+        )
+        asked = "&".join(f"{key}={inputs[key]}" for key in ("keep_alive", *_KEPT) if key in inputs)
+        blocks.append(f"import {{\n  to = ollama_model.{name}\n  id = {hcl_text(f'{identity}?{asked}')}\n}}\n")
         blocks.append(f'{_comments(model.remarks)}resource "ollama_model" "{name}" {{\n{lines}}}\n')
     return "\n".join(blocks)
+
+
+def _indented(line: str, by: str = "  ") -> str:
+    return f"{by}{line}" if line else ""
 
 
 def _pulumi(holding: Holding, names: list[str], host: str | None) -> str:
@@ -222,6 +265,9 @@ def _pulumi(holding: Holding, names: list[str], host: str | None) -> str:
     if holding.models:
         blocks.append("from ollama_provider import OllamaModel\n")
     for model, name in zip(holding.models, names, strict=True):
-        inputs = "".join(f"    {key}={python_text(value)},\n" for key, value in _inputs(model, host).items())
+        inputs = "".join(
+            f"{_indented(_accepted(model, key), '    ')}    {key}={python_text(value)},\n"
+            for key, value in _inputs(model, host).items()
+        )
         blocks.append(f"{_comments(model.remarks)}OllamaModel(\n    {python_text(name)},\n{inputs})\n")
     return "\n".join(blocks)

@@ -199,15 +199,25 @@ def init(source: str | None) -> None:
 @_CA_FILE
 @click.option("--engine", type=click.Choice(["terraform", "pulumi"]), default="terraform", help="Whose declarations.")
 @click.option("--only", type=click.Choice(["resident"]), help="Only what is in memory.")
+@click.option(
+    "--provider/--no-provider",
+    "has_provider",
+    default=True,
+    show_default=True,
+    help="Terraform: write --host as a provider block, or at each resource where the configuration has such a block.",
+)
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write it there, whole or not at all.")
-def adopt(host: str | None, ca_file: str | None, engine: str, only: str | None, output: str | None) -> None:
+def adopt(
+    host: str | None, ca_file: str | None, engine: str, only: str | None, has_provider: bool, output: str | None
+) -> None:
     """Write declarations of what a server holds now, so that the next plan changes nothing. It only reads."""
     from ollama_policy.adopting import Engine, look, render
     from ollama_policy.reaching import answered, connection
 
     reached = connection(host, ca_file)
     holding = answered(look(reached, only_resident=only is not None))
-    deliver(render(holding, Engine(engine), reached.url if host else None), output)
+    written = render(holding, Engine(engine), reached.url if host else None, has_provider=has_provider)
+    deliver(written, output)
 
 
 @cli.command()

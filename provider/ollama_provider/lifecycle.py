@@ -18,6 +18,7 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.drift import AS_DECLARED, UNBOUNDED_CURES, drift_of, second_name
 from ollama_provider.memory import Report
 from ollama_provider.model import (
+    InvalidDeclarationError,
     MemoryManagement,
     ModelDeclaration,
     OnDestroy,
@@ -59,6 +60,7 @@ NO_DRIFT = AS_DECLARED
 CONTENT_REPLACED = "its content was replaced by somebody else"
 APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
 KEPT_SECONDS = 5.0
+_IMPORTED = ("keep_alive", "on_destroy")
 _DETAILS = ("context_length", "capabilities")  # of /api/show
 _CONTENT_INPUTS = ("base", "parameters", "system", "template")
 
@@ -207,15 +209,19 @@ class Lifecycle:
             server.handed_over[declared.model_name] = origin_in(state)
 
     async def adopt(self, import_id: str) -> State:
-        """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not."""
-        name, _, host = import_id.partition("@")
-        values = {"name": name} | ({"host": host} if host else {})
+        """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not.
+
+        After a `?` stands what its declaration says besides (`_IMPORTED`), as `keep_alive=5m&on_destroy=unload`: the
+        plan has then nothing to change.
+        """
+        values = _imported(import_id)
+        name = values["name"]
         declared = declare(values)
         server = self._server(declared)
         view = await server.view()
         if declared.model_name not in view.installed:
             raise NotFoundError(f"the import of {name}", server.client.url, "there is no model of that name")
-        if _is_pinned(view.running, declared.model_name):
+        if _is_pinned(view.running, declared.model_name) and "keep_alive" not in values:
             values["memory_management"] = "manual"
         found = values | {"id": identity(declared), "origin": Origin.FOUND.value}
         return await self._observed(server, declare(values), found, view, found)
@@ -596,6 +602,20 @@ def _seen(declared: ModelDeclaration, found: State, view: View, known: Mapping[s
         "pinned": _is_pinned(view.running, model.name),
         "drift": _drift(declared, model, view, known),
     }
+
+
+def _imported(import_id: str) -> dict[str, str]:
+    """The inputs that an import names. Raises InvalidDeclarationError for another one than `_IMPORTED`."""
+    identity, _, more = import_id.partition("?")
+    name, _, host = identity.partition("@")
+    values = {"name": name} | ({"host": host} if host else {})
+    for part in filter(None, more.split("&")):
+        key, _, value = part.partition("=")
+        if key not in _IMPORTED:
+            found = f"{key!r} after the ? of {import_id!r}"
+            raise InvalidDeclarationError([Problem(("id",), found, f"KEY=VALUE with one of {', '.join(_IMPORTED)}")])
+        values[key] = value
+    return values
 
 
 def _drift(declared: ModelDeclaration, model: InstalledModel, view: View, known: Mapping[str, Any] | None) -> str:

@@ -22,6 +22,13 @@ OUTPUTS = (
 ).split()
 
 
+NO_IMPORT = (
+    "Pulumi cannot import a dynamic resource, which this is. Declare the model without import_: the first `pulumi up` "
+    "takes over what is on the server as it stands, without a pull or a load. `ollama-policy adopt --engine pulumi` "
+    "writes the declarations."
+)
+
+
 class OllamaModelProvider(dynamic.ResourceProvider):
     """Hands Pulumi's calls to the worker, which exists only in the provider's own process."""
 
@@ -99,6 +106,8 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
         host: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        if opts is not None and opts.import_ is not None:
+            raise pulumi.RunError(f'OllamaModel("{resource_name}"): {NO_IMPORT}')
         arguments = locals()
         given = {name: arguments[name] for name in INPUTS}
         # A dynamic resource has the outputs that its properties name from the start.

@@ -65,6 +65,9 @@ def test_terraform_imports_it_and_changes_nothing(
     written = adopt(ollama, *(["--host", ollama.url] if has_host else []))
     stack = terraform_of(written)
     assert stack.run("fmt", "-check").returncode == 0
+    assert has_host == (f'provider "ollama" {{\n  host = "{ollama.url}"\n}}\n' in written)
+    checked = CliRunner().invoke(cli, ["check", str(stack.project / "main.tf")])
+    assert checked.exit_code == 0, checked.output
     before = memory(ollama)
     since = ollama.mark()
     plan = stack.plan()
@@ -79,6 +82,9 @@ def test_terraform_imports_it_and_changes_nothing(
     manual = [one["name"] for one in state.values() if one["memory_management"] == "manual"]
     assert sorted(manual) == sorted(pinned(ollama))
     assert state["ollama_model.small"]["pinned"]
+    assert {one["keep_alive"] for one in state.values()} == {None, "5m", "30m"}
+    stack.destroy()
+    assert (installed(ollama), ollama.ps()) == (held, [])
 
 
 def test_pulumi_takes_it_over_and_changes_nothing(
@@ -91,6 +97,18 @@ def test_pulumi_takes_it_over_and_changes_nothing(
     assert stack.preview("--refresh", "--expect-no-changes").changes == {"same": 8}
     assert sum(count(ollama, since, path) for path in CHANGES) == 0
     assert (memory(ollama), installed(ollama)) == (before, held)
+
+
+def test_an_import_by_option_says_how_to_adopt(stack_of: StackMaker, ollama: OllamaServer, tiny: Path) -> None:
+    ollama.create_from_gguf("tiny", tiny)
+    options = 'opts=pulumi.ResourceOptions(import_="tiny")'
+    stack = stack_of(
+        f'import pulumi\nfrom ollama_provider import OllamaModel\nOllamaModel("m", name="tiny", {options})\n'
+    )
+    failed = stack.up(check=False)
+    assert failed.returncode != 0
+    assert "`ollama-policy adopt --engine pulumi` writes the declarations" in failed.text
+    assert "Traceback" not in failed.text
 
 
 def test_only_what_is_in_memory_and_what_there_is_to_say_of_it(

@@ -176,6 +176,11 @@ def test_what_is_there_is_taken_over_by_create_and_by_import(run: Run, ollama: O
     assert run(lambda lifecycle: lifecycle.adopt("there"))["memory_management"] == "manual"
     at_host: State = run(lambda lifecycle: lifecycle.adopt(f"there@{ollama.url}"))
     assert (at_host["host"], at_host["id"]) == (ollama.url, f"there:latest@{ollama.url}")
+    call(ollama, "there", keep_alive=0)
+    told: State = run(lambda lifecycle: lifecycle.adopt("there?keep_alive=5m&on_destroy=unload"))
+    assert (told["keep_alive"], told["on_destroy"], told["id"]) == ("5m", "unload", "there:latest")
+    with pytest.raises(InvalidDeclarationError, match="expected KEY=VALUE with one of keep_alive, on_destroy"):
+        run(lambda lifecycle: lifecycle.adopt("there?resident=true"))
     with pytest.raises(NotFoundError, match="there is no model of that name"):
         run(lambda lifecycle: lifecycle.adopt("nowhere"))
 

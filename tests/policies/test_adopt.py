@@ -1,7 +1,9 @@
 """What `adopt` writes: names, texts and comments that no server's words can break out of."""
 
+import re
 import runpy
 import string
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ollama_provider
-from ollama_policy.adopting import Engine, Held, Holding, hcl_text, python_text, render, resource_names
+from ollama_policy.adopting import Engine, Held, Holding, _keep_alive, hcl_text, python_text, render, resource_names
+from ollama_policy.check import Options, check
+from ollama_policy.rules import RULES
+from ollama_policy.rules.rule import Severity
 from ollama_policy.settings import Kind
 from ollama_policy.sources.terraform.hcl import TerraformSource
 from ollama_provider.ollama.names import ModelName
 from tests.policies.conftest import Command
+from tests.policies.drift.servers import NOW, running, seen
 from tests.policies.sources.reading import read
 
 URL = "http://127.0.0.1:11434"
@@ -63,15 +69,19 @@ NASTY = Held(ModelName.parse("a"), True, ('one\n}\nresource "ollama_model" "evil
 
 
 def test_terraform_reads_what_was_meant() -> None:
-    plain = Held(ModelName.parse("me/chat:8b"), False, ())
+    plain = Held(ModelName.parse("me/chat:8b"), False, (), "5m")
     text = render(holding(NASTY, plain, remarks=("first\nsecond",)), Engine.TERRAFORM, URL)
     subjects = [subject for subject in read(TerraformSource(), "a.tf", text) if subject.kind is Kind.MODEL]
-    assert [(one.address, one.value("name"), one.value("memory_management")) for one in subjects] == [
-        ("ollama_model.a", "a:latest", "manual"),
-        ("ollama_model.me_chat_8b", "me/chat:8b", "automatic"),
+    values = ("name", "memory_management", "keep_alive", "on_destroy", "host")
+    assert [(one.address, *map(one.value, values)) for one in subjects] == [
+        ("ollama_model.a", "a:latest", "manual", None, "unload", None),
+        ("ollama_model.me_chat_8b", "me/chat:8b", "automatic", "5m", "unload", None),
     ]
-    assert {one.value("host") for one in subjects} == {URL}
-    assert f'to = ollama_model.me_chat_8b\n  id = "me/chat:8b@{URL}"\n' in text
+    assert f'provider "ollama" {{\n  host = "{URL}"\n}}\n' in text
+    assert 'to = ollama_model.me_chat_8b\n  id = "me/chat:8b?keep_alive=5m&on_destroy=unload"\n' in text
+    at_each = render(holding(plain), Engine.TERRAFORM, URL, has_provider=False)
+    assert f'id = "me/chat:8b@{URL}?keep_alive=5m&on_destroy=unload"\n' in at_each
+    assert re.search(rf'^  host += "{URL}"$', at_each, re.MULTILINE)
     assert "host" not in render(holding(plain), Engine.TERRAFORM, None)
     assert all(line.isprintable() for line in text.splitlines())
 
@@ -86,7 +96,42 @@ def test_python_runs_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     program = tmp_path / "__main__.py"
     program.write_text(render(holding(NASTY), Engine.PULUMI, URL))
     runpy.run_path(str(program))
-    assert made == [("a", {"name": "a:latest", "memory_management": "manual", "host": URL})]
+    assert made == [("a", {"name": "a:latest", "memory_management": "manual", "on_destroy": "unload", "host": URL})]
+
+
+@pytest.mark.parametrize("whose", Engine)
+@pytest.mark.parametrize("has_host", [False, True])
+def test_check_accepts_what_is_written(whose: Engine, has_host: bool) -> None:
+    models = (
+        Held(ModelName.parse("short"), False, ("a remark",), "5m"),
+        Held(ModelName.parse("long"), False, (), "2h"),
+        Held(ModelName.parse("pinned"), True, ()),
+        Held(ModelName.parse("kimi-k3:cloud"), False, ()),
+    )
+    text = render(holding(*models), whose, URL if has_host else None)
+    path = "models.tf" if whose is Engine.TERRAFORM else "__main__.py"
+    result = check([path], Options(RULES, overlay={path: text.encode()}))
+    assert [one.finding.message for one in result.findings if one.severity is not Severity.INFO] == []
+    assert (result.unreadable, result.undecided) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("left", "keep_alive"),
+    [
+        (None, "5m"),
+        (timedelta(seconds=-1), "5m"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(minutes=5, seconds=2), "5m"),
+        (timedelta(minutes=5, seconds=3), "10m"),
+        (timedelta(minutes=29), "30m"),
+        (timedelta(hours=1), "1h"),
+        (timedelta(hours=1, seconds=3), "2h"),
+        (timedelta(hours=23, minutes=59), "24h"),
+    ],
+)
+def test_the_keep_alive_is_one_that_holds(left: timedelta | None, keep_alive: str) -> None:
+    server = seen({"chat": NOW}, [] if left is None else [running("chat", left)])
+    assert _keep_alive(server.running.models, server.running) == keep_alive
 
 
 def test_a_server_that_holds_nothing_gives_comments_alone() -> None:

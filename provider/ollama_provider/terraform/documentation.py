@@ -125,7 +125,11 @@ def _members(type_: Type) -> list[str]:
 
 def _import(resource: str, examples: Path) -> Iterator[str]:
     yield "## Import"
-    yield "By a block, or by the command; the id is `NAME`, or `NAME@HOST` for a server that is not the provider's."
+    yield (
+        "By a block, or by the command; the id is `NAME`, or `NAME@HOST` for a server that is not the provider's. "
+        "After a `?` may stand what the declaration says of `keep_alive` and `on_destroy`: the plan has then nothing "
+        "to change. So `llama3.2?keep_alive=5m&on_destroy=unload`, as `ollama-policy adopt` writes it."
+    )
     yield _example(examples / _IMPORTS[resource] / "main.tf")
     yield f"```shell\nterraform import {resource}.chat llama3.2\n```"
 
