@@ -1,5 +1,6 @@
 """A credential goes to servers that a person named, and to no other: a canary that only a file names never sees one."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tests.policies.conftest import Command
 
 KEY, OF_DEFAULT, OF_MACHINE, OF_PROXY = "key-canary", "default-canary", "machine-canary", "proxy-canary"
 SECRETS = (KEY, OF_DEFAULT, OF_MACHINE, OF_PROXY)
+LOGIN = b64encode(f"me:{OF_PROXY}".encode()).decode()
 
 
 class FakeCanary(FakeOllamaWithFaults):
@@ -19,7 +21,7 @@ class FakeCanary(FakeOllamaWithFaults):
     @property
     def secrets_seen(self) -> list[str]:
         sent = [value for request in self.requests for value in (request.path, *request.headers.values())]
-        return [value for value in sent if any(secret in value for secret in SECRETS)]
+        return [value for value in sent if any(secret in value for secret in (*SECRETS, LOGIN))]
 
 
 @pytest.fixture

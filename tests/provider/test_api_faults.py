@@ -392,6 +392,21 @@ def test_no_server_at_all_is_one_clear_error(call: Call) -> None:
     )
 
 
+def test_a_server_that_speaks_no_tls_is_one_clear_error(fake: FakeOllamaWithFaults) -> None:
+    error = failure(fake.url.replace("http:", "https:"), VERSION)
+    assert type(error) is UnreachableError
+    assert error.words.startswith("no connection: what answers there does not speak TLS ([SSL")
+    assert error.words.endswith("; Ollama itself is reached by http://")
+
+
+@pytest.mark.parametrize("body", [rb'{"version": "\ud800"}', b'{"version": "\xed\xa0\x80"}'])
+def test_half_of_a_surrogate_pair_is_no_text(fake: FakeOllamaWithFaults, body: bytes) -> None:
+    fake.answer("GET", "/api/version", lambda exchange: exchange.send(200, body))
+    assert type(failure(fake.url, VERSION)) is NotOllamaError
+    fake.answer("GET", "/api/version", lambda exchange: exchange.send(200, rb'{"version": "\ud83d\ude00"}'))
+    assert ask(fake.url, VERSION) == "\U0001f600"
+
+
 def test_a_server_that_speaks_no_http_is_one_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 

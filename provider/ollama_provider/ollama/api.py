@@ -174,7 +174,7 @@ class Ollama:
             answer = await self._ask("POST", "/api/show", asked, {"model": str(name), "verbose": True})
             information = self._object(answer, "model_info", asked)
         modelfile = str(answer.get("modelfile") or "")
-        blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ")]
+        blobs = [line[5:].strip() for line in modelfile.splitlines() if line.startswith("FROM ") and line.isprintable()]
         projector = self._object(answer, "projector_info", asked)
         return ModelDetails(
             blob=blobs[0] if blobs else "",
@@ -471,7 +471,9 @@ class Ollama:
 
     def _number(self, answer: Mapping[str, Any], key: str, asked: str) -> int:
         value = answer.get(key) or 0
-        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        is_whole = (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
+        )
         if not is_whole or abs(value) >= _BEYOND_64_BITS:
             raise self._not_ollama(asked, f'a "{key}" that is no whole number: {self._excerpt(str(value))}')
         return int(value)

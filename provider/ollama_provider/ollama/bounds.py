@@ -1,10 +1,11 @@
-"""What a server may answer, bounded: bytes as they are unpacked, the digits of a number, how deep and how much JSON is.
+"""What a server may answer, bounded: bytes as they are unpacked, digits of a number, how deep and how much JSON is.
 
 Whatever asks a server or a registry reads its answer here, and nowhere else.
 """
 
 import asyncio
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ LONGEST_NUMBER: Final = 20  # digits: what 64 bits hold
 DEEPEST: Final = 64  # Ollama's own answers are 5 deep
 MOST_VALUES: Final = 4_000_000  # all tokens and merges of the largest vocabulary are a third of it; each takes 64 bytes
 _PIECE: Final = 2**16
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _PACKED: Final = ("gzip", "x-gzip", "deflate")
 
 
@@ -64,12 +66,18 @@ def json_value(content: bytes) -> Any:
     openings = content.count(b"[") + content.count(b"{")
     if openings + content.count(b",") > MOST_VALUES:
         raise UnboundedError(f"of more than {MOST_VALUES:,} values")
+    text = content.decode("utf-8-sig")
     try:
-        found = json.loads(content, parse_int=_integer)
+        found = json.loads(text, parse_int=_integer)
     except RecursionError:
         raise _too_deep() from None
     if openings > DEEPEST and _is_deep(found):
         raise _too_deep()
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UnboundedError("with a text that is no Unicode: half of a surrogate pair") from None
     return found
 
 

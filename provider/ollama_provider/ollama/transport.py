@@ -72,6 +72,8 @@ def no_connection(error: Exception, proxy: Proxy | None, url: str) -> str:
     words = reason(error)
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return f"no connection: {words}"
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        return f"no connection: what answers there does not speak TLS ({words}); Ollama itself is reached by http://"
     if proxy is not None:
         named = f"the proxy {proxy.shown} of {proxy.variable}"
         return f"no connection: {named} does not answer ({words}){_directly(proxy, url)}"
