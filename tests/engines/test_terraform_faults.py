@@ -318,6 +318,22 @@ def test_one_server_of_a_fleet_that_is_down_holds_up_its_own_models_alone(
     assert (outcome.applied, list(stack.state())) == ({M: "create"}, [M])
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("NO_PROXY", "fd00::/8,[::1]", "no connection: nothing answers there (name not found); start Ollama there"),
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080", "no connection: ALL_PROXY names the SOCKS proxy socks5h://127.0.0.1"),
+    ],
+)
+def test_the_variables_of_proxies_are_no_defect(
+    terraform_of: TerraformMaker, variable: str, value: str, words: str
+) -> None:
+    host = "http://gpu1.invalid:11434"
+    stack = terraform_of(configuration(m={"name": "a-model"}), OLLAMA_HOST=host, **{variable: value})
+    [error] = stack.apply(check=False).errors
+    assert error.detail.startswith(f"{host}: {words}")
+
+
 def test_a_server_that_is_too_old_or_no_ollama_is_one_error_before_anything_is_done(
     terraform_of: TerraformMaker,
 ) -> None:
