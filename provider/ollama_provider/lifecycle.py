@@ -26,6 +26,7 @@ from ollama_provider.model import (
     PullPolicy,
     Timeouts,
     declare,
+    recorded,
 )
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
@@ -534,11 +535,11 @@ class Residents:
 
 
 def declared_in(state: Mapping[str, Any]) -> ModelDeclaration:
-    """What a state was declared as."""
+    """What a state was declared as. Raises InvalidDeclarationError."""
     # The digest of a state is the one that is there, not one that was asked for. And a state must be readable where
     # its local file is not, so nothing is checked here beyond the fields' own form.
     known = {name: state[name] for name in INPUTS if state.get(name) is not None and name != "digest"}
-    return ModelDeclaration.model_validate(known)
+    return recorded(known)
 
 
 def _normal(values: Mapping[str, Any]) -> dict[str, Any]:

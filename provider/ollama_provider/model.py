@@ -301,6 +301,17 @@ def declare(values: Mapping[str, Any]) -> ModelDeclaration:
     return ModelDeclaration.model_validate(_given(values))
 
 
+def recorded(values: Mapping[str, Any]) -> ModelDeclaration:
+    """Reads what a state was declared as. Raises InvalidDeclarationError where no apply can have written it."""
+    try:
+        return ModelDeclaration.model_validate(values)
+    except ValidationError as invalid:
+        why = "the state has what no apply wrote: restore it, or remove the resource from it and import it"
+        found = [_explained(error) for error in invalid.errors(include_url=False)]
+        problems = [Problem(one.path, one.found, f"{one.expected}; {why}") for one in found]
+        raise InvalidDeclarationError(problems) from None
+
+
 def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Problem]:
     """All that is wrong with values, of which some properties may not be known yet: those are taken as right.
 

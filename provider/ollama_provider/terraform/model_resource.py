@@ -110,7 +110,9 @@ class ModelResource(Resource):
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:
         state = plain_state(prior)
-        return Plan(None, diagnostics=[Diagnostic(told(declared_in(state), origin_in(state)), is_warning=True)])
+        with diagnosed():
+            declared = declared_in(state)
+        return Plan(None, diagnostics=[Diagnostic(told(declared, origin_in(state)), is_warning=True)])
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
         state = plain_state(prior)

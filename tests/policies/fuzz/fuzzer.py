@@ -62,9 +62,10 @@ class Fuzzer:
             if self.executions > before:
                 self._corpus.append(tree)
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, inputs: int | None = None) -> None:
+        """For so long, or until so many inputs were read."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until and (inputs is None or self.executions < inputs):
             for _ in range(20):
                 self.step()
 
