@@ -58,11 +58,16 @@ class Reading:
 def check(paths: Sequence[str], options: Options) -> Result:
     """Checks files and folders. Raises UnreadableError only for a baseline that is none."""
     configuration = options.configuration
-    baseline = None if options.baseline is None else _baseline(options.baseline)
     relative = relative_to(configuration.folder)
     exclude = [IgnoreFile(configuration.exclude, relative)] if configuration.exclude else []
     workspace = Workspace(paths, exclude=exclude, overlay=options.overlay)
-    readings = read_all(workspace, options.progress)
+    return judged(workspace, read_all(workspace, options.progress), options)
+
+
+def judged(workspace: Workspace, readings: Sequence[Reading], options: Options) -> Result:
+    """What a tree that was read comes to. Raises as `check`."""
+    configuration = options.configuration
+    baseline = None if options.baseline is None else _baseline(options.baseline)
     chosen = tuple(rule for rule in (*options.rules, *HOUSEKEEPING) if configuration.selects(rule.id))
     result = Result(rules=(*options.rules, *HOUSEKEEPING), notes=workspace.notes, searched=workspace.searched)
     result.unreadable = workspace.problems + [one.problem for one in readings if one.problem and not one.is_too_large]

@@ -1,15 +1,19 @@
 """The report of a real server: what it measured, what it holds, and that it leaves the server as it was."""
 
+import html
+import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from ollama_policy.report.command import Request, run
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy
@@ -20,6 +24,21 @@ pytestmark = pytest.mark.engines
 
 def report(*arguments: str) -> tuple[int, str]:
     return policy("report", *arguments)
+
+
+@pytest.fixture
+def opened() -> Iterator[Counter[str]]:
+    """How often this process opens which file, by Python's own audit events; a hook cannot be taken away again."""
+    counted: Counter[str] = Counter()
+    is_on = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if is_on and event == "open":
+            counted[str(arguments[0])] += 1
+
+    sys.addaudithook(hook)
+    yield counted
+    is_on = False
 
 
 @pytest.fixture
@@ -126,3 +145,26 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_one_look_at_the_server_and_one_read_of_the_tree(
+    ollama: OllamaServer, model: str, tmp_path: Path, opened: Counter[str]
+) -> None:
+    hold(ollama, model)
+    source = tmp_path / "main.tf"
+    source.write_text(
+        'resource "ollama_model" "m" {\n  name              = "tiny"\n  memory_management = "manual"\n}\n'
+    )
+    since = ollama.mark()
+    opened.clear()
+    output = tmp_path / "report.html"
+    assert run(Request((str(tmp_path),), host=ollama.url, output=str(output))) in (0, 1)
+    asked = Counter(request.path for request in ollama.requests(since))
+    assert asked == {"/api/version": 1, "/api/tags": 1, "/api/ps": 1, "/api/show": 1}
+    assert opened[str(source)] == 1
+    text = output.read_text()
+    assert "Does it fit" in text
+    code, told = policy("remedies", str(tmp_path), "--host", ollama.url, "--format", "json")
+    assert code in (0, 1), told
+    for one in json.loads(told)["remedies"]:
+        assert not one["recommended"] or html.escape(one["title"], quote=False) in text

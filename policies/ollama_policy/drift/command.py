@@ -11,20 +11,19 @@ from typing import NamedTuple
 from ollama_policy import check
 from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of, terminal
 from ollama_policy.checking import Request as CheckRequest
-from ollama_policy.discover import Workspace
 from ollama_policy.drift import fleet, snapshot
-from ollama_policy.drift.declared import Declarations, declarations
+from ollama_policy.drift.declared import Declarations
 from ollama_policy.drift.judge import judge, orphans
 from ollama_policy.drift.kinds import KINDS, Drift
 from ollama_policy.drift.placing import Placing
 from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
-from ollama_policy.gitignore import IgnoreFile, relative_to
 from ollama_policy.named_files import read_named
 from ollama_policy.result import NOTHING_TO_LOOK_AT, Result, ServerFigures, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Severity
 from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.tree import Tree
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.versions import beyond_known, version_in
 
@@ -92,22 +91,19 @@ def _seconds(timeout: str) -> float:
 class Session:
     """One run: what is declared, read once, and what is made of servers, as often as they are looked at."""
 
-    def __init__(self, request: Request, seconds: float = 10.0) -> None:
+    def __init__(self, request: Request, seconds: float = 10.0, tree: Tree | None = None) -> None:
         self._request = request
         self._seconds = seconds  # of each server
-        paths = request.paths or (os.curdir,)
-        checked = CheckRequest(paths, select=request.select, ignore=request.ignore, config=request.config)
-        self._options = options_of(checked, {}, with_baseline=False)
+        if tree is None:
+            paths = request.paths or (os.curdir,)
+            checked = CheckRequest(paths, select=request.select, ignore=request.ignore, config=request.config)
+            tree = Tree(paths, options_of(checked, {}, with_baseline=False))
+        self._options, self._workspace, readings = tree.options, tree.workspace, tree.readings
         configuration = self._options.configuration
-        exclude = (
-            [IgnoreFile(configuration.exclude, relative_to(configuration.folder))] if configuration.exclude else []
-        )
-        self._workspace = Workspace(paths, exclude=exclude)
-        readings = check.read_all(self._workspace, self._options.progress)
         self._read = sum(reading.is_read for reading in readings)
         self._problems = [*self._workspace.problems, *(one.problem for one in readings if one.problem)]
         self._files: list[SourceFile] = [reading.file for reading in readings]
-        self._declarations: Declarations = declarations(readings, self._workspace)
+        self._declarations: Declarations = tree.declared
         self._problems += self._declarations.problems
         self._kinds: tuple[type[Drift], ...] = tuple(kind for kind in KINDS if configuration.selects(kind.id))
         self._given: list[str] | None = None

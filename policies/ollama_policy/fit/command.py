@@ -6,12 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ollama_policy.check import read_all
 from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
 from ollama_policy.checking import Request as CheckRequest
-from ollama_policy.discover import Workspace
 from ollama_policy.drift import fleet
-from ollama_policy.drift.declared import Declared, declarations
+from ollama_policy.drift.declared import Declared
 from ollama_policy.drift.placing import Placing
 from ollama_policy.drift.snapshot import Unseen
 from ollama_policy.fit import dry_run
@@ -22,11 +20,11 @@ from ollama_policy.fit.settings import Given, Sources
 from ollama_policy.fit.sums import Fit
 from ollama_policy.fit.text import FORMATS, Judged, Report
 from ollama_policy.formats.writing import place_of
-from ollama_policy.gitignore import IgnoreFile, relative_to
 from ollama_policy.named_files import read_named
 from ollama_policy.reaching import connection as reached
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, NOTHING_TO_LOOK_AT
 from ollama_policy.settings import Kind, UnreadableError
+from ollama_policy.tree import Tree
 
 _SECONDS: Final = 30.0
 _REGISTRY_SECONDS: Final = 10.0
@@ -69,15 +67,11 @@ def run(request: Request) -> int:
 def judged(request: Request) -> Report:
     """Looks, records where it is asked to, and sums up. Raises CannotLookError."""
     paths = request.paths or (os.curdir,)
-    options = options_of(CheckRequest(paths), {}, with_baseline=False)
-    configuration = options.configuration
-    exclude = [IgnoreFile(configuration.exclude, relative_to(configuration.folder))] if configuration.exclude else []
-    workspace = Workspace(paths, exclude=exclude)
-    readings = read_all(workspace, options.progress)
-    declared = declarations(readings, workspace)
+    tree = Tree(paths, options_of(CheckRequest(paths), {}, with_baseline=False))
+    readings, declared = tree.readings, tree.declared
     problems = [
         (one.path, one.message)
-        for one in (*workspace.problems, *(one.problem for one in readings if one.problem), *declared.problems)
+        for one in (*tree.workspace.problems, *(one.problem for one in readings if one.problem), *declared.problems)
     ]
     given = fleet.given(request.hosts, None, ())
     recorded = [] if request.from_file is None else _recorded(request.from_file)
@@ -100,21 +94,25 @@ def judged(request: Request) -> Report:
         (place_of(one.file, one.file.position(one.span.start)), f"{one.address}: {one.reason}")
         for one in (*(one for one in declared.undecided if one.key == "name"), *placing.undecided)
     ]
-    configured = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
     found_of = []
-    to_ask = dry_run.program(request.fit_params)
     for server in servers:
         if isinstance(server, Unseen):
             problems.append((server.url, server.problem))
-            continue
-        url, version = server.seen.url, server.seen.version
-        found = Sources(request.given, configured, configuration.target).read(version, server.is_here, server.variables)
-        declared_here = placing.by_url[url]
-        found.assumed.extend(repeated(declared_here))
-        every = models(declared_here, server, found, _of_registries(request, declared_here, server))
-        fit = Fit(dry_run.asked(every, found.settings, to_ask), found.settings)
-        found_of.append(Judged(url, version, fit, found))
+        else:
+            found_of.append(judged_of(request, tree, server, placing.by_url[server.seen.url]))
     return Report(found_of, problems)
+
+
+def judged_of(request: Request, tree: Tree, server: Looked, declared: Sequence[Declared]) -> Judged:
+    """Whether what is declared for one server fits there. Asks registries, where the request does, and no server."""
+    configured = [subject for reading in tree.readings for subject in reading.subjects if subject.kind is Kind.SERVER]
+    url, version = server.seen.url, server.seen.version
+    sources = Sources(request.given, configured, tree.options.configuration.target)
+    found = sources.read(version, server.is_here, server.variables)
+    found.assumed.extend(repeated(declared))
+    every = models(declared, server, found, _of_registries(request, declared, server))
+    fit = Fit(dry_run.asked(every, found.settings, dry_run.program(request.fit_params)), found.settings)
+    return Judged(url, version, fit, found)
 
 
 def _of_registries(request: Request, declared: Sequence[Declared], server: Looked) -> OfRegistry:

@@ -68,7 +68,7 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
             seen = Seen(url, asked.is_given, version, on_disk, running)
             if not client.is_on_this_machine:
                 return Looked(seen, details)
-            return Looked(seen, details, True, await asyncio.to_thread(_variables, url))
+            return Looked(seen, details, True, await asyncio.to_thread(variables_of, url))
     except TimeoutError:
         return Unseen(url, asked.is_given, no_answer(f"{seconds:g} s", url))
     except OllamaError as error:
@@ -78,7 +78,8 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
         return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
 
 
-def _variables(url: str) -> dict[str, str] | None:
+def variables_of(url: str) -> dict[str, str] | None:
+    """What bounds caches in the environment of a server's process; None where that does not show it."""
     try:
         return Processes(url).variables()
     except UnseenError:

@@ -2,8 +2,10 @@
 show where they are on this machine. Nothing here changes it."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
+from ollama_policy.drift.snapshot import Seen
 from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.looking import blobs_near
 from ollama_policy.reclaiming.plan import Facts, Wishes, is_current, orphans, plan
@@ -12,6 +14,7 @@ from ollama_policy.remedies.growth import grown
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
+from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.transport import no_answer
 from ollama_provider.ollama.versions import Behavior, version_in
@@ -31,8 +34,36 @@ async def look(connection: Connection, wishes: Wishes) -> Server:
 
 async def _look(client: Ollama, wishes: Wishes) -> Server:
     version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
-    names = sorted({model.name for model in running.models if is_current(model, installed)}, key=str)
-    details = await details_of(client, names)
+    return await _beside(client, version, installed, running, wishes, ())
+
+
+async def beside(connection: Connection, seen: Seen, wishes: Wishes, names: Collection[ModelName]) -> Server:
+    """What belongs to what a server said already, with the details of `names`, too: that is not asked again.
+
+    Raises OllamaError.
+    """
+    installed = {
+        name: InstalledModel(name, one.digest, one.size, "", "", "", "", one.format, one.remote_model, one.remote_host)
+        for name, one in seen.installed.items()
+    }
+    try:
+        async with asyncio.timeout(_SECONDS), Ollama(connection) as client:
+            return await _beside(client, seen.version, installed, seen.running, wishes, names)
+    except TimeoutError:
+        raise UnreachableError("what it holds", connection.url, f"not answered within {_SECONDS:g} s") from None
+
+
+async def _beside(
+    client: Ollama,
+    version: str,
+    installed: dict[ModelName, InstalledModel],
+    running: Running,
+    wishes: Wishes,
+    more: Collection[ModelName],
+) -> Server:
+    current = {model.name for model in running.models if is_current(model, installed)}
+    wanted = {name for name in more if name in installed and not runs_elsewhere(installed[name])}
+    details = await details_of(client, sorted(current | wanted, key=str))
     entries = plan(await _facts(client, installed, running), wishes).entries
     parsed = version_in(version)
     has_cache = Behavior.PROMPT_CACHE.holds(parsed, if_unknown=True)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     PARALLEL = "parallel"
     KV_CACHE = "kv-cache"
     VERSION = "version"
+    RESTART = "restart"  # where a probe measured growth in the server's own process: `report` alone tells it
 
 
 class Gain(NamedTuple):

@@ -3,20 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ollama_policy.check import Options, check, read_all
+from ollama_policy.check import Options, judged
 from ollama_policy.checking import CannotLookError
-from ollama_policy.discover import Workspace
-from ollama_policy.drift.declared import declarations
 from ollama_policy.drift.placing import Placing
 from ollama_policy.formats.escaping import shown, shown_path
 from ollama_policy.formats.writing import place_of
 from ollama_policy.reclaiming.command import wishes_of
 from ollama_policy.reclaiming.plan import Wishes
 from ollama_policy.remedies.facts import Declarations, Edit, Settings
-from ollama_policy.result import Reported, Unreadable
+from ollama_policy.result import Reported, Result, Unreadable
 from ollama_policy.rules.rule import Target
 from ollama_policy.servers import number, said, text
 from ollama_policy.settings import IMAGE, Kind, Subject
+from ollama_policy.tree import Tree
 from ollama_provider.ollama.llama_arguments import whole
 
 
@@ -31,20 +30,24 @@ def read(paths: Sequence[str], options: Options, url: str) -> Sources:
     """What the files declare for the server. Raises CannotLookError where one of them cannot be read."""
     if not paths:
         return Sources()
-    result = check(paths, options)
-    workspace = Workspace(paths)
-    readings = read_all(workspace, options.progress)
-    found = declarations(readings, workspace)
-    _refuse([*result.unreadable, *workspace.problems, *found.problems])
+    tree = Tree(paths, options)
+    result = judged(tree.workspace, tree.readings, options)
+    _refuse([*result.unreadable, *tree.declared.problems])
     if not result.searched:
         raise CannotLookError(f"{' '.join(map(shown_path, paths))}: there is no file to look at")
+    return of_tree(tree, result, url)
+
+
+def of_tree(tree: Tree, result: Result, url: str) -> Sources:
+    """What a tree that was read and judged declares for the server."""
+    found = tree.declared
     placing = Placing(found.models, [url])
-    servers = [subject for reading in readings for subject in reading.subjects if subject.kind is Kind.SERVER]
+    servers = [subject for reading in tree.readings for subject in reading.subjects if subject.kind is Kind.SERVER]
     declared = Declarations(
         placing.by_url[url],
         frozenset(one.model_name for one in placing.lost),
         found.is_complete,
-        _settings(servers, options.configuration.target),
+        _settings(servers, tree.options.configuration.target),
         tuple(_edits(result.findings)),
     )
     return Sources(declared, wishes_of(found.models, url, with_undeclared=False))

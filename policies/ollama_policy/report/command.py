@@ -1,11 +1,12 @@
 """The command `report`, without the command line: looks, measures where it is asked to, and writes one file."""
 
+import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
-from ollama_policy.check import check
+from ollama_policy.check import judged
 from ollama_policy.checking import STDIN, CannotLookError, deliver, options_of
 from ollama_policy.checking import Request as CheckRequest
 from ollama_policy.drift.command import Request as DriftRequest
@@ -14,7 +15,9 @@ from ollama_policy.drift.judge import judge, orphans
 from ollama_policy.drift.looking import Asked, look
 from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.fit.command import Request as FitRequest
-from ollama_policy.fit.command import judged
+from ollama_policy.fit.command import judged_of
+from ollama_policy.fit.looking import Looked, variables_of
+from ollama_policy.fit.needs import wanted
 from ollama_policy.fit.text import Judged
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import tool_version
@@ -23,13 +26,20 @@ from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import exit_code, planned, probed
 from ollama_policy.probe.probing import Plan
 from ollama_policy.reaching import connection, named_connection
+from ollama_policy.remedies import facts
+from ollama_policy.remedies import looking as remedy_looking
+from ollama_policy.remedies import sources as remedy_sources
+from ollama_policy.remedies.matrix import matrix
 from ollama_policy.report import benching, markdown, memory, page, probe_file, svg
 from ollama_policy.report.contents import Contents
-from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, Reported, Unreadable
+from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS, Reported, Result, Unreadable
 from ollama_policy.rules.rule import Severity
 from ollama_policy.settings import UnreadableError
+from ollama_policy.tree import Tree
 from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.proxies import is_loopback
 
 _LOOK_SECONDS = 10.0
 _LARGEST_PROBE = 256 * 2**20
@@ -70,16 +80,17 @@ def run(request: Request, now: datetime | None = None) -> int:
         return CLEAN
     account = None if request.from_file is None else _read(request.from_file, probe_file.read)
     compared = None if request.bench_file is None else _read(request.bench_file, benching.read)
-    server = None if reached is None else _look(reached)
+    read = _read_tree(request)
+    moment = None if reached is None else _moment(reached, read)
     evicted: tuple[str, ...] = ()
-    if reached is not None and name is not None and isinstance(server, Seen):
+    if reached is not None and name is not None and moment is not None and isinstance(moment.server, Seen):
         account = probed(reached, name, request.plan)
-        evicted = _gone(server, _look(reached), name)
-    contents = _contents(request, account, server, now or datetime.now(UTC))
+        evicted = _gone(moment.server, _look(reached), name)
+    contents = _contents(account, moment, read, now or datetime.now(UTC))
     contents = contents._replace(evicted=evicted, bench=compared)
     deliver(_rendered(request.form, contents), request.output)
-    if isinstance(server, Unseen):
-        sys.stderr.write(f"{shown(server.url)} unreadable: {shown(server.problem)}\n")
+    if moment is not None and isinstance(moment.server, Unseen):
+        sys.stderr.write(f"{shown(moment.server.url)} unreadable: {shown(moment.server.problem)}\n")
     return _exit_code(contents)
 
 
@@ -124,36 +135,71 @@ def _gone(before: Seen, after: Server, called: ModelName) -> tuple[str, ...]:
     return tuple(map(str, gone))
 
 
-def _contents(request: Request, account: Account | None, server: Server | None, now: datetime) -> Contents:
-    findings: list[Reported] | None = None
-    drift: list[Reported] = []
-    fit: Judged | None = None
-    problems: list[Unreadable] = []
-    if request.sources:
-        result = check(request.sources, options_of(CheckRequest(request.sources), {}, with_baseline=False))
-        findings, problems = result.findings, result.unreadable
-        if not result.searched and not problems:
-            problems.append(Unreadable(" ".join(request.sources), "there is no file to check"))
-    if isinstance(server, Unseen):
-        problems = [*problems, Unreadable(server.url, server.problem, is_file=False)]
-    elif server is not None:
-        drift = _drift(request, server)
-        fit = _fit(request, server)
-    return Contents(now, tool_version(), account, server, findings, drift, problems, fit=fit)
-
-
-def _fit(request: Request, server: Seen) -> Judged | None:
-    """Of what the sources declare for this server, as it is found."""
+def _read_tree(request: Request) -> tuple[Tree, Result] | None:
+    """The sources, read once for all that is said of them."""
     if not request.sources:
         return None
-    asked = FitRequest(request.sources, (server.url,), request.ca_file, asks_registries=False)
-    found = [one for one in judged(asked).judged if one.url == server.url and (one.fit.needs or one.fit.unknown)]
-    return found[0] if found else None
+    tree = Tree(request.sources, options_of(CheckRequest(request.sources), {}, with_baseline=False))
+    return tree, judged(tree.workspace, tree.readings, tree.options)
 
 
-def _drift(request: Request, server: Seen) -> list[Reported]:
-    if request.sources:
-        return Session(DriftRequest(request.sources, hosts=(server.url,))).judged([server]).findings
+class _Moment(NamedTuple):
+    """What a server said once, and what of it belongs to that: `beside` is None where it could not be asked."""
+
+    server: Server
+    beside: facts.Server | None = None
+    sources: remedy_sources.Sources = remedy_sources.Sources()
+
+
+def _moment(reached: Connection, read: tuple[Tree, Result] | None) -> _Moment:
+    server = _look(reached)
+    if isinstance(server, Unseen):
+        return _Moment(server)
+    found = remedy_sources.Sources() if read is None else remedy_sources.of_tree(*read, server.url)
+    asking = remedy_looking.beside(reached, server, found.wishes, wanted(found.declared.models))
+    try:
+        return _Moment(server, asyncio.run(asking), found)
+    except OllamaError as error:
+        return _Moment(Unseen(server.url, server.is_given, error.words))
+
+
+def _contents(
+    account: Account | None, moment: _Moment | None, read: tuple[Tree, Result] | None, now: datetime
+) -> Contents:
+    contents = Contents(now, tool_version(), account, None if moment is None else moment.server)
+    if read is not None:
+        tree, result = read
+        problems = [*result.unreadable]
+        if not result.searched and not problems:
+            problems.append(Unreadable(" ".join(tree.paths), "there is no file to check"))
+        contents = contents._replace(findings=result.findings, unreadable=problems)
+    if moment is None:
+        return contents
+    if isinstance(moment.server, Unseen):
+        problem = Unreadable(moment.server.url, moment.server.problem, is_file=False)
+        return contents._replace(unreadable=[*contents.unreadable, problem])
+    recommended = () if moment.beside is None else matrix(moment.beside, moment.sources.declared)
+    return contents._replace(
+        drift=_drift(read, moment.server),
+        fit=_fit(read, moment, moment.server),
+        recommended=tuple(one for one in recommended if one.is_recommended),
+    )
+
+
+def _fit(read: tuple[Tree, Result] | None, moment: _Moment, server: Seen) -> Judged | None:
+    """Of what the sources declare for this server, as it is found."""
+    declared = moment.sources.declared.models
+    if read is None or moment.beside is None or not declared:
+        return None
+    is_here = is_loopback(server.url)
+    looked = Looked(server, moment.beside.details, is_here, variables_of(server.url) if is_here else None)
+    found = judged_of(FitRequest(asks_registries=False), read[0], looked, declared)
+    return found if found.fit.needs or found.fit.unknown else None
+
+
+def _drift(read: tuple[Tree, Result] | None, server: Seen) -> list[Reported]:
+    if read is not None:
+        return Session(DriftRequest(hosts=(server.url,)), tree=read[0]).judged([server]).findings
     found = judge(server, (), (), is_complete=False)
     return [Reported(one, one.severity or one.rule.severity) for one in found]
 

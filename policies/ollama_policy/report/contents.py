@@ -10,6 +10,7 @@ from ollama_policy.fit.text import Judged
 from ollama_policy.formats.writing import many
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.text import num_ctx
+from ollama_policy.remedies.remedy import Remedy as Concrete
 from ollama_policy.report import benching, fitting, words
 from ollama_policy.report.architecture import Architecture, architecture
 from ollama_policy.report.remedies import Remedy, remedies
@@ -30,6 +31,7 @@ class Contents(NamedTuple):
     evicted: Sequence[str] = ()  # models that left memory while another was called
     fit: Judged | None = None  # None: no sources were given, or nothing of them is for this server
     bench: Comparison | None = None
+    recommended: Sequence[Concrete] = ()  # what `remedies` recommends at the same moment
 
     @property
     def title(self) -> str:
@@ -47,7 +49,7 @@ class Contents(NamedTuple):
     @property
     def remedies(self) -> list[Remedy]:
         ids = {one.finding.rule.id for one in (*(self.findings or ()), *self.drift)}
-        return remedies(ids, self.server, self.architecture.held, self.account)
+        return remedies(ids, self.server, self.recommended, self.account)
 
     @property
     def summary(self) -> list[str]:

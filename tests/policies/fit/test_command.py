@@ -287,7 +287,7 @@ def test_what_the_server_itself_runs_with_counts_and_a_file_that_says_otherwise_
     mebibytes: int,
     note: str,
 ) -> None:
-    monkeypatch.setattr(looking, "_variables", lambda url: runs)
+    monkeypatch.setattr(looking, "variables_of", lambda url: runs)
     (tree / "models.tf").write_text(MANUAL)
     (tree / "compose.yaml").write_text(SERVER.format(f"{CACHE}: {written}" if written else "OLLAMA_NUM_PARALLEL: 1"))
     with FakeOllamaWithFaults("0.34.3") as fake:

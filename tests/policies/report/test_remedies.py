@@ -1,22 +1,23 @@
 """Remedies follow from what was found, and nothing else brings one."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ollama_policy.checking import all_rules
+from ollama_policy.remedies.catalogue import CATALOGUE
+from ollama_policy.remedies.facts import Declarations
+from ollama_policy.remedies.matrix import matrix
 from ollama_policy.remedies.remedy import Kind
 from ollama_policy.report import remedies
-from ollama_policy.report.architecture import architecture
+from tests.policies.remedies.examples import held, server
 from tests.policies.report.examples import probed, running, seen
 
 CACHE = ["Cap the prompt cache", "Reload a runner that has grown"]
 
 
-def titles(
-    *ids: str, version: str = "0.17.4", growth: int | None = None, cached: int = 0, is_pinned: bool = False
-) -> list[str]:
-    server = seen(running("chat", is_pinned=is_pinned), version=version)
+def titles(*ids: str, growth: int | None = None, cached: int = 0) -> list[str]:
     account = None if growth is None else probed(growth=growth, cached=cached)
-    return [one.title for one in remedies.remedies(ids, server, architecture(server).held, account)]
+    return [one.title for one in remedies.remedies(ids, seen(running("chat")), (), account)]
 
 
 def test_nothing_found_calls_for_nothing() -> None:
@@ -38,9 +39,18 @@ def test_what_is_done_already_is_not_called_for() -> None:
     assert [one.title for one in remedies.remedies((), None, (), account)] == CACHE[1:]
 
 
-def test_a_server_and_measurements() -> None:
-    assert titles(is_pinned=True) == ["Bound keep_alive"]
-    assert titles(version="0.6.5") == ["Update Ollama"]
+def test_what_is_recommended_here_is_told_and_nothing_else_of_what_a_server_holds() -> None:
+    """One catalogue: what `remedies` says of a server is what the report says of it at the same moment."""
+    found = matrix(server(held("chat", left=timedelta(minutes=5)), version="0.6.5"), Declarations())
+    recommended = [one for one in found if one.is_recommended]
+    assert {one.id for one in recommended} == {Kind.VERSION}
+    [told] = remedies.remedies((), None, recommended, None)
+    assert told.title == "Update Ollama"
+    assert told.because == (f"{recommended[0].title}, of the server: {recommended[0].why}",)
+    assert all(any(one.id in entry.kinds for entry in CATALOGUE) for one in found)
+
+
+def test_measurements() -> None:
     assert titles(growth=1) == ["Update Ollama", "Bound keep_alive"]
     assert titles(growth=1, cached=3) == ["Update Ollama", "Bound keep_alive", *CACHE]
     assert titles(growth=0, cached=3) == CACHE
@@ -55,9 +65,9 @@ def test_what_grows_in_the_server_itself_is_not_given_back_by_a_timer() -> None:
 
 
 def test_the_catalogue_is_that_of_the_command() -> None:
-    told = [kind for known in remedies._ALL for kind in known.kinds]
+    told = [kind for entry in CATALOGUE for kind in entry.kinds]
     assert sorted(told) == sorted(Kind)
 
 
 def test_each_rule_that_is_named_exists() -> None:
-    assert {id for known in remedies._ALL for id in known.rules} <= {rule.id for rule in all_rules()}
+    assert {id for entry in CATALOGUE for id in entry.rules} <= {rule.id for rule in all_rules()}
