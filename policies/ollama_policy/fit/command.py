@@ -70,7 +70,7 @@ def judged(request: Request) -> Report:
     tree = Tree(paths, options_of(CheckRequest(paths), {}, with_baseline=False))
     readings, declared = tree.readings, tree.declared
     problems = [
-        (one.path, one.message)
+        (one.path, one.message + _what_is_taken(one.path))
         for one in (*tree.workspace.problems, *(one.problem for one in readings if one.problem), *declared.problems)
     ]
     given = fleet.given(request.hosts, None, ())
@@ -113,6 +113,15 @@ def judged_of(request: Request, tree: Tree, server: Looked, declared: Sequence[D
     every = models(declared, server, found, _of_registries(request, declared, server))
     fit = Fit(dry_run.asked(every, found.settings, dry_run.program(request.fit_params)), found.settings)
     return Judged(url, version, fit, found)
+
+
+def _what_is_taken(path: str) -> str:
+    """What a person gives who names what is not there, such as a model."""
+    if os.path.lexists(path):
+        return ""
+    return (
+        "; fit takes files and folders that declare models: declare a model, by its name or its GGUF, to have it judged"
+    )
 
 
 def _of_registries(request: Request, declared: Sequence[Declared], server: Looked) -> OfRegistry:

@@ -199,6 +199,9 @@ def _header(gguf: str, one: Declared) -> tuple[Path, GgufHeader | str]:
                 header = read_header_of(path)
                 if len(files := parts(path)) > 1:
                     return path, f"its GGUF {path} is the first of {len(files)} files, which are not summed here"
+                if (there := path.stat().st_size) < header.length:
+                    found = f"{there:,} bytes of the {header.length:,} that its tensors need"
+                    return path, f"its GGUF {path} is cut off: it has {found}. Copy or download it again"
                 return path, header
         except (OSError, ValueError, InvalidGgufError) as error:
             return path, f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"

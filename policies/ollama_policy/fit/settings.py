@@ -225,6 +225,8 @@ def _bytes(value: str | None, option: str) -> int | None:
     found = bytes_of(value)
     if not found:
         raise CannotLookError(f'{option} {value}: expected an amount of memory, such as "16GiB"')
+    if found < MIB and value.strip().isdigit():
+        raise CannotLookError(f"{option} {value} is {found} bytes: write the unit, such as {value.strip()}GiB")
     return found
 
 

@@ -18,7 +18,13 @@ _ADDED_UP: Final = "What two remedies give back of the same model does not add u
 _OF_THE_DOCUMENT: Final = "the document's own recommendation"
 
 
+def _told(remedies: Sequence[Remedy]) -> list[Remedy]:
+    """Those that a person has something of: what gives back nothing is in the JSON alone."""
+    return [one for one in remedies if one.gain.bytes != 0]
+
+
 def text(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
+    remedies = _told(remedies)
     lines = [_headline(server, remedies), _ADDED_UP, ""]
     for one in remedies:
         lines += [f"{_standing(one)}: {one.title}, of {one.target}", f"  gives back  {_gain(one)}"]
@@ -30,6 +36,7 @@ def text(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
 
 
 def markdown(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
+    remedies = _told(remedies)
     head = ("remedy", "of", "gives back", "why", "cost", "risk", "what to do", "the document's row")
     lines = [f"## Remedies for {cell(server.url)}", "", cell(_headline(server, remedies)), "", _ADDED_UP, ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]

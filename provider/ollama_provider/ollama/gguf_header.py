@@ -21,6 +21,7 @@ _STRING, _LIST = 8, 9
 _VALUES = {number: Struct(f"<{letter}") for number, letter in (*enumerate("BbHhIif?"), *enumerate("Qqd", 10))}
 _U32, _U64 = _VALUES[4], _VALUES[10]
 
+_ALIGNMENT = 32  # where `general.alignment` does not say another
 # Elements of a block, then its bytes by the number of the type. 4 is what Ollama wrote for MXFP4 before there was 39.
 _BYTES_OF_BLOCKS = {
     1: {0: 4, 1: 2, 24: 1, 25: 2, 26: 4, 27: 8, 28: 8, 30: 2},
@@ -47,11 +48,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """`metadata` has the file's own keys, without lists of over 1024 elements; `vocabulary` counts the tokens."""
+    """`metadata` has the file's own keys, without lists of over 1024 elements; `vocabulary` counts the tokens.
+
+    `length` is how many bytes the file has at least, all of its tensors included.
+    """
 
     metadata: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     vocabulary: int
+    length: int = 0
 
     @property
     def weights_bytes(self) -> int:
@@ -91,11 +96,15 @@ def read_metadata(file: BinaryIO) -> dict[str, Any]:
 
 class _Reader:
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.vocabulary = file, 0
+        self.file, self.vocabulary, self.end_of_data = file, 0, 0
 
     def header(self) -> GgufHeader:
-        tensors, metadata = self.metadata()
-        return GgufHeader(metadata, dict(self.tensor() for _ in range(tensors)), self.vocabulary)
+        count, metadata = self.metadata()
+        tensors = dict(self.tensor() for _ in range(count))
+        alignment = metadata.get("general.alignment", _ALIGNMENT)
+        alignment = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT
+        data = -(-self.file.tell() // alignment) * alignment  # llama.cpp ggml/src/gguf.cpp: the data begin aligned
+        return GgufHeader(metadata, tensors, self.vocabulary, data + self.end_of_data)
 
     def metadata(self) -> tuple[int, dict[str, Any]]:
         """The number of tensors, and the keys."""
@@ -143,9 +152,11 @@ class _Reader:
         elements = prod(self.unpack(_U64) for _ in range(dimensions))
         if (kind := self.unpack(_U32)) not in _BLOCKS:
             raise self.error(f"the tensor {name!r} is of type {kind}, which is not known")
-        self.unpack(_U64)  # where it begins
+        begin = self.unpack(_U64)
         elements_of_block, bytes_of_block = _BLOCKS[kind]
-        return name, Tensor(elements, elements // elements_of_block * bytes_of_block)
+        size = elements // elements_of_block * bytes_of_block
+        self.end_of_data = max(self.end_of_data, begin + size)
+        return name, Tensor(elements, size)
 
     def count(self, what: str, most: int) -> int:
         if (found := self.unpack(_U64)) > most:

@@ -14,6 +14,7 @@ from ollama_policy.settings import UnreadableError
 from ollama_provider.ollama.answers import ModelDetails
 from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
+from tests.engines.tiny_models import write_llama
 from tests.policies.conftest import Command
 from tests.policies.drift.servers import NOW, URL, running, seen
 from tests.policies.fit.test_sums import LLAMA_8B, of_architecture
@@ -308,3 +309,31 @@ def test_a_server_that_is_dead_costs_only_itself(tree: Path, command: Command) -
     assert "not looked at: http://127.0.0.1:9: no connection" in result.stdout
     assert f"{fake.url}, Ollama " in result.stdout
     assert URL not in result.stdout
+
+
+def test_a_models_name_in_place_of_a_file_is_told_what_is_taken(recorded: str, command: Command) -> None:
+    result = command("fit", "llama3.2", "--from", recorded, *ROOM)
+    assert result.exit_code == 2
+    assert "llama3.2: no such file or directory; fit takes files and folders that declare models" in result.stdout
+
+
+@pytest.mark.parametrize(("option", "amount"), [("--memory", "16"), ("--gpu-memory", "24")])
+def test_an_amount_without_a_unit_is_not_taken_for_bytes(
+    tree: Path, recorded: str, command: Command, option: str, amount: str
+) -> None:
+    (tree / "models.tf").write_text(MANUAL)
+    result = command("fit", "--from", recorded, option, amount)
+    assert (result.exit_code, f"write the unit, such as {amount}GiB" in result.stderr) == (2, True)
+    assert command("fit", "--from", recorded, option, str(64 * 2**30)).exit_code != 2 or option != "--memory"
+
+
+def test_a_gguf_that_is_cut_off_in_its_weights_is_told(tree: Path, recorded: str, command: Command) -> None:
+    write_llama(tree / "whole.gguf", seed=0)
+    whole = (tree / "whole.gguf").read_bytes()
+    for name, data in (("whole", whole), ("cut", whole[:-1])):
+        (tree / f"{name}.gguf").write_bytes(data)
+        (tree / "models.tf").write_text(MANUAL.replace('"chat"', f'"{name}"\n  gguf = "{name}.gguf"'))
+        result = command("fit", "--from", recorded, *ROOM)
+        words = f"is cut off: it has {len(whole) - 1:,} bytes of the {len(whole):,} that its tensors need"
+        assert (words in result.stdout) is (name == "cut"), result.output
+        assert result.exit_code == (2 if name == "cut" else 0)
