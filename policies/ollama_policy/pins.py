@@ -35,7 +35,7 @@ def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator
     groups: dict[Hashable, list[Subject]] = defaultdict(list)
     for one in subjects:
         if one.kind is Kind.MODEL and decided(one, "host"):
-            groups[_applied_with(one), str(one.value("host")), _provider(one)].append(one)
+            groups[_applied_with(one), _host(one), _provider(one)].append(one)
     for declarations in groups.values():
         residents: dict[Hashable, list[Subject]] = defaultdict(list)
         bases = _bases(declarations)
@@ -54,6 +54,17 @@ def _applied_with(subject: Subject) -> str:
     if path.endswith((".tf", ".tf.json", ".tofu")):
         return subject.unit or path.rpartition("/")[0]
     return path if is_document else subject.unit or path
+
+
+def _host(subject: Subject) -> str:
+    """The server's address, as Ollama's client reads it; empty where the declaration has none of its own."""
+    from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415 - few give one
+
+    written = subject.value("host")
+    try:
+        return server_url(written) if isinstance(written, str) else ""
+    except InvalidServerError:
+        return str(written)
 
 
 def _provider(subject: Subject) -> str:
