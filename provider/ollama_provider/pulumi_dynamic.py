@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
+from ollama_provider.pulumi_import import NO_IMPORT
+
 if TYPE_CHECKING:
     from ollama_provider.pulumi_worker import Worker
 
@@ -20,13 +22,6 @@ Properties = dict[str, Any]
 OUTPUTS = (
     "origin digest size family parameter_size quantization_level context_length capabilities pinned drift gguf_file"
 ).split()
-
-
-NO_IMPORT = (
-    "Pulumi cannot import a dynamic resource, which this is. Declare the model without import_: the first `pulumi up` "
-    "takes over what is on the server as it stands, without a pull or a load. `ollama-policy adopt --engine pulumi` "
-    "writes the declarations."
-)
 
 
 class OllamaModelProvider(dynamic.ResourceProvider):

@@ -1,6 +1,7 @@
 """`ollama-policy adopt`: what it writes of a real Ollama changes nothing, to a real Terraform and a real Pulumi."""
 
 import re
+import site
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,20 @@ def test_pulumi_takes_it_over_and_changes_nothing(
     assert stack.preview("--refresh", "--expect-no-changes").changes == {"same": 8}
     assert sum(count(ollama, since, path) for path in CHANGES) == 0
     assert (memory(ollama), installed(ollama)) == (before, held)
+
+
+def test_an_import_by_command_says_how_to_adopt(stack_of: StackMaker, ollama: OllamaServer, tiny: Path) -> None:
+    started = [path for path in site.getsitepackages() if list(Path(path).glob("*ollama_iac.pth"))]
+    if not started:
+        pytest.skip("this environment was made before ollama_iac.pth: `pip install --editable .` installs it")
+    ollama.create_from_gguf("tiny", tiny)
+    stack = stack_of('from ollama_provider import OllamaModel\nOllamaModel("m", name="tiny")\n')
+    failed = stack.run("import", "--yes", "pulumi-python:dynamic/ollama:Model", "m", "tiny", check=False)
+    assert failed.returncode != 0
+    assert "`ollama-policy adopt --engine pulumi` writes the declarations" in failed.text
+    assert "Traceback" not in failed.text
+    other = stack.run("import", "--yes", "pulumi-python:dynamic/other:Thing", "m", "tiny", check=False)
+    assert "KeyError: '__provider'" in other.text, "what is not ours is left as it is"
 
 
 def test_an_import_by_option_says_how_to_adopt(stack_of: StackMaker, ollama: OllamaServer, tiny: Path) -> None:
