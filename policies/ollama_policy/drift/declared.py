@@ -17,6 +17,7 @@ from ollama_policy.sources.terraform import plan, state
 from ollama_policy.sources.terraform.provider_host import ProviderHosts
 from ollama_provider.drift import second_name
 from ollama_provider.ollama.names import InvalidServerError, ModelName, server_url
+from ollama_provider.ollama.parameters import typed_all
 
 _LARGEST_CONTEXT: Final = 2**40
 _MEMORY: Final = ("memory_management", "keep_alive", "resident")
@@ -80,7 +81,9 @@ class Declared:
     def context_length(self) -> int | None:
         """The num_ctx of the model's own parameters."""
         parameters = self.subject.value("parameters")
-        value = parameters.get("num_ctx") if isinstance(parameters, dict) else None
+        value = (
+            typed_all({"num_ctx": parameters.get("num_ctx")}).get("num_ctx") if isinstance(parameters, dict) else None
+        )
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < _LARGEST_CONTEXT:
             return None
         return int(value)

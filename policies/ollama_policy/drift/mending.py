@@ -9,6 +9,7 @@ from ollama_policy.drift.declared import Declared, is_pulumi, is_terraform
 from ollama_policy.rules.invalid_declaration import problems_in
 from ollama_policy.servers import decided
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.parameters import typed_all
 
 _DERIVED: Final = ("parameters", "system", "template")
 _LONGEST_BODY: Final = 1000
@@ -55,6 +56,8 @@ def _make(url: str, declared: Declared) -> str:
     """Derives a model as it is declared; in words where that is from a file, not known, or too long for a line."""
     subject, base = declared.subject, declared.base
     fields = {key: value for key in _DERIVED if (value := subject.value(key)) is not None}
+    if isinstance(fields.get("parameters"), dict):
+        fields["parameters"] = typed_all(fields["parameters"])
     if base is not None and all(decided(subject, key) for key in _DERIVED):
         with suppress(TypeError):  # of a value inside that is not known
             body = json.dumps({"model": str(declared.model_name), "from": str(base), **fields, "stream": False})

@@ -8,6 +8,7 @@ from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided, number, versions_of
 from ollama_policy.settings import ENDPOINT, Kind, Subject
 from ollama_provider.ollama.batches import automatic_batch
+from ollama_provider.ollama.parameters import typed_all
 from ollama_provider.ollama.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior, Version
 
@@ -70,7 +71,7 @@ class ReloadByOptions(Rule):
             parameters = declaration.value("parameters")
             if contains_unknown(parameters) or not isinstance(parameters, dict | None):
                 continue
-            yield from self._of_request(request, declaration, parameters or {}, tree)
+            yield from self._of_request(request, declaration, typed_all(parameters or {}), tree)
 
     def _of_request(
         self, request: Subject, declaration: Subject, parameters: dict[str, Any], tree: "_Tree"

@@ -70,6 +70,11 @@ def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[F
             seen(DISK | {"base": OLD}, [running("chat", MINUTES)]),
             "OLL511",
         ),
+        (
+            'base = "base"\n  parameters = { num_ctx = "512" }',
+            seen(DISK | {"base": OLD}, [running("chat", MINUTES)]),
+            "OLL511",
+        ),
         ("", seen(DISK, version="0.6.5"), "OLL509"),
         ("", seen(DISK, version="0.33.0"), ""),
         ("", seen(DISK, version="not one"), ""),
@@ -148,7 +153,7 @@ def test_the_command_is_that_of_the_engine(tree: Path, path: str, text: str, com
     assert finding.advice == command
 
 
-DERIVED = "- {name: chat, memory_management: manual, base: b, parameters: {num_ctx: 512}"
+DERIVED = "- {name: chat, memory_management: manual, base: b, parameters: {num_ctx: '512'}"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ VARIANT = PINNED | {"base": "phi3", "parameters": {"num_ctx": 8192, "num_gpu": 2
         (VARIANT, {"num_batch": 512}, "512"),
         (VARIANT, {"num_batch": 1024}, None),
         (VARIANT | {"parameters": {"num_batch": 512}}, {"num_batch": 512}, None),
+        (VARIANT | {"parameters": {"num_ctx": "8192", "use_mmap": "true"}}, {"num_ctx": 8192, "use_mmap": True}, None),
         (PINNED, {"main_gpu": 0}, "0"),
         (VARIANT | {"parameters": {"main_gpu": 0}}, {"main_gpu": 0}, None),
         (PINNED, {"draft_num_predict": 8}, "8"),
