@@ -66,7 +66,7 @@ def test_a_cloud_model_whose_release_is_left_to_ollama_is_managed_on_disk_alone(
     if name == "far":
         with pytest.raises(RefusedError, match="there is nothing to pin or to unload"):
             run(lambda lifecycle: lifecycle.update(state, {"name": name} | MANUAL))
-    run(lambda lifecycle: lifecycle.delete(state))
+    run(lambda lifecycle: lifecycle.delete(state | {"on_destroy": "delete"}))  # it was there before
     assert (installed(ollama), asked(ollama, since)) == ({}, 0)
 
 
