@@ -51,7 +51,9 @@ def main() -> int:
     seconds = given.seconds / len(chosen) if given.inputs is None else float("inf")
     inputs = None if given.inputs is None else -(-given.inputs // len(chosen))
     with ProcessPoolExecutor(given.processes) as pool:
-        for future in as_completed([pool.submit(_fuzzed, name_of(one), given.seed, seconds, inputs) for one in chosen]):
+        for future in as_completed(
+            [pool.submit(_fuzzed, name_of(one), given.seed, seconds, inputs) for one in reversed(chosen)]
+        ):
             done = future.result()
             total += done.inputs
             broken += len(done.crashes)
