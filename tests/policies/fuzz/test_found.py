@@ -37,3 +37,8 @@ def test_a_fix_in_a_list_of_texts_stays_in_its_quotes() -> None:
     text = 'resource "docker_container" "o" {\n  image = "ollama/ollama:0.17.4"\n  env = ["OLLAMA_NOPRUNE=off"]\n}\n'
     fixed = fix(["main.tf"], Options(RULES, overlay={"main.tf": text.encode()}), with_unsafe=True)
     assert fixed.after["main.tf"].decode() == text.replace("=off", "=0")
+
+
+def test_an_index_behind_white_space_is_undecided() -> None:
+    text = b'resource "ollama_model" "a" {\n  name = 0.                    1\n  memory_management = "manual"\n}\n'
+    check_pipeline({"a.tf": text}, with_unsafe=True)
