@@ -29,7 +29,7 @@ class NoOpModel(Resource):
     async def create(self, planned: Values, config: Values) -> Result:
         return Result(planned)
 
-    async def update(self, prior: Values, planned: Values, config: Values) -> Result:
+    async def update(self, prior: Values, planned: Values, config: Values, private: Private) -> Result:
         return Result(planned)
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:

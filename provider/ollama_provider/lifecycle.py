@@ -37,6 +37,7 @@ from ollama_provider.ollama.parameters import typed_all
 from ollama_provider.ollama.versions import version_in
 from ollama_provider.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
 from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
+from ollama_provider.sight import FREE, Verdict
 from ollama_provider.version_refusals import may_be_refused, refused_by
 
 State = dict[str, Any]
@@ -167,8 +168,11 @@ class Lifecycle:
         async with _turn(server, declared.model_name):
             return await self._create(server, declared, values)
 
-    async def update(self, state: Mapping[str, Any], values: Mapping[str, Any]) -> State:
-        """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys."""
+    async def update(self, state: Mapping[str, Any], values: Mapping[str, Any], old_name: Verdict = FREE) -> State:
+        """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys.
+
+        `old_name` is what may be done with the model of before, where the name changes.
+        """
         declared = declare(values)
         before = declared_in(state)
         if declared.model_name == before.model_name:
@@ -178,7 +182,7 @@ class Lifecycle:
             async with _turn(server, declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
         async with _turn(self._server(declared), before.model_name, declared.model_name):
-            return await self._rename(state, before, declared, values)
+            return await self._rename(state, before, declared, values, old_name)
 
     async def read(self, state: Mapping[str, Any]) -> State | None:
         """The state as it is now, or None where the model is gone. Any other failure is raised: it is not "gone"."""
@@ -299,9 +303,17 @@ class Lifecycle:
         return kept | seen
 
     async def _rename(
-        self, state: Mapping[str, Any], before: ModelDeclaration, declared: ModelDeclaration, values: Mapping[str, Any]
+        self,
+        state: Mapping[str, Any],
+        before: ModelDeclaration,
+        declared: ModelDeclaration,
+        values: Mapping[str, Any],
+        old_name: Verdict,
     ) -> State:
-        """The new one is there and verified before the old one is touched; then one load apart, old out and new in."""
+        """The new one is there and verified before the old one is touched; then one load apart, old out and new in.
+
+        An old name that another resource has now, or will have in this run, is left to it.
+        """
         server = await self._fit_server(declared)
         await _refuse_unreachable(server, before)
         await memory.refuse_unheld(server, declared)
@@ -311,18 +323,19 @@ class Lifecycle:
         origin = self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
-        installed = await server.client.installed()
-        if before.on_destroy is not OnDestroy.KEEP and before.model_name in installed:
-            await memory.unload(server, installed[before.model_name], before.timeouts.unload, self._report)
+        old = (await server.client.installed()).get(before.model_name)
+        if old and await self._goes(server, before, declared, old_name):
+            await memory.unload(server, old, before.timeouts.unload, self._report)
         try:
             await self._settle(server, declared, presence, was_pinned)
         except OllamaError as error:
-            if before.model_name in installed:
+            if old and before.model_name not in server.made:
                 self._report(f"{error}; going back to {before.model_name}")
-                await memory.place(server, before, installed[before.model_name].digest, self._report)
+                await memory.place(server, before, old.digest, self._report)
             await self._take_back(server, declared, presence.model, origin)
             raise
-        await self._release(server, before, state)
+        if not old_name.leaves:
+            await self._release(server, before, state, old_name.keeps)
         return await self._result(server, declared, values, state["id"], origin, gguf)
 
     async def _take_back(
@@ -336,6 +349,14 @@ class Lifecycle:
                 await content.forget(server, name)
         elif origin is Origin.PULLED:
             self._report(f"{name}: pulled, and in no state: the next apply goes on from it, or `ollama rm {name}`")
+
+    async def _goes(
+        self, server: Server, before: ModelDeclaration, declared: ModelDeclaration, old_name: Verdict
+    ) -> bool:
+        """Whether the model of before has to leave the memory for the one that comes."""
+        if before.on_destroy is OnDestroy.KEEP or before.model_name in server.made:
+            return False
+        return not old_name.leaves or await memory.share_weights(server, before.model_name, declared.model_name)
 
     def _origin(self, declared: ModelDeclaration, before: View) -> Origin:
         """Of what an apply makes present. What was there before is found, even by a create that was cut off."""
@@ -476,62 +497,6 @@ async def _refuse_unreachable(server: Server, declared: ModelDeclaration) -> Non
 def may_misfit(values: Mapping[str, Any]) -> bool:
     """Whether known inputs are such that `Lifecycle.misfit` has to ask a server."""
     return values.get("memory_management") == "manual" or may_be_refused(values)
-
-
-class Residents:
-    """The models that one program declares resident, to see two on one weights file before anything is done."""
-
-    def __init__(self) -> None:
-        self._sources: dict[tuple[str, str], tuple[str, bool]] = {}
-        self._on_weights: dict[str, dict[str, list[str]]] = {}  # by server, then by what weights come from
-
-    def problem_with(self, values: Mapping[str, Any]) -> Problem | None:
-        """Notes valid, known inputs, and says where they cannot be together with those noted before."""
-        declared = declare(values)
-        server = server_url(declared.host) if declared.host else ""
-        own = str(declared.model_name).lower()
-        source = str(declared.base_name).lower() if declared.base else declared.gguf or own
-        noted = (source, declared.must_be_resident)
-        before = self._on_weights.setdefault(server, {})
-        moves_no_other = source == own and self._sources.get((server, own), noted) == noted
-        self._sources[server, own] = noted
-        if moves_no_other:
-            if not declared.must_be_resident:
-                return None
-            sharing = before.setdefault(own, [])
-            if own not in sharing:
-                sharing.append(own)
-        else:
-            self._on_weights[server] = self._residents(server)
-            sharing = self._on_weights[server].get(self._weights(server, own), [])
-        others = [name for name in sharing if name != own]
-        if not others:
-            return None
-        second = own
-        if own not in sharing:
-            if any(set(others) <= set(together) for together in before.values()):
-                return None
-            second = others.pop()  # not resident itself, and yet what shows that two others are on the same weights
-        expected = (
-            f"one resident model a weights file, and {others[0]} is declared resident on the same: each would "
-            'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
-        )
-        return Problem(("memory_management",), f"a second resident model ({second})", expected)
-
-    def _residents(self, server: str) -> dict[str, list[str]]:
-        """The models that are declared resident on a server, by what their weights come from."""
-        on_weights: dict[str, list[str]] = {}
-        for (where, name), (_, is_resident) in self._sources.items():
-            if where == server and is_resident:
-                on_weights.setdefault(self._weights(server, name), []).append(name)
-        return on_weights
-
-    def _weights(self, server: str, name: str) -> str:
-        seen = set()
-        while name not in seen:
-            seen.add(name)
-            name = self._sources.get((server, name), (name, False))[0]
-        return name
 
 
 def declared_in(state: Mapping[str, Any]) -> ModelDeclaration:

@@ -97,6 +97,15 @@ async def unload(
             server.changed()
 
 
+async def share_weights(server: Server, first: ModelName, second: ModelName) -> bool:
+    """Whether two names are one blob, which has one runner. One that is not there shares nothing."""
+    try:
+        one, other = [await server.client.show(name) for name in (first, second)]
+    except NotFoundError:
+        return False
+    return one.blob == other.blob
+
+
 def _named(name: ModelName) -> Callable[[RunningModel], bool]:
     return lambda model: model.name == name
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ollama_provider.model import ModelDeclaration, OnDestroy
+from ollama_provider.sight import FREE, Verdict
 
 
 class Origin(StrEnum):
@@ -44,9 +45,11 @@ def why_kept(declared: ModelDeclaration, origin: Origin, *, is_as_left: bool = T
     return "" if is_as_left else _NOT_AS_LEFT
 
 
-def told(declared: ModelDeclaration, origin: Origin, keeps: str = "") -> str:
-    """What a destroy will do, in one line. `keeps` says why the files stay whatever the resource says."""
-    name, why = declared.model_name, keeps or why_kept(declared, origin)
+def told(declared: ModelDeclaration, origin: Origin, verdict: Verdict = FREE) -> str:
+    """What a destroy will do, in one line."""
+    name, why = declared.model_name, verdict.keeps or why_kept(declared, origin)
+    if verdict.leaves:
+        return f"{name} {verdict.keeps}: it stays as it is"
     if declared.on_destroy is OnDestroy.KEEP:
         return f'{name} has on_destroy = "keep": it stays as it is, in memory too'
     if why:

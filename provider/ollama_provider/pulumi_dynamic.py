@@ -5,12 +5,17 @@ provider's process imports. Pulumi pickles the provider object into its state, s
 """
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi import dynamic
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
 
+from ollama_provider.ollama.names import ModelName, server_key
 from ollama_provider.pulumi_import import NO_IMPORT
 
 if TYPE_CHECKING:
@@ -105,8 +110,32 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
             raise pulumi.RunError(f'OllamaModel("{resource_name}"): {NO_IMPORT}')
         arguments = locals()
         given = {name: arguments[name] for name in INPUTS}
+        pulumi.Output.all(resource_name, name, host).apply(lambda known: _refuse_second(*known))
         # A dynamic resource has the outputs that its properties name from the start.
         super().__init__(OllamaModelProvider(), resource_name, dict.fromkeys(OUTPUTS) | given, opts)
 
 
+def _refuse_second(resource_name: str, name: Any, host: Any) -> None:
+    """Ends a program in which two resources have one model: whichever is removed would take it from the other.
+
+    It is done here, since a provider is not told whose properties it checks. What is wrong with them, it says itself.
+    """
+    monitor = get_monitor()
+    if isinstance(monitor, MockMonitor):
+        return  # tests of a program run parts of it, any number of times
+    host = host or pulumi.Config("ollama").get("host") or os.environ.get("OLLAMA_HOST", "")
+    try:
+        key = server_key(host), ModelName.parse(name)
+    except ValueError:
+        return
+    first = _declared.setdefault(monitor, {}).setdefault(key, call := [resource_name])
+    if first is not call:
+        raise pulumi.RunError(
+            f"{resource_name} and {first[0]} both declare {key[1]} on {key[0]}. One model is one resource: whichever "
+            "of the two is removed would take it from the other. Remove one of them, or give it another name"
+        )
+
+
+# By run of a program: one process may run many.
+_declared: WeakKeyDictionary[Any, dict[tuple[str, ModelName], list[str]]] = WeakKeyDictionary()
 INPUTS = tuple(inspect.signature(OllamaModel).parameters)[1:-1]  # model.ModelDeclaration's fields; a test compares

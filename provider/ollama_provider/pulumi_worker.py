@@ -13,19 +13,30 @@ from pulumi.runtime import rpc
 from ollama_provider import pulumi_host
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
+from ollama_provider.declarations import Residents, key_of
 from ollama_provider.lifecycle import (
     INPUTS,
     NO_DRIFT,
     Lifecycle,
-    Residents,
+    State,
     UnplacedError,
+    declared_in,
     difference,
     may_misfit,
     unbounded_pin,
 )
-from ollama_provider.model import InvalidDeclarationError, Problem, missing_file, problems_of
+from ollama_provider.model import (
+    InvalidDeclarationError,
+    ModelDeclaration,
+    Problem,
+    declare,
+    missing_file,
+    problems_of,
+)
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ownership import origin_in, told
 from ollama_provider.server import Servers
+from ollama_provider.sight import FREE, Sight, Verdict
 
 T = TypeVar("T")
 Properties = dict[str, Any]
@@ -34,6 +45,7 @@ _loop = BackgroundLoop(pulumi_host.must_stop)
 _servers = Servers()
 _residents = Residents()
 _told: set[str] = set()
+_sight = Sight()
 # A state's `digest` is what is there; whether one was asked for is not to be seen in it.
 _EXPECTED_DIGEST = "expected_digest"
 
@@ -58,7 +70,7 @@ class Worker:
         problems = problems_of(values, unknown)
         if not problems and (problem := missing_file(values, unknown, before=_olds)):
             problems = [problem]
-        if not problems and not unknown and (problem := _residents.problem_with(values)):
+        if not problems and not unknown and (problem := self._declare(declare(values))):
             problems = [problem]
         if not problems and not unknown and not _olds and (problem := self._misfit(values)):
             problems = [problem]
@@ -88,8 +100,13 @@ class Worker:
         return dynamic.CreateResult(state["id"], _outputs(state, values))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
-        values = _given(_news)
-        state = self._run(lambda lifecycle: lifecycle.update({**_olds, "id": _id}, values))
+        values, before = _given(_news), {**_olds, "id": _id}
+        is_renamed = declared_in(before).model_name != declare(values).model_name
+
+        async def update(lifecycle: Lifecycle) -> State:
+            return await lifecycle.update(before, values, await self._verdict(before) if is_renamed else FREE)
+
+        state = self._run(update)
         _warn_of_pin(state)
         return dynamic.UpdateResult(_outputs(state, values))
 
@@ -105,7 +122,30 @@ class Worker:
         return dynamic.ReadResult(id_, _outputs(state, inputs), {**inputs, "drift": state["drift"]})
 
     def delete(self, _id: str, _props: Properties) -> None:
-        self._run(lambda lifecycle: lifecycle.delete({**_props, "id": _id}))
+        state = {**_props, "id": _id}
+
+        async def delete(lifecycle: Lifecycle) -> None:
+            verdict = await self._verdict(state)
+            if verdict.keeps:
+                _show(told(declared_in(state), origin_in(state), verdict))
+            if not verdict.leaves:
+                await lifecycle.delete(state, verdict.keeps)
+
+        self._run(delete)
+
+    def _declare(self, declared: ModelDeclaration) -> Problem | None:
+        """Notes a model for those that are given up, and says where two cannot both be resident.
+
+        Pulumi does not say whose check it is, and may ask twice: a second resource is refused where it is declared.
+        """
+        key = key_of(declared, self._settings.host)
+        problem = _sight.declare(key, declared, "", before=None)
+        return problem or _residents.problem_with(key.server, declared)
+
+    async def _verdict(self, state: Properties) -> Verdict:
+        """Of a model that a resource gives up. Pulumi deletes when the whole program has been run."""
+        declared = declared_in(state)
+        return await _sight.verdict(key_of(declared, self._settings.host), declared, "the one that gives it up")
 
     def _misfit(self, values: Properties) -> Problem | None:
         """What does not fit, where that is an error; where it is a warning, it is shown."""

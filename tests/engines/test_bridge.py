@@ -365,7 +365,7 @@ def test_a_create_whose_load_failed_goes_on_without_a_second_download(
     tiny: Path,
     tmp_path: Path,
 ) -> None:
-    """The bridge keeps nothing of a failed create: the next up takes over what is there."""
+    """The bridge keeps nothing of a failed create: the next up takes over what is there, as found."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(tiny.read_bytes().replace(b"llama", b"lemma"))
     registry.push("broken:latest", broken)
@@ -379,7 +379,7 @@ def test_a_create_whose_load_failed_goes_on_without_a_second_download(
     assert steps(python_stack.up()) == [("create", "m")]
     assert count(ollama, since, "/api/pull") == 0
     python_stack.destroy()
-    assert ollama.tags() == []
+    assert [entry["name"] for entry in ollama.tags()] == [failing["name"]], "nobody knows any more whose it is"
 
 
 def test_a_second_interrupt_ends_a_pull_at_once_and_the_next_up_goes_on_from_there(

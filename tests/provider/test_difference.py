@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ollama_provider import content
-from ollama_provider.lifecycle import CONTENT_REPLACED, INPUTS, Difference, Residents, difference, identity
+from ollama_provider.declarations import Residents, key_of
+from ollama_provider.lifecycle import CONTENT_REPLACED, INPUTS, Difference, difference, identity
 from ollama_provider.model import declare
 
 A_DIGEST, ANOTHER = "ab" * 32, "cd" * 32
@@ -171,7 +172,8 @@ AUTOMATIC: Mapping[str, Any] = {"memory_management": "automatic"}
 
 def conflicts(*declarations: dict[str, Any]) -> list[str]:
     residents = Residents()
-    return [str(problem) for one in declarations if (problem := residents.problem_with(one))]
+    keys = [(key_of(declare(one), "http://127.0.0.1:11434").server, declare(one)) for one in declarations]
+    return [str(problem) for server, one in keys if (problem := residents.problem_with(server, one))]
 
 
 @pytest.fixture

@@ -153,3 +153,11 @@ def server_url(text: str) -> str:
     base = f"{scheme}://{host}:{port}"
     path = path.strip("/")
     return f"{base}/{path}" if path else base
+
+
+def server_key(text: str) -> str:
+    """What two addresses of one server have in common: its URL, where `localhost` is 127.0.0.1.
+
+    `::1` is another one: what listens there need not be what listens at 127.0.0.1. Raises InvalidServerError.
+    """
+    return re.sub(r"^(https?://)localhost(?=:)", r"\g<1>127.0.0.1", server_url(text))

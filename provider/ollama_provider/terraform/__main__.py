@@ -1,8 +1,10 @@
 """`terraform-provider-ollama`: started by Terraform it is the plugin; a person gets the commands."""
 
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from ollama_provider.engine_run import is_alone
 from ollama_provider.terraform.protocol.cookie import is_started_by_terraform
 from ollama_provider.terraform.requirements import what_is_missing
 
@@ -20,6 +22,8 @@ def main() -> None:
         print(f"ollama-iac cannot start: {missing}")
         sys.exit(1)
     else:
+        # Now, for another process of this provider may be gone before this one has been asked for anything.
+        Thread(target=is_alone, daemon=True).start()
         from ollama_provider.terraform.protocol.plugin import serve  # noqa: PLC0415 - grpc, which a person may lack
 
         serve(make_provider)

@@ -105,8 +105,7 @@ def with_defaults(config: Values) -> Values:
 def upgraded(state: Mapping[str, Any]) -> Mapping[str, Any]:
     """A state of an older version in this one's form.
 
-    Before there was an origin, "delete" was the default of `on_destroy`. Whose a model was is not known then, so it
-    counts as found.
+    Before there was an origin, "delete" was the default of `on_destroy`. Whose a model was is not known: it is found.
     """
     if "origin" in state or "name" not in state:
         return state

@@ -1,9 +1,12 @@
 """The managed resource `ollama_model`: Terraform's operations over the lifecycle."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
+from ollama_provider.declarations import DeclaredModels, Key, key_of
+from ollama_provider.engine_run import PULUMI
 from ollama_provider.lifecycle import (
     APPLY_CUT_OFF,
     CONTENT_REPLACED,
@@ -19,9 +22,10 @@ from ollama_provider.lifecycle import (
     may_misfit,
     unbounded_pin,
 )
-from ollama_provider.model import ModelDeclaration, PullPolicy, missing_file, problems_of
+from ollama_provider.model import ModelDeclaration, Problem, PullPolicy, declare, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
-from ollama_provider.ownership import WAS_THERE, Origin, origin_in, told
+from ollama_provider.ownership import WAS_THERE, Origin, origin_in, told, why_kept
+from ollama_provider.sight import FREE, UNSEEN, Verdict, verdict_in
 from ollama_provider.terraform.declared import (
     known_inputs,
     model_schema,
@@ -43,9 +47,13 @@ from ollama_provider.terraform.protocol.values import UNKNOWN
 from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostic_of, diagnostics_of, failure
 
 UNFINISHED = "created, and never placed in memory as declared: it will be, without another download"
-# Private: a state whose creation did not come to its end, and the object that a planned creation will be.
-_IS_UNFINISHED, _SUCCESSOR = "unfinished", "successor"
+# Private: a state whose creation did not come to its end; the object that a planned creation will be; the plan that it
+# is of; what may be done with what a destroy or a replacement gives up; and what the refresh could not show.
+_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT, _UNSEEN = "unfinished", "successor", "plan", "verdict", "unseen"
+_ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
+_NAMES = {"name", "host"}
+_PLACES = (*_NAMES, "memory_management", "resident")
 _CHANGES_CONTENT = {"name", "base", "gguf", "parameters", "system", "template", "digest"}
 
 
@@ -54,22 +62,31 @@ class ModelResource(Resource):
 
     name = "ollama_model"
 
-    def __init__(self, session: SessionOf) -> None:
+    def __init__(self, session: SessionOf, is_configured: Callable[[], bool]) -> None:
         self._session = session
+        self._is_configured = is_configured
+        self._validated = DeclaredModels()
         self.schema = model_schema()
 
     def validate(self, config: Values) -> Sequence[Diagnostic]:
-        return diagnostics_of(problems_of(*known_inputs(config)))
+        values, unknown = known_inputs(config)
+        problems = problems_of(values, unknown)
+        if not problems and not self._is_configured() and not unknown & _NAMES:  # else a plan asks again for each
+            declared = _declared(values)
+            problem = self._validated.problem_with(key_of(declared, None), declared, uuid4().hex)
+            problems = [problem] if problem else []
+        return diagnostics_of(problems)
 
     async def plan(self, prior: Values | None, config: Values, private: Private) -> Plan:
         values, unknown = known_inputs(config)
         if problem := missing_file(values, unknown, before=prior):
             raise DiagnosticsError(diagnostic_of(problem))
-        if not unknown and (problem := self._session().residents.problem_with(values)):
-            raise DiagnosticsError(diagnostic_of(problem))
+        plan_id, before = self._noted(prior, private)
+        self._refuse_second(values, unknown, plan_id, before)
         planned = with_defaults(config)
         if prior is None:
-            return self._creation(planned, values, unknown, await self._misfit(values, unknown))
+            private = await self._replaced(private, plan_id)
+            return self._creation(planned, values, unknown, private, await self._misfit(values, unknown))
         found = await self._difference(plain_state(prior), planned, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
@@ -88,11 +105,20 @@ class ModelResource(Resource):
             outputs["gguf_file"] = UNKNOWN if config["gguf"] is not None else None
             if config["digest"] is None:
                 planned["digest"] = UNKNOWN
-        said = await self._misfit(values, unknown) if found.changed else []
+        diagnostics = await self._misfit(values, unknown) if found.changed else []
+        private = private | {_PLAN: plan_id}
+        if found.replaces:
+            verdict, text = await self._given_up(plan_id)
+            private[_VERDICT] = verdict.noted()
+            diagnostics.append(text)
+        elif "name" in found.changed and before:
+            await self._refuse_to_take_away(plan_id, before)
         planned |= outputs
-        return Plan(planned, [(name,) for name in found.replaces], private, [*said, *self._unbounded(planned)])
+        diagnostics += self._unbounded(planned)
+        return Plan(planned, [(name,) for name in found.replaces], private, diagnostics)
 
     async def create(self, planned: Values, config: Values) -> Result:
+        self._session().is_applying = True
         values, _ = known_inputs(config)
         with diagnosed():
             try:
@@ -102,29 +128,45 @@ class ModelResource(Resource):
                 return Result(kept, {_IS_UNFINISHED: True}, [failure(error)])
         return self._result(planned, state)
 
-    async def update(self, prior: Values, planned: Values, config: Values) -> Result:
-        values, _ = known_inputs(config)
+    async def update(self, prior: Values, planned: Values, config: Values, private: Private) -> Result:
+        session, state, (values, _) = self._session(), plain_state(prior), known_inputs(config)
+        session.is_applying = True
+        before, verdict = declared_in(state), FREE
+        if before.model_name != _declared(values).model_name:
+            unseen = "" if session.sight.run.engine == PULUMI else private.get(_UNSEEN, UNSEEN.keeps)
+            verdict = await session.sight.verdict(session.key_of(before), before, private.get(_PLAN, ""), unseen=unseen)
         with diagnosed():
-            state = await self._session().lifecycle().update(plain_state(prior), values)
-        return self._result(planned, state)
+            updated = await session.lifecycle().update(state, values, verdict)
+        return self._result(planned, updated)
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:
-        state = plain_state(prior)
+        session, state = self._session(), plain_state(prior)
         with diagnosed():
-            declared = declared_in(state)
-        return Plan(None, diagnostics=[Diagnostic(told(declared, origin_in(state)), is_warning=True)])
+            declared, origin = declared_in(state), origin_in(state)
+        unseen = _ONLY_CHANGES if session.is_applying else ""
+        verdict = await session.sight.verdict(
+            session.key_of(declared), declared, unseen=unseen, deletes=not why_kept(declared, origin)
+        )
+        return Plan(None, private={_VERDICT: verdict.noted()}, diagnostics=[_told(declared, origin, verdict)])
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
-        state = plain_state(prior)
-        if await self._session().is_created_again(_identity(state)):
-            return ()  # it stays as it is, for the resource that takes it over
+        session, state = self._session(), plain_state(prior)
+        session.is_applying = True
+        declared, origin = declared_in(state), origin_in(state)
+        verdict = verdict_in(private.get(_VERDICT))
+        if verdict == UNSEEN or (verdict.keeps and not verdict.leaves):
+            # What is created again in this run, as where a block has another label, is not seen too late for this.
+            unseen = "" if session.sight.run.engine == PULUMI else verdict.keeps
+            verdict = await session.sight.verdict(session.key_of(declared), declared, unseen=unseen)
         with diagnosed():
-            lifecycle = self._session().lifecycle()
+            if verdict.leaves:
+                return ()
             if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
-                await lifecycle.hand_over(state)
-            else:
-                await lifecycle.delete(state)
-        return ()
+                await session.lifecycle().hand_over(state)
+                return ()
+            await session.lifecycle().delete(state, verdict.keeps)
+        is_news = verdict.keeps and _VERDICT not in private and not why_kept(declared, origin)
+        return [_told(declared, origin, verdict)] if is_news else ()
 
     async def read(self, state: Values, private: Private) -> Result:
         with diagnosed():
@@ -133,6 +175,7 @@ class ModelResource(Resource):
             return Result(None)
         if private.get(_IS_UNFINISHED):
             found["drift"] = UNFINISHED
+        private = private | {_UNSEEN: self._session().sight.narrowed()}
         now = state | {name: found.get(name) for name in OUTPUTS}
         return Result(now, private, self._unbounded(now))
 
@@ -157,6 +200,68 @@ class ModelResource(Resource):
             return None
         outputs = {"id": str(model_name), "origin": Origin.FOUND.value, "drift": NO_DRIFT}
         return with_defaults(dict.fromkeys(INPUTS) | {"name": name}) | outputs
+
+    def _noted(self, prior: Values | None, private: Private) -> tuple[str, Key | None]:
+        """Which plan this call belongs to, and the model that its resource had before.
+
+        Terraform plans a replacement in two calls, the second without the prior state, with what the first noted.
+        """
+        session, plan_id = self._session(), str(private.get(_PLAN, ""))
+        if prior is None and plan_id in session.planned:
+            return plan_id, session.planned[plan_id][0]
+        plan_id = uuid4().hex
+        if prior is None:
+            return plan_id, None
+        state = plain_state(prior)
+        before = declared_in(state)
+        key = session.key_of(before)
+        session.planned[plan_id] = key, before, origin_in(state)
+        return plan_id, key
+
+    def _refuse_second(self, values: Values, unknown: set[str], plan_id: str, before: Key | None) -> None:
+        """Raises where another resource has the model, or holds its weights in memory."""
+        session = self._session()
+        is_bridged = session.sight.run.engine == PULUMI
+        if unknown & _NAMES or (unknown and is_bridged):
+            return
+        # A bridge plans a resource as often as it likes, and does not say which one: equal ones count as one.
+        resource = repr(sorted(values.items())) if is_bridged else plan_id
+        declared = _declared(values)
+        key = session.key_of(declared)
+        problem = session.sight.declare(key, declared, resource, before=before)
+        if not problem and not unknown:
+            problem = session.residents.problem_with(key.server, declare(values))
+        if problem:
+            raise DiagnosticsError(diagnostic_of(problem))
+
+    async def _given_up(self, plan_id: str) -> tuple[Verdict, Diagnostic]:
+        """What may be done with what a plan's resource had before."""
+        session = self._session()
+        key, declared, origin = session.planned[plan_id]
+        verdict = await session.sight.verdict(key, declared, plan_id)
+        return verdict, _told(declared, origin, verdict)
+
+    async def _replaced(self, private: Private, plan_id: str) -> Private:
+        """What a creation notes for the destroy of the object in whose place it comes, if it does."""
+        session = self._session()
+        if _VERDICT in private:
+            return private
+        if plan_id in session.planned:
+            verdict, _ = await self._given_up(plan_id)
+        else:  # a tainted object, of which Terraform says nothing here, is of the same name
+            verdict = Verdict(session.sight.narrowed())
+        return {_VERDICT: verdict.noted()}
+
+    async def _refuse_to_take_away(self, plan_id: str, before: Key) -> None:
+        """Raises where the name that a resource gives up is another's, who has had it too, and gets no change."""
+        session = self._session()
+        await self._given_up(plan_id)
+        if (other := session.sight.other(before, plan_id)) and not other[1]:
+            expected = (
+                f"no rename of a model that two resources have: another one declares {before.name} too, and goes on "
+                "to. Take this one out of the state (terraform state rm); it is then created under its new name"
+            )
+            raise DiagnosticsError(diagnostic_of(Problem(("name",), f"a rename of {before.name}", expected)))
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
@@ -201,18 +306,18 @@ class ModelResource(Resource):
         words = unbounded_pin(state)
         return self._session().warning(f"{state['name']} is pinned, and nothing bounds it", words) if words else []
 
-    def _creation(self, planned: Values, values: Values, unknown: set[str], misfit: list[Diagnostic]) -> Plan:
+    def _creation(
+        self, planned: Values, values: Values, unknown: set[str], private: Private, misfit: list[Diagnostic]
+    ) -> Plan:
         outputs: Values = {name: UNKNOWN for name in OUTPUTS if name not in INPUTS}
         outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, UNKNOWN)}
         if planned["gguf"] is None:
             outputs["gguf_file"] = None
         if planned["digest"] is None:
             planned["digest"] = UNKNOWN
-        private: Private = {}
-        if not unknown & {"name", "host"}:
+        if not unknown & _NAMES:
             outputs["id"] = _identity(values)
-            private[_SUCCESSOR] = outputs["id"]
-            self._session().creations.add(outputs["id"])
+            private = private | {_SUCCESSOR: outputs["id"]}
         return Plan(planned | outputs, private=private, diagnostics=misfit)
 
 
@@ -230,6 +335,15 @@ def _gets_other_content(prior: Values, changed: Sequence[str], planned: Values) 
     is_replaced = prior["drift"] in (CONTENT_REPLACED, APPLY_CUT_OFF)
     may_be_pulled = planned["pull_policy"] in (PullPolicy.ALWAYS, UNKNOWN)
     return is_replaced or may_be_pulled or bool(_CHANGES_CONTENT & set(changed))
+
+
+def _declared(values: Mapping[str, Any]) -> ModelDeclaration:
+    """What is known already of a declaration: which model it is, and whether it is to be in memory."""
+    return ModelDeclaration.model_validate({name: values[name] for name in _PLACES if values.get(name) is not None})
+
+
+def _told(declared: ModelDeclaration, origin: Origin, verdict: Verdict) -> Diagnostic:
+    return Diagnostic(told(declared, origin, verdict), is_warning=True)
 
 
 def _identity(values: Mapping[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from threading import Thread
 
 from ollama_provider.connections import ProviderSettings
+from ollama_provider.engine_run import EngineRun, this_run
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.terraform.data_sources.model import ModelDataSource
 from ollama_provider.terraform.data_sources.models import ModelsDataSource
@@ -70,13 +71,14 @@ class OllamaProvider(Provider):
 
     schema = SCHEMA
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ, run: Callable[[], EngineRun] = this_run) -> None:
         self._environment = environment
+        self._run = run
         self._report = reporter()
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it says every request
         self._session: Session | None = None
         self._past_sessions: list[Session] = []
-        self.resources = (ModelResource(self.session),)
+        self.resources = (ModelResource(self.session, lambda: self._session is not None),)
         asking = (ModelDataSource, ModelsDataSource, RunningModelsDataSource, ServerDataSource)
         self.data_sources = (*(source(self.session) for source in asking), ServerEnvironmentDataSource())
         self.functions = (ModelNameFunction(), DurationFunction(), ModelMemoryFunction())
@@ -101,9 +103,10 @@ class OllamaProvider(Provider):
                 settings = ProviderSettings.read(plain(config), self._environment)
         if self._session:
             self._past_sessions.append(self._session)
-        self._session = Session(settings, self._report)
+        self._session = Session(settings, self._report, self._run)
         # Terraform has work of its own before it asks for the first model: enough to import httpx meanwhile.
         Thread(target=import_module, args=("ollama_provider.ollama.api",), daemon=True).start()
+        Thread(target=self._session.sight.look_around, daemon=True).start()
 
     async def close(self) -> None:
         for session in (*self._past_sessions, *filter(None, [self._session])):

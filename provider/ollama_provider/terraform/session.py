@@ -1,32 +1,40 @@
 """What one configuration of the provider has at hand: its settings, the servers, and the models declared so far."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, Residents, UnplacedError
+from ollama_provider.declarations import Key, Residents, key_of
+from ollama_provider.engine_run import EngineRun, this_run
+from ollama_provider.lifecycle import Lifecycle, UnplacedError
 from ollama_provider.memory import Report
-from ollama_provider.model import InvalidDeclarationError, Problem
+from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, Problem
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ownership import Origin
 from ollama_provider.server import Server, Servers
+from ollama_provider.sight import Sight
 from ollama_provider.terraform.protocol.provider import Diagnostic, DiagnosticsError
-
-HEARING_SECONDS = 0.5
 
 
 class Session:
     """Begins anew with each ConfigureProvider. Without settings the provider's own configuration is not known yet."""
 
-    def __init__(self, settings: ProviderSettings | None, report: Report) -> None:
+    def __init__(
+        self, settings: ProviderSettings | None, report: Report, run: Callable[[], EngineRun] = this_run
+    ) -> None:
         self._settings = settings
         self._servers = Servers()
         self._report = report
         self.residents = Residents()
-        self.creations: set[str] = set()
         self.told: set[str] = set()  # warnings that a refresh gave, which the plan after it does not repeat
-        self._heard_at: float | None = None
+        self.sight = Sight(run)
+        # What each planned resource had before, by what its plan notes of itself.
+        self.planned: dict[str, tuple[Key, ModelDeclaration, Origin]] = {}
+        self.is_applying = False
+
+    def key_of(self, declared: ModelDeclaration) -> Key:
+        return key_of(declared, self._settings.host if self._settings else None)
 
     @property
     def is_known(self) -> bool:
@@ -47,17 +55,6 @@ class Session:
             return []
         self.told.add(detail)
         return [Diagnostic(summary, detail, is_warning=True)]
-
-    async def is_created_again(self, identity: str) -> bool:
-        """Whether a model that is to be destroyed is among the `creations`, as where its block has another label.
-
-        Terraform asks for both at once, in either order: so whoever asks first waits a moment, once for all.
-        """
-        now = asyncio.get_running_loop().time()
-        self._heard_at = self._heard_at or now + HEARING_SECONDS
-        if identity not in self.creations:
-            await asyncio.sleep(self._heard_at - now)
-        return identity in self.creations
 
     async def close(self) -> None:
         await self._servers.close()

@@ -61,7 +61,7 @@ class Shelf(Resource):
         self.things[config["name"]] = planned | {"place": len(self.things)}
         return Result(self.things[config["name"]], {"made": [1, None]})
 
-    async def update(self, prior: Values, planned: Values, config: Values) -> Result:
+    async def update(self, prior: Values, planned: Values, config: Values, private: Private) -> Result:
         raise DiagnosticsError(Diagnostic("It is nailed down", path=("name",)))
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:

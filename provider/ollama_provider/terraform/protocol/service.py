@@ -191,7 +191,7 @@ class Service:
             if prior is None:
                 result = await self._stoppable(resource.create(planned, config))
             else:
-                result = await self._stoppable(resource.update(prior, planned, config))
+                result = await self._stoppable(resource.update(prior, planned, config, private))
         except DiagnosticsError as error:
             # What was there before is what Terraform is to keep.
             return wire.ApplyResourceChange.Response(
