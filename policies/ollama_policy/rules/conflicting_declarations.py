@@ -1,5 +1,6 @@
-"""OLL006: two declarations of one module that cannot both be true."""
+"""OLL006: two declarations of what is applied together that cannot both be true."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import combinations
@@ -18,6 +19,7 @@ from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided
 from ollama_policy.settings import Kind, Setting, Span, Subject
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.names import InvalidServerError, server_key
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
@@ -40,7 +42,8 @@ class ConflictingDeclarations(Rule):
     why = (
         "A server knows a runner by its GGUF file, not by its name, and a file has one runner. Two resident models on "
         "one file, a base and its variant or two variants, evict each other, and each eviction loses a pin. One name "
-        "that is declared twice with other memory settings is changed back and forth by every apply."
+        "that is declared twice with other memory settings is changed back and forth by every apply; and with equal "
+        "ones, whichever of the two is removed takes the model from the other."
     )
     fix = "Declare a model once, and let only one of the names that share a file be resident."
     bad = (
@@ -83,13 +86,15 @@ class ConflictingDeclarations(Rule):
             if name is None:
                 continue
             first = by_name.setdefault(name, subject)
-            if first is not subject and not _is_same_place(first, subject) and _differ(first, subject):
-                yield self.at(
-                    setting,
-                    subject,
-                    f"{shown_name(subject)} is declared twice, with other memory settings",
-                    label=f"{first.address} says otherwise",
-                )
+            if first is subject or (_is_same_place(first, subject) and not _are_keys_of_one(first, subject)):
+                continue
+            differ = _differ(first, subject)
+            yield self.at(
+                setting,
+                subject,
+                f"{shown_name(subject)} is declared twice{', with other memory settings' if differ else ''}",
+                label=f"{first.address} {'says otherwise' if differ else 'is the same model'}",
+            )
 
     def _one_file(self, declarations: list[Subject]) -> Iterator[Finding]:
         by_file: dict[Hashable, list[tuple[Subject, Setting]]] = defaultdict(list)
@@ -118,8 +123,15 @@ def _groups(subjects: Sequence[Subject]) -> Iterator[list[Subject]]:
     for subject in subjects:
         if subject.kind is not Kind.MODEL or not decided(subject, "host"):
             continue
-        groups[_applied_with(subject), str(subject.value("host")), _provider(subject)].append(subject)
+        groups[_applied_with(subject), _server(subject.value("host")), _provider(subject)].append(subject)
     return (group for group in groups.values() if len(group) > 1)
+
+
+def _server(host: object) -> str:
+    try:
+        return server_key(host) if isinstance(host, str) and host else ""
+    except InvalidServerError:
+        return str(host)
 
 
 def _applied_with(subject: Subject) -> str:
@@ -153,6 +165,12 @@ def _said_by(subject: Subject) -> Setting | None:
 def _is_same_place(one: Subject, other: Subject) -> bool:
     """Whether both are instances of one block: of a count, a for_each or a module that is used twice."""
     return (one.file.path, one.span) == (other.file.path, other.span) and one.span != Span(0, 0)
+
+
+def _are_keys_of_one(one: Subject, other: Subject) -> bool:
+    """Whether both are of one resource block in one module: two keys of its for_each, or two of its count."""
+    keys = {re.sub(r"\[[^\[]*\]$", "", subject.address) for subject in (one, other)}
+    return len(keys) == 1 and one.address != other.address and not keys & {one.address, other.address}
 
 
 def _differ(one: Subject, other: Subject) -> bool:

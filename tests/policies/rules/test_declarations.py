@@ -278,9 +278,7 @@ def test_conflicts(one: dict[str, Any], other: dict[str, Any], place: str) -> No
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ({"name": "a"}, {"name": "a"}),
         ({"name": "a"}, {"name": "b"}),
-        ({"name": "a"}, {"name": "a", "memory_management": UNKNOWN}),
         ({"name": "a"}, {"name": "a", "resident": False, "host": "gpu2"}),
         ({"name": "a"}, {"name": "a", "resident": False, "host": UNKNOWN}),
         ({"name": "a"}, {"name": UNKNOWN, "base": "a"}),
@@ -291,21 +289,45 @@ def test_conflicts(one: dict[str, Any], other: dict[str, Any], place: str) -> No
         ({"name": "a", "path": "dev.yaml"}, {"name": "a", "resident": False, "path": "prod.yaml"}),
         ({"name": "b", "gguf": "x.gguf"}, {"name": "c", "gguf": "y.gguf"}),
         ({"name": "b", "gguf": "a"}, {"name": "a"}),
-        (
-            {"name": "a", "memory_management": "automatic", "keep_alive": "5m"},
-            {"name": "a", "memory_management": "automatic", "keep_alive": "300s"},
-        ),
-        ({"name": "a"}, {"name": "a", "resident": True}),
     ],
 )
 def test_no_conflicts(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert places(ConflictingDeclarations, declared("one", **one), declared("two", **other)) == []
 
 
-def test_instances_of_one_block_are_one_declaration() -> None:
-    one, other = declared("m[0]", name="a"), declared("m[1]", name="a", resident=False)
-    other.file, other.span = one.file, one.span
-    assert places(ConflictingDeclarations, one, other) == []
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"name": "a"}, {"name": "a"}),
+        ({"name": "a"}, {"name": "A:latest"}),
+        ({"name": "a"}, {"name": "a", "memory_management": UNKNOWN}),
+        ({"name": "a"}, {"name": "a", "resident": True}),
+        ({"name": "a", "host": "http://localhost:11434"}, {"name": "a", "host": "127.0.0.1/"}),
+        (
+            {"name": "a", "memory_management": "automatic", "keep_alive": "5m"},
+            {"name": "a", "memory_management": "automatic", "keep_alive": "300s"},
+        ),
+    ],
+)
+def test_one_model_in_two_declarations_is_a_conflict_with_equal_settings_too(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    declarations = [declared("one", **one, path="m/one.tf"), declared("two", **other, path="m/two.tf")]
+    found = judged(ConflictingDeclarations, declarations)
+    assert [finding.message.partition(" is ")[2] for finding in found] == ["declared twice"]
+
+
+def test_two_keys_of_one_block_are_two_declarations_and_its_instances_in_two_modules_are_not() -> None:
+    def conflicts(first: str, second: str) -> int:
+        one, other = declared(first, name="a"), declared(second, name="a")
+        other.file, other.span = one.file, one.span
+        return len(places(ConflictingDeclarations, one, other))
+
+    assert conflicts('ollama_model.m["chat"]', 'ollama_model.m["rag"]') == 1
+    assert conflicts("module.x.ollama_model.m[0]", "module.x.ollama_model.m[1]") == 1
+    assert conflicts("module.x.ollama_model.m[0]", "module.y.ollama_model.m[0]") == 0
+    assert conflicts("module.x[0].ollama_model.m", "module.x[1].ollama_model.m") == 0
+    assert conflicts("ollama_model.m", "ollama_model.m") == 0
 
 
 # The table.
@@ -374,7 +396,7 @@ def test_valid_declarations_are_judged_without_pydantic() -> None:
         "import sys\n"
         "from tests.policies.rules.subjects import model, judged\n"
         "from ollama_policy.rules import RULES\n"
-        "good = [model({'name': 'llama3', 'memory_management': 'manual'}, path=f'{n}.tf') for n in range(2)]\n"
+        "good = [model({'name': f'a{n}', 'memory_management': 'manual'}, path=f'{n}.tf') for n in range(2)]\n"
         "assert not [finding for rule in RULES for finding in judged(rule, good)]\n"
         "print([m for m in ('pydantic', 'httpx', 'jsonschema', 'asyncio', 'pulumi', 'yaml') if m in sys.modules])\n"
     )
