@@ -32,7 +32,7 @@ from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, Running
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
 from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remove, is_mlx, runs_elsewhere
-from ollama_provider.ollama.names import ModelName, server_url
+from ollama_provider.ollama.names import ModelName, server_key, server_url
 from ollama_provider.ollama.parameters import typed_all
 from ollama_provider.ollama.versions import version_in
 from ollama_provider.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
@@ -92,8 +92,16 @@ class Difference:
     replaces: tuple[str, ...] = ()
 
 
-def difference(state: Mapping[str, Any], values: Mapping[str, Any], unknown: Collection[str] = ()) -> Difference:
-    """What an update would change. `llama3` is `llama3:latest` and `5m` is `300s`: no change of text is a change."""
+def difference(
+    state: Mapping[str, Any],
+    values: Mapping[str, Any],
+    unknown: Collection[str] = (),
+    provider_host: str | None = None,
+) -> Difference:
+    """What an update would change. `llama3` is `llama3:latest` and `5m` is `300s`: no change of text is a change.
+
+    `provider_host` is where a model without a host is. Only a host that is another server needs another resource.
+    """
     known = {name: value for name, value in values.items() if name not in unknown}
     if known.get("digest") is None:
         state = {**state, "digest": None}  # not declared (any more): whichever is there is right
@@ -107,7 +115,13 @@ def difference(state: Mapping[str, Any], values: Mapping[str, Any], unknown: Col
         changed.append("pull_policy")
     if "gguf" not in changed and known.get("gguf") and _gguf_changed(state, Path(known["gguf"])):
         changed.append("gguf")
-    return Difference(tuple(changed), tuple(name for name in changed if name == "host"))
+    is_elsewhere = "host" in changed and ("host" in unknown or _is_elsewhere(state, known, provider_host))
+    return Difference(tuple(changed), ("host",) if is_elsewhere else ())
+
+
+def _is_elsewhere(state: Mapping[str, Any], known: Mapping[str, Any], provider_host: str | None) -> bool:
+    hosts = [values.get("host") or provider_host for values in (state, known)]
+    return None in hosts or len({server_key(str(host)) for host in hosts}) > 1
 
 
 def unbounded_pin(state: Mapping[str, Any]) -> str | None:
@@ -520,7 +534,7 @@ def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
     if normal["parameters"]:
         normal["parameters"] = typed_all(normal["parameters"])
     if normal["host"]:
-        normal["host"] = server_url(normal["host"])
+        normal["host"] = server_key(normal["host"])
     if normal["digest"]:
         normal["digest"] = normal["digest"].removeprefix("sha256:")
     timeouts = dict(normal["timeouts"])

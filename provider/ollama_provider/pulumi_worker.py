@@ -80,7 +80,7 @@ class Worker:
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
         values, unknown = _given(_news), _unknown(_news)
-        found = difference(_olds, values, unknown)
+        found = difference(_olds, values, unknown, self._settings.host)
         if found.changed and not unknown and (problem := self._misfit(values)):
             raise pulumi_host.PlainError(str(problem))
         if not unknown:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.errors import NotOllamaError
-from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.names import ModelName, server_key
 from ollama_provider.ollama.versions import OLDEST_SUPPORTED, dotted, is_supported, version_in
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Servers:
         self._servers: dict[tuple[str, str | None, frozenset[tuple[str, str]], str | None], Server] = {}
 
     def at(self, connection: Connection) -> Server:
-        key = (connection.url, connection.token, frozenset(connection.headers.items()), connection.ca_file)
+        where = server_key(connection.url)  # those who say localhost and those who say 127.0.0.1 take turns
+        key = (where, connection.token, frozenset(connection.headers.items()), connection.ca_file)
         if key not in self._servers:
             from ollama_provider.ollama.api import Ollama  # noqa: PLC0415 - httpx, for those who really ask a server
 

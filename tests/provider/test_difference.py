@@ -111,6 +111,40 @@ def test_another_host_is_another_resource(before: dict[str, Any], after: dict[st
     assert difference(state(**before), values(**after)) == Difference(("host",), ("host",))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ({"host": "http://127.0.0.1:11434"}, {}, ("host",)),
+        ({}, {"host": "http://localhost:11434/"}, ("host",)),
+        ({"host": "localhost"}, {"host": "127.0.0.1"}, ()),
+        ({"host": "localhost:11434/"}, {"host": "http://127.0.0.1:11434"}, ()),
+        ({"host": "HTTP://LOCALHOST:11434"}, {"host": "127.0.0.1"}, ()),
+        ({"host": "localhost/ollama/"}, {"host": "127.0.0.1/ollama"}, ()),
+        ({"host": "0.0.0.0"}, {"host": "localhost"}, ()),
+    ],
+)
+def test_the_same_server_in_other_words_needs_no_other_resource(
+    before: dict[str, Any], after: dict[str, Any], changed: tuple[str, ...]
+) -> None:
+    assert difference(state(**before), values(**after), (), "127.0.0.1") == Difference(changed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"host": "localhost"}, {"host": "[::1]"}),
+        ({"host": "localhost"}, {"host": "localhost:11435"}),
+        ({"host": "localhost"}, {"host": "http://localhost"}),
+        ({"host": "localhost"}, {"host": "https://localhost:11434"}),
+        ({"host": "localhost.example.com"}, {"host": "127.0.0.1.example.com"}),
+        ({}, {"host": "[::1]"}),
+        ({"host": "other"}, {}),
+    ],
+)
+def test_a_truly_different_server_is_another_resource(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert difference(state(**before), values(**after), (), "127.0.0.1") == Difference(("host",), ("host",))
+
+
 def test_drift_that_was_read_is_a_change() -> None:
     assert difference(state(drift=CONTENT_REPLACED), values()) == Difference(("drift",))
 

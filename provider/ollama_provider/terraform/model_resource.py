@@ -265,10 +265,11 @@ class ModelResource(Resource):
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
+        host = self._session().host
         if values.get("gguf"):
             # To look at a local file may mean to read all of it.
-            return await asyncio.to_thread(difference, state, values, unknown)
-        return difference(state, values, unknown)
+            return await asyncio.to_thread(difference, state, values, unknown, host)
+        return difference(state, values, unknown, host)
 
     async def _misfit(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
         """A warning, or by the provider's `memory_check` an error, where what is to be pinned does not fit.

@@ -34,7 +34,12 @@ class Session:
         self.is_applying = False
 
     def key_of(self, declared: ModelDeclaration) -> Key:
-        return key_of(declared, self._settings.host if self._settings else None)
+        return key_of(declared, self.host)
+
+    @property
+    def host(self) -> str | None:
+        """The provider's own, None where it is not known yet."""
+        return self._settings.host if self._settings else None
 
     @property
     def is_known(self) -> bool:
