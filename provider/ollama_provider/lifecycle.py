@@ -77,7 +77,7 @@ class Misfit:
 
 
 class UnplacedError(Exception):
-    """A new model is there, and not in memory as declared. `state` is what an engine may keep of it."""
+    """A new model is there, and memory is not as declared. `state` is what an engine may keep of it."""
 
     def __init__(self, why: str, state: State) -> None:
         super().__init__(f"{why} (the model itself is there: the next apply goes on from it)")

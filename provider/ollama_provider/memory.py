@@ -28,12 +28,17 @@ async def place(server: Server, declared: ModelDeclaration, digest: str, report:
     async with server.placing:
         running = await server.client.running()
         if drift_of(declared, digest, running) == AS_DECLARED:
+            if declared.must_be_resident:
+                server.pinned[name] = digest
             return
         server.changed()
+        server.pinned.pop(name, None)
         try:
             await _free_older_contents(server, name, digest, declared.timeouts.unload, report)
             if declared.must_be_resident:
-                await _pin(server, declared, digest, running, report)
+                running = await _pin(server, declared, digest, running, report)
+                server.pinned[name] = digest
+                _refuse_displaced(server, name, running)
             elif declared.must_be_absent:
                 await _unload(server, name, _of_content(name, digest), declared.timeouts.unload, report)
             elif declared.keep_alive is not None:
@@ -46,8 +51,9 @@ async def refuse_second_resident(server: Server, declared: ModelDeclaration, own
     """Raises RefusedError where another name is pinned on the blob that this model would be loaded from.
 
     Looks at the base for a model that is not there yet. `own_names` are this resource's own, old ones included.
+    What has the name of a model that is to be made of a local file is no source: it is replaced.
     """
-    if not declared.must_be_resident:
+    if not declared.must_be_resident or declared.gguf is not None:
         return
     view = await server.view()
     sources = [name for name in (declared.base_name, declared.model_name) if name and name in view.installed]
@@ -89,6 +95,7 @@ async def unload(
     name = shown_as or model.name
     async with server.placing:
         server.changed()
+        server.pinned.pop(name, None)
         try:
             await _unload(server, model.name, _of_content(name, model.digest), timeout, report)
             if shown_as is None:
@@ -114,7 +121,7 @@ def _of_content(name: ModelName, digest: str) -> Callable[[RunningModel], bool]:
     return lambda model: model.name == name and model.digest == digest
 
 
-async def _pin(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
+async def _pin(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> Running:
     name = declared.model_name
     others = [model for model in running.models if model.name != name]
     sharing = await _sharing(server, name, others) if others else []
@@ -134,6 +141,7 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
             running = await server.client.running()
     held = sum(model.size for model in running.models if model.name == name and model.digest == digest)
     report(f"{name}: pinned in memory, {held / 2**20:.0f} MiB by Ollama's count")
+    return running
 
 
 async def _bound(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
@@ -248,6 +256,21 @@ async def _sharing(server: Server, name: ModelName, models: list[RunningModel]) 
         if details.blob == blob:
             sharing.append(model)
     return sharing
+
+
+def _refuse_displaced(server: Server, name: ModelName, running: Running) -> None:
+    """Raises where a model that was pinned before, in this run, is no longer so: nobody else would notice."""
+    held = {(model.name, model.digest) for model in running.models if running.is_pinned(model)}
+    lost = [other for other, digest in server.pinned.items() if (other, digest) not in held]
+    for other in lost:
+        del server.pinned[other]
+    if lost:
+        words = (
+            f"{name} is in memory, and {' and '.join(map(str, lost))}, pinned before it by the same run, is not any "
+            "more: the server does not hold both. It keeps as many models as OLLAMA_MAX_LOADED_MODELS says; declare "
+            "fewer resident, or raise it"
+        )
+        raise RefusedError(f"the load of {name}", server.client.url, words)
 
 
 def _refuse_rivals(server: Server, name: ModelName, rivals: list[RunningModel]) -> None:

@@ -33,6 +33,7 @@ class Server:
     `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
     `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
     the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
+    `pinned` are the digests of those that this run has pinned, and not unloaded since.
     `handed_over` is what an old object left for the one that takes its place, and the origin that it had.
     """
 
@@ -40,6 +41,7 @@ class Server:
         self.client = client
         self.placing = asyncio.Lock()
         self.made: set[ModelName] = set()
+        self.pinned: dict[ModelName, str] = {}
         self.handed_over: dict[ModelName, Origin] = {}
         self.room: Room | None = None
         self._turns: dict[ModelName, asyncio.Lock] = {}

@@ -372,7 +372,7 @@ def test_a_create_whose_load_failed_goes_on_without_a_second_download(
     failing = model | {"name": registry.reference("broken:latest")}
     in_python(python_stack, declaration(failing))
     failed = python_stack.up(check=False)
-    assert "The model is there, and not in memory as declared: the load of" in failed.text
+    assert "The model is there, and memory is not as declared: the load of" in failed.text
     assert "Traceback" not in failed.text
     since = ollama.mark()
     in_python(python_stack, declaration(failing | {"memoryManagement": "automatic"}))

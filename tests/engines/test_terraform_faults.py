@@ -128,7 +128,7 @@ def test_a_created_model_whose_load_failed_is_kept_and_replaced_without_a_second
     model = {"name": registry.reference("tiny:latest"), "insecure": True, "memory_management": "manual"}
     stack = terraform_of(configuration(m=model | {"timeouts": {"load": "1ms"}}))
     [error] = stack.apply(check=False).errors
-    assert error.summary == "The model is there, and not in memory as declared"
+    assert error.summary == "The model is there, and memory is not as declared"
     assert "not done within 1ms" in error.detail
     assert stack.is_tainted(M)
     assert stack.state()[M]["drift"].startswith("created, and never placed in memory")

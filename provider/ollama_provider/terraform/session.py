@@ -92,7 +92,7 @@ def diagnosed() -> Iterator[None]:
 def failure(error: OllamaError | UnplacedError) -> Diagnostic:
     if isinstance(error, OllamaError):
         return Diagnostic(f"{_capitalised(error.asked)} failed", f"{error.server}: {error.words}")
-    return Diagnostic("The model is there, and not in memory as declared", str(error))
+    return Diagnostic("The model is there, and memory is not as declared", str(error))
 
 
 def diagnostic_of(problem: Problem) -> Diagnostic:

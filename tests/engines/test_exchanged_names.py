@@ -1,0 +1,109 @@
+"""Two residents that exchange their names are both in memory afterwards, under either engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StackMaker, TerraformMaker
+from tests.engines.observing import count, installed, pinned
+from tests.engines.ollama_server import OllamaServer
+from tests.engines.programs import program, steps
+from tests.engines.registry import Registry
+from tests.engines.terraform_stack import configuration
+from tests.engines.toolchain import Ollama
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture
+def files(ggufs: Callable[..., Path]) -> list[dict[str, Any]]:
+    return [{"gguf": str(ggufs(seed)), "memory_management": "manual"} for seed in range(2)]
+
+
+@pytest.fixture
+def pulled(registry: Registry, ggufs: Callable[..., Path]) -> list[dict[str, Any]]:
+    registry.push("other:latest", ggufs(1))
+    names = map(registry.reference, ("tiny:latest", "other:latest"))
+    return [{"name": name, "insecure": True, "memory_management": "manual"} for name in names]
+
+
+def contents(ollama: OllamaServer) -> list[str]:
+    assert sorted(pinned(ollama)) == sorted(installed(ollama))
+    assert {one["name"]: one["digest"] for one in ollama.ps()} == installed(ollama), "each with its own content"
+    return [digest for _, digest in sorted(installed(ollama).items())]
+
+
+@pytest.mark.parametrize("parallelism", ["10", "1"])
+def test_terraform_exchanges_two_names_of_local_files(
+    terraform_of: TerraformMaker, ollama: OllamaServer, files: list[dict[str, Any]], parallelism: str
+) -> None:
+    a, b = files
+    stack = terraform_of(configuration(a=a | {"name": "x"}, b=b | {"name": "y"}))
+    stack.apply()
+    before = contents(ollama)
+    for first, second in (("y", "x"), ("x", "y")):
+        stack.configure(configuration(a=a | {"name": first}, b=b | {"name": second}))
+        assert stack.apply(f"-parallelism={parallelism}").applied == {
+            "ollama_model.a": "update",
+            "ollama_model.b": "update",
+        }
+        before.reverse()
+        assert contents(ollama) == before
+        assert stack.plan().planned == {}
+    assert sorted(installed(ollama)) == ["x:latest", "y:latest"]
+
+
+def test_terraform_exchanges_two_labels_without_a_download_or_a_load(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, pulled: list[dict[str, Any]]
+) -> None:
+    a, b = pulled
+    stack = terraform_of(configuration(a=a, b=b))
+    stack.apply()
+    before, since, pulls = contents(ollama), ollama.mark(), len(registry.requests)
+    stack.configure(configuration(a=b, b=a))
+    stack.apply()
+    assert (contents(ollama), len(registry.requests)) == (before, pulls)
+    assert count(ollama, since, "/api/generate") == count(ollama, since, "/api/delete") == 0
+    assert stack.plan().planned == {}
+
+
+def test_three_names_that_move_on_by_one(
+    terraform_of: TerraformMaker, ollama: OllamaServer, files: list[dict[str, Any]], ggufs: Callable[..., Path]
+) -> None:
+    three = dict(zip("abc", [*files, {"gguf": str(ggufs(2)), "memory_management": "manual"}], strict=True))
+    stack = terraform_of(configuration(**{label: one | {"name": f"m-{label}"} for label, one in three.items()}))
+    stack.apply()
+    before = contents(ollama)
+    moved = {label: one | {"name": f"m-{'bca'['abc'.index(label)]}"} for label, one in three.items()}
+    stack.configure(configuration(**moved))
+    stack.apply()
+    assert contents(ollama) == [before[2], before[0], before[1]]
+    assert stack.plan().planned == {}
+
+
+def test_a_resident_that_another_one_of_the_same_run_displaces_is_an_error(
+    terraform_of: TerraformMaker, engine: Ollama, files: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with OllamaServer(engine.program, tmp_path / "one", {"OLLAMA_MAX_LOADED_MODELS": "1"}) as small:
+        a, b = files
+        stack = terraform_of(configuration(a=a | {"name": "x"}, b=b | {"name": "y"}), OLLAMA_HOST=small.url)
+        [error] = stack.apply(check=False).errors
+        assert error.summary == "The model is there, and memory is not as declared"
+        [held] = pinned(small)
+        [lost] = {"x:latest", "y:latest"} - {held}
+        assert f"{held} is in memory, and {lost}, pinned before it by the same run, is not any more" in error.detail
+
+
+def test_pulumi_exchanges_two_names(
+    stack_of: StackMaker, ollama: OllamaServer, files: list[dict[str, Any]], pulled: list[dict[str, Any]]
+) -> None:
+    a, b = files
+    stack = stack_of(program(a=a | {"name": "x"}, b=b | {"name": "y"}))
+    stack.up()
+    before = contents(ollama)
+    stack.set_program(program(a=a | {"name": "y"}, b=b | {"name": "x"}))
+    assert steps(stack.up()) == {"a": "update", "b": "update"}
+    assert contents(ollama) == before[::-1]
+    assert "update" not in stack.refresh().changes
