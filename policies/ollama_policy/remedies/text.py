@@ -19,8 +19,8 @@ _OF_THE_DOCUMENT: Final = "the document's own recommendation"
 
 
 def _told(remedies: Sequence[Remedy]) -> list[Remedy]:
-    """Those that a person has something of: what gives back nothing is in the JSON alone."""
-    return [one for one in remedies if one.gain.bytes != 0]
+    """Those that a person has something of: what gives back nothing, and edits nothing, is in the JSON alone."""
+    return [one for one in remedies if one.gain.bytes != 0 or one.edits]
 
 
 def text(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
@@ -121,7 +121,9 @@ def _standing(one: Remedy) -> str:
 def _gain(one: Remedy) -> str:
     if one.gain.bytes is None:
         return one.gain.how
-    most = "up to " if one.gain.is_at_most and one.gain.bytes else ""
+    if not one.gain.bytes:
+        return f"nothing now: {one.gain.how}"
+    most = "up to " if one.gain.is_at_most else ""
     return f"{most}{size(one.gain.bytes)} ({one.gain.how})"
 
 

@@ -31,7 +31,10 @@ def test_json_has_every_remedy_in_the_same_order() -> None:
 
 def test_markdown_has_one_row_each_and_no_diff_ends_its_fence() -> None:
     text = FORMATS["markdown"](SERVER_SAID, REMEDIES, " ```\n ````\n")
-    assert sum(line.startswith("| ") for line in text.splitlines()) == sum(one.gain.bytes != 0 for one in REMEDIES) + 1
+    assert (
+        sum(line.startswith("| ") for line in text.splitlines())
+        == sum(bool(one.gain.bytes != 0 or one.edits) for one in REMEDIES) + 1
+    )
     assert text.endswith("`````diff\n ```\n ````\n`````\n")
 
 
