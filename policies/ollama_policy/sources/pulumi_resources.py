@@ -10,7 +10,7 @@ TYPES: Final = frozenset(
 )
 # What a state holds beside what is declared (ollama_provider.lifecycle.OUTPUTS; a test compares).
 OUTPUTS: Final = frozenset(
-    "id size family parameter_size quantization_level context_length capabilities pinned drift gguf_file".split()
+    "id size family parameter_size quantization_level context_length capabilities origin pinned drift gguf_file".split()
 )
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
