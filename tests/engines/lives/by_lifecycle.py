@@ -10,10 +10,11 @@ from unittest import mock
 import httpx
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
-from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, declared_in, difference
+from ollama_provider.model import InvalidDeclarationError, declare
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.server import Servers
+from ollama_provider.sight import FREE, Verdict
 from tests.engines.lives.world import Applied, Kill, Values, full
 
 Keep = Callable[[str, State | None], None]
@@ -72,7 +73,7 @@ class LifecycleEngine:
     async def _apply(self, declared: Mapping[str, Values], tell: Callable[[str, State | None, str], Any]) -> None:
         async def one(lifecycle: Lifecycle, key: str) -> None:
             try:
-                tell(key, await self._step(lifecycle, key, declared, creations), "")
+                tell(key, await self._step(lifecycle, key, declared), "")
             except UnplacedError as error:
                 tell(key, error.state, "")
                 tell(key, None, str(error))
@@ -82,22 +83,21 @@ class LifecycleEngine:
         async def all_of_it(lifecycle: Lifecycle) -> None:
             await asyncio.gather(*(one(lifecycle, key) for key in sorted({*self.states, *declared})))
 
-        creations = {full(values["name"]) for key, values in declared.items() if key not in self.states}
         await self._with_lifecycle(all_of_it)
 
-    async def _step(
-        self, lifecycle: Lifecycle, key: str, declared: Mapping[str, Values], creations: set[str]
-    ) -> State | None:
+    async def _step(self, lifecycle: Lifecycle, key: str, declared: Mapping[str, Values]) -> State | None:
         state = self.states.get(key)
         if state is not None:
             state = await lifecycle.read(state)
         if key not in declared:
-            if state is not None and full(state["name"]) not in creations:
-                await lifecycle.delete(state)
+            if state is not None and not (verdict := _verdict(state, key, declared)).leaves:
+                await lifecycle.delete(state, verdict.keeps)
             return None
         if state is None:
             return await lifecycle.create(declared[key])
-        return await lifecycle.update(state, declared[key]) if difference(state, declared[key]).changed else state
+        if not difference(state, declared[key]).changed:
+            return state
+        return await lifecycle.update(state, declared[key], _verdict(state, key, declared))
 
     async def _with_lifecycle(self, work: Callable[[Lifecycle], Any]) -> Any:
         servers = Servers()
@@ -105,6 +105,17 @@ class LifecycleEngine:
             return await work(Lifecycle(ProviderSettings(host=self.url), servers, lambda line: None))
         finally:
             await servers.close()
+
+
+def _verdict(state: State, key: str, declared: Mapping[str, Values]) -> Verdict:
+    """What may be done with a model that a resource gives up, in a run that shows all that is declared."""
+    others = [
+        values for other, values in declared.items() if other != key and full(values["name"]) == full(state["name"])
+    ]
+    if not others:
+        return FREE
+    holds = declare(others[0]).must_be_resident or not declared_in(state).must_be_resident
+    return Verdict("is another resource's too", leaves=holds)
 
 
 def _die_at(kill: Kill) -> None:
