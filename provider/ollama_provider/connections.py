@@ -8,7 +8,7 @@ from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
-from ollama_provider.ollama.names import InvalidServerError, server_url
+from ollama_provider.ollama.names import InvalidServerError, server_key, server_url
 from ollama_provider.ollama.sizes import bytes_of
 
 MEMORY_CHECKS = ("warn", "error", "off")
@@ -66,14 +66,10 @@ class ProviderSettings:
         """
         own = server_url(self.host)
         url = server_url(resource_host) if resource_host else own
-        if _dialled(url) == _dialled(own) or not (self.token or self.headers):
+        if server_key(url) == server_key(own) or not (self.token or self.headers):
             return Connection(url, self.token, self.headers, self.ca_file)
         why = f"the provider's token and headers go to its own server alone, {own}"
         return Connection(url, ca_file=self.ca_file, withheld=why)
-
-
-def _dialled(url: str) -> str:
-    return url.replace("//localhost:", "//127.0.0.1:", 1)
 
 
 def _holds_certificates(ca_file: str) -> bool:

@@ -435,12 +435,14 @@ class Lifecycle:
         if name in installed:
             await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
         is_as_left = name not in installed or _same_digest(state.get("digest"), installed[name].digest)
+        if second_name(name) in installed:  # of an apply that was cut off: nobody would go on from it any more
+            await content.forget(server, second_name(name))
+            self._report(f"{second_name(name)}: deleted")
         if keeps := keeps or why_kept(declared, origin, is_as_left=is_as_left):
             self._report(f"{name}: {keeps}: its files stay")
-            return
-        for there in {second_name(name), name} & installed.keys():
-            await content.forget(server, there)
-            self._report(f"{there}: deleted")
+        elif name in installed:
+            await content.forget(server, name)
+            self._report(f"{name}: deleted")
 
     async def _observed(
         self,

@@ -3,7 +3,6 @@
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,25 +14,14 @@ from tests.engines.lives.by_pulumi import PulumiEngine
 from tests.engines.lives.by_terraform import PROVIDER, TerraformEngine
 from tests.engines.lives.kills import SCENARIOS, kill_at_every_request
 from tests.engines.lives.sequences import play
+from tests.engines.lives.stage import empty, push, write_files
 from tests.engines.lives.world import BrokenPromiseError, Engine, World
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.progress import ProgressLine
 from tests.engines.pulumi_stack import PulumiStack
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import TerraformStack
-from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import find_or_build, find_or_build_ollama
-
-FILES = 5
-EMPTY_SECONDS = 2.0
-
-
-def write_files(folder: Path) -> list[Path]:
-    """Models of a few hundred KB with different weights: two to pull, two to upload, one that people use."""
-    files = [folder / f"{seed}.gguf" for seed in range(FILES)]
-    for seed, file in enumerate(files):
-        write_llama(file, seed=seed)
-    return files
 
 
 def play_all(
@@ -86,26 +74,6 @@ def kill_all(server: OllamaServer, registry: Registry, files: list[Path]) -> int
                 click.echo("\n".join([f"BROKEN: {error}", *error.__notes__]))
             click.echo(f"{scenario.name}: {tried} kills {'before' if is_before else 'after'} a request", err=True)
     return broken
-
-
-def push(registry: Registry, files: list[Path]) -> None:
-    for name, file in zip(("tiny:latest", "other:latest"), files[:2], strict=True):
-        registry.push(name, file)
-
-
-def empty(server: OllamaServer) -> None:
-    """A server with nothing on disk and nothing in memory, where that is to be had without a start anew."""
-    for model in server.ps():
-        server.call("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
-    for model in server.tags():
-        server.call("DELETE", "/api/delete", {"model": model["name"]})
-    deadline = time.monotonic() + EMPTY_SECONDS
-    while server.ps() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if server.ps() or server.tags():
-        server.stop()
-        shutil.rmtree(server.folder / "models")
-        server.start()
 
 
 @click.command()

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.engines.lives.world import Kill, World, choose_declarations
+from tests.engines.lives.world import Kill, World, choose_declarations, full
 from tests.engines.observing import installed
 
 STEPS = (4, 9)
@@ -78,7 +78,8 @@ def _step(world: World, draw: random.Random, told: Told) -> None:
         if f"{name}:latest" not in there and "previous" not in source:
             world.person_copies(source, name)
     elif kind in ("remove", "adopt"):
-        free = sorted(world.people.keys() - set(world.engine.known().values()))
+        in_use = {full(values["name"]) for values in world.declared.values()}
+        free = sorted(world.people.keys() - in_use - set(world.engine.known().values()))
         if free:
             name = draw.choice(free)
             told.steps.append(f"{kind} {name}")
