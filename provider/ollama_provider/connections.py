@@ -4,6 +4,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
@@ -74,6 +75,8 @@ class ProviderSettings:
 
 def _holds_certificates(ca_file: str) -> bool:
     try:
+        if not Path(ca_file).is_file():  # a FIFO would make this wait
+            return False
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
     except (OSError, ValueError):  # among them ssl.SSLError
         return False

@@ -154,9 +154,7 @@ def test_neither_an_unknown_type_nor_a_value_of_another_shape_is_an_exception(ho
     wrong: dict[str, Any] = {
         field: wire.DynamicValue(msgpack=b"\x91\xc1") for field, value in CALLS[name].items() if is_value(value)
     }
-    if name == "UpgradeResourceState":
-        wrong = {"raw_state": wire.RawState(json=b"{")}
-    if name != "ImportResourceState":
+    if wrong:
         assert "defect" in said(host.call(name, **{**CALLS[name], **wrong}))
 
 
@@ -254,6 +252,31 @@ def test_states_of_older_versions_are_upgraded_and_those_of_newer_ones_refused(h
     [(path, summary, detail)] = problems(upgraded(4, {"name": "a"}))
     assert (path, summary) == ((), "The state was written by a newer version of this provider")
     assert "has version 4, and this provider knows 3" in detail
+
+
+@pytest.mark.parametrize(
+    ("state", "faults"),
+    [
+        (
+            b'{"name": ["a"], "weights": [1, "2"]}',
+            "name is a list, expected a text; weights[1] is a text, expected a n",
+        ),
+        (b'{"note": 5}', "note is a number, expected an object with `type` and `value`"),
+        (b'{"note": {"type": ["lst", "string"], "value": 5}}', "note.value has a type that Terraform does not know"),
+        (b'{"note": {"type": ["list", 5], "value": [5]}}', "note.value has a type that Terraform does not know"),
+        (b'{"name": "\\ud800"}', "name holds half of a surrogate pair, expected text"),
+        (b'["name"]', "Expected an object with the resource's attributes."),
+        (b"{", "It is no JSON: "),
+        (b"[" * 100_000, "It is no JSON: "),
+        (b"", "It is no JSON: "),
+    ],
+)
+def test_a_damaged_state_is_one_error_that_names_every_place(host: Host, state: bytes, faults: str) -> None:
+    answer = host.call("UpgradeResourceState", **THING, version=3, raw_state=wire.RawState(json=state))
+    [(path, summary, detail)] = problems(answer)
+    assert (path, summary) == ((), f"The state of a {THING['type_name']} cannot be read")
+    assert faults in detail
+    assert "Restore the state from a backup, or remove the resource" in detail
 
 
 def test_what_cannot_become_one_of_these_says_where_it_comes_from(host: Host) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from ollama_provider.terraform.protocol.provider import (
 )
 from ollama_provider.terraform.protocol.schema import Schema
 from ollama_provider.terraform.protocol.values import (
+    NotATerraformValueError,
     Type,
     decode,
     encode,
@@ -143,8 +144,8 @@ class Service:
                 "update ollama-iac."
             )
             raise DiagnosticsError(Diagnostic(summary, detail))
-        state = resource.upgrade(request.version, _json(request.raw_state.json))
-        upgraded = _write(from_json(state, resource.schema.type), resource.schema)
+        state = _state_in(request.raw_state, request.type_name)
+        upgraded = _state_of(resource.upgrade(request.version, state), resource, request.type_name)
         return wire.UpgradeResourceState.Response(upgraded_state=upgraded)
 
     async def _configure_provider(self, request: wire.ConfigureProvider.Request) -> wire.ConfigureProvider.Response:
@@ -217,12 +218,11 @@ class Service:
 
     async def _move_resource_state(self, request: wire.MoveResourceState.Request) -> wire.MoveResourceState.Response:
         resource = self._resource(request.target_type_name)
-        state = resource.take_over(request.source_type_name, _json(request.source_state.json))
+        state = resource.take_over(request.source_type_name, _state_in(request.source_state, request.source_type_name))
         if state is None:
             summary = f"A {request.source_type_name} cannot become a {request.target_type_name}"
             raise DiagnosticsError(Diagnostic(summary, f"It comes from {request.source_provider_address}."))
-        target = _write(from_json(state, resource.schema.type), resource.schema)
-        return wire.MoveResourceState.Response(target_state=target)
+        return wire.MoveResourceState.Response(target_state=_state_of(state, resource, request.source_type_name))
 
     async def _read_data_source(self, request: wire.ReadDataSource.Request) -> wire.ReadDataSource.Response:
         source = self._data_source(request.type_name)
@@ -304,6 +304,28 @@ def _json(data: bytes) -> Any:
     return json.loads(data, parse_float=Decimal)  # a float would be another number: Terraform's have 512 bits
 
 
+def _state_in(raw: wire.RawState, of: str) -> dict[str, Any]:
+    try:
+        state = _json(raw.json)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise _unreadable(of, f"It is no JSON: {error}.") from None
+    if not isinstance(state, dict):
+        raise _unreadable(of, "Expected an object with the resource's attributes.")
+    return state
+
+
+def _state_of(state: Mapping[str, Any], resource: Resource, of: str) -> wire.DynamicValue:
+    try:
+        return _write(from_json(state, resource.schema.type), resource.schema)
+    except NotATerraformValueError as error:
+        raise _unreadable(of, f"In it, {error}.") from None
+
+
+def _unreadable(of: str, fault: str) -> DiagnosticsError:
+    cure = "Restore the state from a backup, or remove the resource from the state and import it."
+    return DiagnosticsError(Diagnostic(f"The state of a {of} cannot be read", f"{fault} {cure}"))
+
+
 def _decode(value: wire.DynamicValue, type_: Type) -> Any:
     if value.msgpack:
         return decode(value.msgpack, type_)
@@ -319,8 +341,8 @@ def _write(value: Values | None, schema: Schema) -> wire.DynamicValue:
 
 
 def _read_private(data: bytes) -> dict[str, Any]:
-    private: dict[str, Any] = json.loads(data) if data else {}
-    return private
+    private = json.loads(data) if data else {}
+    return private if isinstance(private, dict) else {}
 
 
 def _write_private(private: dict[str, Any]) -> bytes:

@@ -6,7 +6,8 @@ float would not keep is a Decimal, and one that is not known yet is UNKNOWN.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -22,6 +23,26 @@ DYNAMIC: Final = "dynamic"
 
 _INT64 = range(-(2**63), 2**63)
 _UNKNOWN_EXTENSION = 0
+_TEXT, _NUMBER, _BOOL, _LIST, _OBJECT = "a text", "a number", "a bool", "a list", "an object"
+_JSON_OF = {
+    STRING: _TEXT,
+    NUMBER: _NUMBER,
+    BOOL: _BOOL,
+    "list": _LIST,
+    "set": _LIST,
+    "tuple": _LIST,
+    "map": _OBJECT,
+    "object": _OBJECT,
+}
+_INNER: Final[dict[str, Any]] = {
+    "object": dict,
+    "tuple": list,
+    "list": (str, list),
+    "set": (str, list),
+    "map": (str, list),
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_JSON_TYPES = {str: _TEXT, bool: _BOOL, int: _NUMBER, float: _NUMBER, Decimal: _NUMBER, list: _LIST, dict: _OBJECT}
 
 
 class Unknown:
@@ -74,21 +95,66 @@ def encode(value: Any, type_: Type) -> bytes:
 
 
 def from_json(value: Any, type_: Type) -> Any:
-    """A value of a type from the JSON of a state file. Attributes that the type does not have are dropped."""
+    """A value of a type from the JSON of a state file. Attributes that the type does not have are dropped.
+
+    Raises NotATerraformValueError, which names every place that holds something else.
+    """
+    if faults := list(_faults(value, type_, "")):
+        raise NotATerraformValueError("; ".join(faults))
+    return _from_json(value, type_)
+
+
+def _faults(value: Any, type_: Any, place: str) -> Iterator[str]:
+    """What in a JSON value is not of a type. A type that the value itself brings may be anything."""
+    if value is None:
+        return
+    kind, inner = _kind_and_inner(type_)
+    found, where = _JSON_TYPES.get(type(value), "something else"), place or "it"
+    if kind == DYNAMIC:
+        if not isinstance(value, Mapping) or not {"type", "value"} <= value.keys():
+            yield f"{where} is {found}, expected an object with `type` and `value`"
+        else:
+            yield from _faults(value["value"], value["type"], f"{place}.value")
+    elif not isinstance(kind, str) or kind not in _JSON_OF or not isinstance(inner, _INNER.get(kind, object)):
+        yield f"{where} has a type that Terraform does not know"
+    elif found != _JSON_OF[kind]:
+        yield f"{where} is {found}, expected {_JSON_OF[kind]}"
+    elif isinstance(value, str):
+        if _SURROGATE.search(value):
+            yield f"{where} holds half of a surrogate pair, expected text"
+    elif kind == "object":
+        for name, its_type in inner.items():
+            yield from _faults(value.get(name), its_type, f"{place}.{name}".lstrip("."))
+    elif kind == "map":
+        for key, item in value.items():
+            yield from _faults(key, STRING, f"a key of {where}")
+            yield from _faults(item, inner, f"{place}[{json.dumps(key)}]")
+    elif kind == "tuple" and len(inner) != len(value):
+        yield f"{where} has {len(value)} elements, expected {len(inner)}"
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _faults(item, inner[at] if kind == "tuple" else inner, f"{place}[{at}]")
+
+
+def _kind_and_inner(type_: Any) -> tuple[Any, Any]:
+    return (type_[0], type_[1]) if isinstance(type_, list) and len(type_) == 2 else (type_, None)
+
+
+def _from_json(value: Any, type_: Type) -> Any:
     if value is None:
         return None
     if type_ == DYNAMIC:
-        return Dynamic(value["type"], from_json(value["value"], value["type"]))
+        return Dynamic(value["type"], _from_json(value["value"], value["type"]))
     if isinstance(type_, str):
         return value
     kind, inner = type_
     if kind in ("list", "set"):
-        return [from_json(item, inner) for item in value]
+        return [_from_json(item, inner) for item in value]
     if kind == "tuple":
-        return [from_json(item, its_type) for item, its_type in zip(value, inner, strict=True)]
+        return [_from_json(item, its_type) for item, its_type in zip(value, inner, strict=True)]
     if kind == "map":
-        return {key: from_json(item, inner) for key, item in value.items()}
-    return {name: from_json(value.get(name), its_type) for name, its_type in inner.items()}
+        return {key: _from_json(item, inner) for key, item in value.items()}
+    return {name: _from_json(value.get(name), its_type) for name, its_type in inner.items()}
 
 
 def plain(value: Any) -> Any:
