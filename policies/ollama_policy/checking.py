@@ -250,7 +250,7 @@ def deliver(text: str, output: str | None, *, are_ours: bool = False, stream: Te
         stream.buffer.write(data)
         stream.flush()
         return
-    from ollama_policy.whole_files import write_whole
+    from ollama_provider.whole_files import write_whole
 
     try:
         write_whole(output, data)

@@ -21,7 +21,7 @@ from ollama_policy.result import Result
 from ollama_policy.rules import RULES
 from ollama_policy.rules.rule import Finding, Fix
 from ollama_policy.settings import Edit, SourceFile, Span, apply
-from ollama_policy.whole_files import write_whole
+from ollama_provider.whole_files import write_whole
 
 _MOST_CHECKS: Final = 200  # of one run: fixes that have to be told apart take some, and each round one
 # What an apply or a request is refused for.

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ollama_policy.install_source import DISTRIBUTION, FORMS, PLACEHOLDER, InstallSource
-from ollama_policy.whole_files import write_whole
+from ollama_provider.whole_files import write_whole
 
 _CONFIGURATION = """\
 # What `ollama-policy check` does here, with ollama-iac {version}.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy import whole_files
-from ollama_policy.whole_files import write_whole
+from ollama_provider import whole_files
+from ollama_provider.whole_files import write_whole
 from tests.policies.conftest import AUTOMATIC
 
 _WRITERS = {
@@ -138,7 +138,7 @@ def test_the_temporary_file_is_never_open_to_more(tree: Path, monkeypatch: pytes
 def test_a_signal_leaves_nothing(tree: Path, number: signal.Signals) -> None:
     program = (
         "import os, sys, time\n"
-        "from ollama_policy import whole_files\n"
+        "from ollama_provider import whole_files\n"
         "def slow(descriptor):\n"
         "    print('writing', flush=True); time.sleep(0.5)\n"
         "os.fsync = slow\n"

@@ -10,7 +10,7 @@ from ollama_policy.check import Options
 from ollama_policy.checking import CannotLookError
 from ollama_policy.fixing import ChangedMeanwhileError, Fixed, fix
 from ollama_policy.formats.escaping import shown, shown_path
-from ollama_policy.whole_files import write_whole
+from ollama_provider.whole_files import write_whole
 
 
 def planned(files: Sequence[str], options: Options) -> Fixed:

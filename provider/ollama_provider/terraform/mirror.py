@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from ollama_provider.terraform.addresses import OWN
+from ollama_provider.whole_files import write_whole
 
 _MARK: Final = "# Written by `terraform-provider-ollama install`"
 _RECORD: Final = f"{OWN}/installation"
@@ -58,9 +59,9 @@ class Mirror:
         made = _remaining(self._made())
         for file in (self.folder / _RECORD, *targets):
             made += _make(file.parent)
-        _write(self.folder / _RECORD, "\n".join([python, *map(str, made), ""]))
+        write_whole(str(self.folder / _RECORD), "\n".join([python, *map(str, made), ""]).encode())
         for target in targets:
-            _write(target, _LAUNCHER, mode=0o755)
+            write_whole(str(target), _LAUNCHER.encode(), mode=0o755)
         return targets
 
     def uninstall(self) -> list[Path]:
@@ -129,11 +130,3 @@ def _remaining(folders: Iterable[Path]) -> list[Path]:
         with suppress(OSError):
             folder.rmdir()
     return [folder for folder in folders if folder.exists()]
-
-
-def _write(file: Path, text: str, mode: int = 0o644) -> None:
-    # In one step: Terraform may be about to start it.
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.chmod(mode)
-    new.replace(file)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy import fixing, whole_files
+from ollama_policy import fixing
 from ollama_policy.check import Options
 from ollama_policy.checking import CannotLookError, Request, options_of
 from ollama_policy.remedies.applying import apply, planned
+from ollama_provider import whole_files
 from tests.policies.conftest import AUTOMATIC, MANUAL
 
 

@@ -31,8 +31,8 @@ _KINDS = {
 }
 
 
-def write_whole(path: str, data: bytes, *, is_new: bool = False) -> None:
-    """Puts the content at a path in one step; mode and owner of a file that is there are kept.
+def write_whole(path: str, data: bytes, *, is_new: bool = False, mode: int = 0o666) -> None:
+    """Puts the content at a path in one step; mode and owner of a file that is there are kept. `mode` is a new one's.
 
     `is_new`: raises FileExistsError where anything is there, and makes the folders. Raises OSError, whose `filename` is
     the path, and whose `strerror` says what it is where it is no file. What is in /dev is written to as it is.
@@ -43,14 +43,14 @@ def write_whole(path: str, data: bytes, *, is_new: bool = False) -> None:
                 stream.write(data)
             return
         with _folder_of(path, makes=is_new) as folder:
-            _write(folder, os.path.basename(path), data, is_new=is_new)
+            _write(folder, os.path.basename(path), data, is_new=is_new, mode=mode)
     except FileExistsError:
         raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
 
 
-def _write(folder: int, name: str, data: bytes, *, is_new: bool) -> None:
+def _write(folder: int, name: str, data: bytes, *, is_new: bool, mode: int) -> None:
     before = None
     with suppress(FileNotFoundError):
         before = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -62,7 +62,7 @@ def _write(folder: int, name: str, data: bytes, *, is_new: bool) -> None:
             raise OSError(errno.EINVAL, f"it is {kind}, expected a file or nothing")
     temporary = f".{name[:100]}.{secrets.token_hex(8)}.tmp"
     with _undisturbed():
-        descriptor = os.open(temporary, _NEW, 0o666 if before is None else stat.S_IMODE(before.st_mode), dir_fd=folder)
+        descriptor = os.open(temporary, _NEW, mode if before is None else stat.S_IMODE(before.st_mode), dir_fd=folder)
         try:
             with open(descriptor, "wb") as stream:
                 if before is not None:
