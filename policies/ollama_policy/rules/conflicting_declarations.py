@@ -19,7 +19,6 @@ from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided
 from ollama_policy.settings import Kind, Setting, Span, Subject
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.names import InvalidServerError, server_key
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.names import ModelName
@@ -128,8 +127,12 @@ def _groups(subjects: Sequence[Subject]) -> Iterator[list[Subject]]:
 
 
 def _server(host: object) -> str:
+    if not isinstance(host, str) or not host:
+        return ""
+    from ollama_provider.ollama.names import InvalidServerError, server_key  # noqa: PLC0415 - most name no host
+
     try:
-        return server_key(host) if isinstance(host, str) and host else ""
+        return server_key(host)
     except InvalidServerError:
         return str(host)
 
