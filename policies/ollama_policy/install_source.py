@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ollama_policy.checking import CannotLookError
+from ollama_policy.named_files import read_named
 
 DISTRIBUTION: Final = "ollama-iac"
 # A name under .invalid can belong to nobody: a job that was not completed fails, and installs nothing.
@@ -73,6 +74,6 @@ def _sha256(path: Path) -> str:
 
 def _is_checkout(path: Path) -> bool:
     try:
-        return f'name = "{DISTRIBUTION}"' in (path / "pyproject.toml").read_text(encoding="utf-8")
+        return f'name = "{DISTRIBUTION}"' in read_named(str(path / "pyproject.toml")).decode()
     except (OSError, UnicodeDecodeError):
         return False

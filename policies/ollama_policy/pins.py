@@ -43,8 +43,7 @@ def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator
             if (id(one) in chosen or is_pinned(one) is not False) and (weights := _weights(one, bases)) is not None:
                 residents[weights].append(one)
         for sharing in residents.values():
-            names = {model_name(one.value("name")) for one in sharing}
-            if len(names) > 1 or None in names:
+            if len(sharing) > 1:  # of one name, too: an apply refuses one model in two resources
                 yield from (one for one in sharing if id(one) in chosen)
 
 

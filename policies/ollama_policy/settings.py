@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _MARK = b"\xef\xbb\xbf"
 _LONGEST_REASON = 1000  # characters, which often quote what is written
@@ -274,13 +274,16 @@ class Subject:
         """Makes values undecided that are longer than any rule is meant for."""
         for setting in (*self.settings.values(), *self.repeated):
             if _size(setting.value) > MAX_VALUE:
-                setting.value = Unknown(f"too large to decide: a value of more than {MAX_VALUE:,} characters")
+                setting.value = TOO_LARGE
                 setting.is_literal = False
 
     def value(self, key: str) -> Any:
         """The decided value, or None where it is absent or undecided: `servers.decided` tells."""
         setting = self.settings.get(key)
         return None if setting is None or isinstance(setting.value, Unknown) else setting.value
+
+
+TOO_LARGE: Final = Unknown(f"too large to decide: a value of more than {MAX_VALUE:,} characters")
 
 
 def _size(value: Any) -> int:

@@ -34,6 +34,7 @@ from ollama_provider.model import (
     problems_of,
 )
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.runner_commands import without_runner_commands
 from ollama_provider.ownership import origin_in, told
 from ollama_provider.server import Servers
 from ollama_provider.sight import FREE, Sight, Verdict
@@ -74,7 +75,7 @@ class Worker:
             problems = [problem]
         if not problems and not unknown and not _olds and (problem := self._misfit(values)):
             problems = [problem]
-        failures = [dynamic.CheckFailure(".".join(map(str, problem.path)), problem.reason) for problem in problems]
+        failures = [_failure(problem) for problem in problems]
         # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be mended.
         return dynamic.CheckResult({**values, "drift": NO_DRIFT}, failures)
 
@@ -82,7 +83,7 @@ class Worker:
         values, unknown = _given(_news), _unknown(_news)
         found = difference(_olds, values, unknown, self._settings.host)
         if found.changed and not unknown and (problem := self._misfit(values)):
-            raise pulumi_host.PlainError(str(problem))
+            raise pulumi_host.PlainError(without_runner_commands(str(problem)))
         if not unknown:
             _warn_of_pin({**values, "pinned": _olds.get("pinned")})
         return dynamic.DiffResult(
@@ -95,7 +96,7 @@ class Worker:
             state = self._run(lambda lifecycle: lifecycle.create(values))
         except UnplacedError as error:
             outputs = _outputs(error.state, values)
-            raise pulumi_host.UnfinishedError(str(error), error.state["id"], outputs) from None
+            raise pulumi_host.UnfinishedError(without_runner_commands(str(error)), error.state["id"], outputs) from None
         _warn_of_pin(state)
         return dynamic.CreateResult(state["id"], _outputs(state, values))
 
@@ -165,13 +166,17 @@ class Worker:
             return _loop.run(work(lifecycle))
 
 
+def _failure(problem: Problem) -> dynamic.CheckFailure:
+    return dynamic.CheckFailure(".".join(map(str, problem.path)), without_runner_commands(problem.reason))
+
+
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Turns the failures that a user can mend into errors of text alone."""
     try:
         yield
     except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:
-        raise pulumi_host.PlainError(str(error)) from None
+        raise pulumi_host.PlainError(without_runner_commands(str(error))) from None
 
 
 def _warn_of_pin(state: Mapping[str, Any]) -> None:
@@ -184,7 +189,7 @@ def _warn_of_pin(state: Mapping[str, Any]) -> None:
 
 def _show(line: str) -> None:
     # What a provider prints is shown live, under the stack.
-    print(line, flush=True)
+    print(without_runner_commands(line), flush=True)
 
 
 def _given(properties: Mapping[str, Any]) -> Properties:

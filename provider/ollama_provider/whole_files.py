@@ -8,7 +8,7 @@
 """
 
 # pathlib costs the start 5 ms.
-# ruff: noqa: PTH100, PTH109, PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH100, PTH109, PTH114, PTH118, PTH119, PTH120, PTH123, PTH206
 
 import errno
 import os
@@ -20,7 +20,8 @@ from contextlib import contextmanager, suppress
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_OPEN_FILES = ("/dev/", "/proc/")  # such as /dev/stdout, and what a shell makes of `>(command)`
+_OPEN_FILES = ("/dev/fd/", "/proc/self/fd/")  # what a shell makes of `>(command)`
+_STREAMS = {f"/dev/{name}" for name in ("stdout", "stderr", "null", "full", "tty")}
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -35,10 +36,10 @@ def write_whole(path: str, data: bytes, *, is_new: bool = False, mode: int = 0o6
     """Puts the content at a path in one step; mode and owner of a file that is there are kept. `mode` is a new one's.
 
     `is_new`: raises FileExistsError where anything is there, and makes the folders. Raises OSError, whose `filename` is
-    the path, and whose `strerror` says what it is where it is no file. What is in /dev is written to as it is.
+    the path, and whose `strerror` says what it is where it is no file. A stream of /dev is written to as it is.
     """
     try:
-        if path.startswith(_OPEN_FILES):
+        if path in _STREAMS or path.startswith(_OPEN_FILES):
             with open(path, "wb") as stream:
                 stream.write(data)
             return
@@ -66,7 +67,7 @@ def _write(folder: int, name: str, data: bytes, *, is_new: bool, mode: int) -> N
         try:
             with open(descriptor, "wb") as stream:
                 if before is not None:
-                    with suppress(PermissionError):  # another's file is the writer's own afterwards, as with any editor
+                    with suppress(OSError):  # another's file is the writer's own afterwards, as with any editor
                         os.fchown(descriptor, before.st_uid, before.st_gid)
                     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
                 stream.write(data)
@@ -109,16 +110,21 @@ def _folder_of(path: str, *, makes: bool) -> Iterator[int]:
 
 
 def _trusted(path: str) -> str:
-    """The folder over a path from which on its names may come from a checked tree."""
+    """The folder over a path from which on its names may come from a checked tree.
+
+    That is the working folder, else the top of the repository that the path is in, else what the path and the working
+    folder have in common: a tree is most often named from beside it.
+    """
     here = os.getcwd()
     if path.startswith(here.rstrip(os.sep) + os.sep):
         return here
     folder = os.path.dirname(path)
     top = folder
-    while not os.path.lexists(os.path.join(top, ".git")):
+    while os.path.islink(top) or not os.path.lexists(os.path.join(top, ".git")):  # a link may lead to another one's
         parent = os.path.dirname(top)
         if parent == top:
-            return folder
+            common = os.path.commonpath([here, folder])
+            return folder if common == os.sep else common
         top = parent
     return top
 

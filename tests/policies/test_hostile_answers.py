@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +71,8 @@ FAULTS = {
     "packed by brotli": (packed(b"{}", "br"), "an answer packed as 'br', expected one that is not packed"),
     "a number of 4,000 digits": (with_number("9" * 4000), "an answer with a number of 4,000 digits"),
     "a number of 40,000 digits": (with_number("-" + "9" * 40_000), "an answer with a number of 40,000 digits"),
-    "a number beyond 64 bits": (with_number("1e300"), "no whole number"),
+    "a number beyond 64 bits": (with_number("1e300"), "expected a whole number from 0"),
+    "a number below 0": (with_number("-5"), "expected a whole number from 0"),
     "nested 90 deep": (text('{"models":' * 90 + "1" + "}" * 90), "it is nested more than 64 deep"),
     "nested without end": (text('{"models":' * 100_000), "it is nested more than 64 deep"),
     "millions of values": (text('{"models":[' + "[]," * 2_000_001 + "[]]}"), "an answer of more than 4,000,000 values"),
@@ -94,6 +97,7 @@ ASKED = {
     "POST /api/show": {"fit", "remedies", "adopt", "probe"},
 }
 FINE = {("a number beyond 64 bits", "GET /api/version"), ("a number beyond 64 bits", "POST /api/show")}
+FINE |= {("a number below 0", "GET /api/version"), ("a number below 0", "POST /api/show")}
 FINE |= {("a long error", "POST /api/show")}  # adopt writes a comment of it
 
 
@@ -117,6 +121,13 @@ def test_an_answer_beyond_all_bounds_is_one_line(
             told = result.output
             assert (result.exit_code, words in told, fake.url in told) == (2, True, True), (asked, told[:2000])
             assert len(told) < 4000, asked
+
+
+def test_an_answer_that_is_given_up_leaves_no_noise(tree: Path, fake: FakeOllamaWithFaults) -> None:
+    fake.answer("GET", "/api/tags", text("x" * 2**25))
+    program = [sys.executable, "-m", "ollama_policy", "drift", "--host", fake.url]
+    done = subprocess.run(program, cwd=tree, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
 
 
 def test_a_registry_is_bounded_as_a_server_is(tree: Path, command: Command, fake: FakeOllamaWithFaults) -> None:

@@ -66,6 +66,7 @@ def test_what_is_declared_released_is_unloaded_not_pinned() -> None:
         ("{name: a, base: llama3}", "{name: b, base: llama3}"),
         ("{name: llama3}", "{name: a, base: llama3, memory_management: manual, resident: false}", "{name: b, base: a}"),
         ("{name: a, base: llama3, host: 'http://one:11434/'}", "{name: b, base: llama3, host: one}"),
+        ("{name: llama3}", "{name: 'llama3:latest'}"),
     ],
 )
 def test_of_two_on_one_file_of_weights_none_is_pinned(models: tuple[str, ...]) -> None:

@@ -268,3 +268,20 @@ def test_too_many_servers_with_too_many_variables_are_undecided() -> None:
     (one,) = _result(tree).undecided
     assert one.reason.startswith("too large to decide: many commands")
     assert one.start.line > 1
+
+
+_DOUBLING = {
+    "ollama.sh": ("A0=xxxx\n", "A{}=$A{}$A{}\n", "export OLLAMA_KEEP_ALIVE=$A{}\nollama serve\n"),
+    "Dockerfile": ("FROM ollama/ollama:0.34.3\nENV A0=xxxx\n", "ENV A{}=$A{}$A{}\n", "ENV OLLAMA_KEEP_ALIVE=$A{}\n"),
+    "sub/Dockerfile": ("ARG A0=xxxx\n", "ARG A{}=${{A{}}}${{A{}}}\n", "FROM ollama/ollama:$A{}\n"),
+    "ollama.env": ("A0=xxxx\n", "A{}=$A{}$A{}\n", "OLLAMA_KEEP_ALIVE=$A{}\n"),
+}
+
+
+@pytest.mark.parametrize("path", _DOUBLING)
+def test_a_value_that_doubles_with_each_line_is_too_large_to_decide(path: str) -> None:
+    first, each, last = _DOUBLING[path]
+    text = first + "".join(each.format(at + 1, at, at) for at in range(2000)) + last.format(2000)
+    with _limited():
+        result = check([path], Options(RULES, overlay={path: text.encode()}))
+    assert any("too large to decide" in str(one) for one in result.undecided)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -201,6 +203,7 @@ def _make(path: Path, kind: str) -> None:
         ("check", "ollama-policy.toml", "--config", "other.toml"),
         ("drift", "a.tf", "--config", "other.toml", "--from", "ollama-policy.toml"),
         ("drift", "--config", "other.toml", "--hosts-file", "ollama-policy.toml"),
+        ("drift", "--config", "other.toml", "--host", "https://127.0.0.1:9", "--ca-file", "ollama-policy.toml"),
         ("fit", "a.tf", "--from", "ollama-policy.toml"),
         ("report", "--from", "ollama-policy.toml"),
         ("report", "--host", "http://127.0.0.1:9", "--bench", "ollama-policy.toml"),
@@ -213,7 +216,13 @@ def test_what_is_no_file_is_not_read(tree: Path, kind: str, arguments: tuple[str
     done = _ran(*arguments)
     assert done.returncode == 2
     said = (done.stdout + done.stderr).decode().lower()
-    assert "a fifo" in said or "no such device or address" in said or "regular file" in said or "a socket" in said
+    assert (
+        "a fifo" in said
+        or "expected a file with the certificates" in said
+        or "no such device or address" in said
+        or "regular file" in said
+        or "a socket" in said
+    )
 
 
 def test_two_writers_at_once_leave_one_of_their_files(tree: Path) -> None:
@@ -234,3 +243,42 @@ def test_a_repository_elsewhere_is_no_more_trusted_than_this_one(tree: Path, mon
     monkeypatch.chdir(tree.parent / "elsewhere")
     with pytest.raises(OSError, match="its folder folder is a link"):
         whole_files.write_whole(str(tree / "folder/new"), b"")
+
+
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_a_tree_that_is_named_from_beside_it_brings_no_link_that_is_followed(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, is_repository: bool
+) -> None:
+    other, beside, repository = (tree / name for name in ("other", "beside", "repository"))
+    for folder in (other, beside, repository):
+        folder.mkdir()
+    if is_repository:
+        (repository / ".git").mkdir()
+        (other / ".git").mkdir()
+    (other / "precious").write_text("precious")
+    (repository / "out").symlink_to("../other")
+    monkeypatch.chdir(beside)
+    with pytest.raises(OSError, match="its folder out is a link"):
+        whole_files.write_whole(str(repository / "out/precious"), b"")
+    assert (other / "precious").read_text() == "precious"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system in memory")  # noqa: S108
+def test_a_file_system_in_memory_is_one_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        folder = Path(name)
+        (folder / "precious").write_text("precious")
+        (folder / "report").symlink_to("precious")
+        with pytest.raises(OSError, match="it is a link"):
+            whole_files.write_whole(str(folder / "report"), b"")
+        assert (folder / "precious").read_text() == "precious"
+
+
+def test_a_file_of_an_owner_that_is_not_mapped_is_written(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unmapped(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fchown", unmapped)
+    (tree / "file").write_text("old")
+    whole_files.write_whole(str(tree / "file"), b"new")
+    assert (tree / "file").read_text() == "new"

@@ -8,7 +8,7 @@ import pytest
 
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.errors import NotOllamaError, OllamaError, TransientError, UnreachableError
+from ollama_provider.ollama.errors import NotOllamaError, OllamaError, RefusedError, TransientError, UnreachableError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import registry_model
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, html, status
@@ -58,6 +58,7 @@ def echo(exchange: Exchange) -> None:
         (html(404), NotOllamaError, "HTTP 404, '<!DOCTYPE html>"),
         (html(200), NotOllamaError, "this does not look like Ollama"),
         (status(503, {"error": "no upstream"}), TransientError, "HTTP 503, no upstream"),
+        (status(403, {"error": "blocked by policy"}), RefusedError, "HTTP 403, blocked by policy"),
         (Exchange.cut, TransientError, "the connection broke off"),
         (echo, TransientError, "HTTP 502, '<html>not for Basic ***'"),
     ],
@@ -78,21 +79,21 @@ def test_a_proxy_that_may_have_answered_is_named(
 def test_what_ollama_says_through_a_proxy_is_ollamas(proxy: FakeOllamaWithFaults) -> None:
     proxy.answer(*ASKED, status(200, {"version": "0.34.3"}))
     assert version(SERVER) == "0.34.3"
-    proxy.answer(*ASKED, status(401, {"error": "unauthorized"}))
-    assert failure(SERVER).words == "HTTP 401, unauthorized"
+    proxy.answer(*ASKED, status(400, {"error": "invalid model name"}))
+    assert failure(SERVER).words == "HTTP 400, invalid model name"
 
 
 def test_a_login_that_a_proxy_wants(proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
-    cure = "; the proxy on the way wants a login: give it in %s, or name the server in NO_PROXY"
+    cure = f"; the proxy {proxy.url} of %s wants a login: give it in %s, or name the server in NO_PROXY"
     proxy.answer(*ASKED, html(407))
-    assert failure(SERVER).words.endswith(cure % "HTTP_PROXY")
+    assert failure(SERVER).words.endswith(cure % ("HTTP_PROXY", "HTTP_PROXY"))
     monkeypatch.setenv("ALL_PROXY", proxy.url)
     proxy.answer("CONNECT", "gpu.example:443", html(407))
     error = failure("https://gpu.example")
     assert error.words.startswith(
         f"no connection: the proxy {proxy.url} of ALL_PROXY answered in the server's place: 407"
     )
-    assert error.words.endswith(cure % "ALL_PROXY")
+    assert error.words.endswith(cure % ("ALL_PROXY", "ALL_PROXY"))
 
 
 def test_a_tunnel_that_a_proxy_refuses(proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +105,26 @@ def test_a_tunnel_that_a_proxy_refuses(proxy: FakeOllamaWithFaults, monkeypatch:
         f"no connection: the proxy {proxy.url} of https_proxy answered in the server's place: 503 Service Unavailable: "
         "name gpu.example in NO_PROXY to reach it directly, or correct https_proxy"
     )
+
+
+def test_a_proxy_that_speaks_no_tls_is_told_from_a_server_that_does_not(
+    proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure = proxy.url.replace("http:", "https:")
+    monkeypatch.setenv("HTTP_PROXY", secure)
+    words = failure(SERVER).words
+    assert words.startswith(f"no connection: the proxy {secure} of HTTP_PROXY does not speak TLS (")
+    assert words.endswith(": write it with http://")
+
+
+def test_a_proxy_that_breaks_a_connection_open_is_named(
+    proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    proxy.answer("CONNECT", "gpu.example:443", status(200, {}))
+    words = failure("https://gpu.example").words
+    assert words.startswith("no connection: ")
+    assert f"; the proxy {proxy.url} of HTTPS_PROXY is on the way" in words
 
 
 def test_a_proxy_that_is_not_there(proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +168,10 @@ def test_without_a_proxy_no_exception_is_read(
     assert "nothing answers there (name not found)" in failure("http://gpu1.internal.invalid:11434").words
 
 
-@pytest.mark.parametrize(("variable", "value"), [("ALL_PROXY", "socks5h://127.0.0.1:1080"), ("HTTP_PROXY", "ftp://x")])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALL_PROXY", "socks5h://127.0.0.1:1080"), ("ALL_PROXY", "socks4://x:1080"), ("HTTP_PROXY", "ftp://x")],
+)
 def test_a_proxy_that_cannot_be_used_is_one_sentence(
     proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:

@@ -246,7 +246,7 @@ def _ca_file(path: str | None) -> str | None:
         import ssl
 
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=read_named(path).decode())
         except (OSError, ValueError):
             raise CannotLookError(f"--ca-file {path}: expected a file with the certificates of an authority") from None
     return path

@@ -134,6 +134,7 @@ def tell_withheld(connections: Iterable[Connection]) -> None:
 
 def _netrc(path: str) -> netrc.netrc:
     try:
+        read_named(path)  # which refuses what would make this wait
         return netrc.netrc(path)
     except netrc.NetrcParseError as error:
         # Its words may repeat a password.

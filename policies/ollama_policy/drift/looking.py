@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from ollama_policy.drift.snapshot import AbandonedRunner, OnDisk, Seen, Server, Unseen
 from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
@@ -56,9 +56,17 @@ def look(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Serv
     try:
         return loop.run_until_complete(_look_at_all(asked, seconds, drift_of))
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
+        loop.run_until_complete(_end(asyncio.all_tasks(loop)))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        # What was given up half-read is closed by tasks of the loop's own, which only now have begun.
+        loop.run_until_complete(_end(asyncio.all_tasks(loop)))
         loop.close()
+
+
+async def _end(left: Collection[asyncio.Task[Any]]) -> None:
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _look_at_all(asked: Sequence[Asked], seconds: float, drift_of: DriftOf) -> list[Server]:

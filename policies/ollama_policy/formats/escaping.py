@@ -1,12 +1,12 @@
 """Names and contents are data: what would move a cursor, hide text or end a line is shown by its escape.
 
-So is what a CI runner would take for a command. GitHub's takes `##[command]` anywhere in a line, Azure's and TeamCity's
-`##vso[...]` and `##teamcity[...]`; GitHub's takes `::command::` where a line begins, white space before it or not
-(actions/runner, ActionCommand.cs).
+So is what a CI runner would take for a command.
 """
 
 import os
 import re
+
+from ollama_provider.ollama.runner_commands import HASH, RUNNERS
 
 # Controls of ASCII and Latin-1, what turns the direction of text, line and paragraph separators, bytes that are no
 # UTF-8 (surrogates), marks without width that hide in names, and the tags block.
@@ -15,18 +15,14 @@ _HIDDEN = (
     "\U000e0000-\U000e007f]"
 )
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\x1b"}
-
-
-_RUNNERS = r"##(?=[A-Za-z]{0,30}\[)"
 _AT_LINE_START = r"((?:^|[\r\n])\s*+):(?=:)"
-_HASH = "#\\u0023"  # JSON, HCL, Python, TOML and YAML read it as it was, people understand it
 
 
 def shown(text: str) -> str:
     """The text on one line, harmless in a terminal and in the log of a CI job."""
     if not (text.isascii() and text.isprintable()):
         text = re.sub(_HIDDEN, _escape, text)
-    return re.sub(_RUNNERS, lambda _: _HASH, text) if "##" in text else text
+    return re.sub(RUNNERS, lambda _: HASH, text) if "##" in text else text
 
 
 def without_commands(text: str, *, are_ours: bool = False) -> str:
@@ -35,8 +31,8 @@ def without_commands(text: str, *, are_ours: bool = False) -> str:
     JSON and XML mean the same as before. `are_ours`: its lines begin with commands that are meant.
     """
     if "##" in text:
-        escape = "#&#35;" if text.startswith("<") else _HASH
-        text = re.sub(_RUNNERS, lambda _: escape, text)
+        escape = "#&#35;" if text.startswith("<") else HASH
+        text = re.sub(RUNNERS, lambda _: escape, text)
     return text if are_ours or "::" not in text else re.sub(_AT_LINE_START, r"\1\\u003a", text)
 
 

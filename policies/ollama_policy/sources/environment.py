@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from ollama_policy.settings import Setting, SourceFile, Span, Unknown
+from ollama_policy.settings import MAX_VALUE, TOO_LARGE, Setting, SourceFile, Span, Unknown
 from ollama_policy.sources.placed_text import PlacedText
 from ollama_provider.ollama.variables import VARIABLES
 
@@ -47,9 +47,12 @@ def value_of(key: str, value: PlacedText, span: Span, file: SourceFile, origin: 
     whole = REFERENCE.fullmatch(value.data)
     if whole is not None:
         return _referred(key, whole, value, span, file, origin, lookup)
-    parts, at = [], 0
+    parts, at, size = list[str](), 0, 0
     for reference in REFERENCE.finditer(value.data):
         found = _referred(key, reference, value, span, file, origin, lookup)
+        size += len(str(found.value))
+        if size > MAX_VALUE:  # at once: each line may double the one before
+            found.value = TOO_LARGE
         if isinstance(found.value, Unknown):
             return Setting(key, found.value, span, file, origin, is_literal=False)
         parts += [value.data[at : reference.start()].decode("utf-8", "replace"), str(found.value)]

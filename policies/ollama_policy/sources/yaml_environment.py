@@ -101,11 +101,12 @@ def _line_start(data: bytes, at: int) -> int:
 
 
 def _line_end(data: bytes, at: int) -> tuple[int, str]:
-    """Where the line of a place ends, and how the file ends its lines."""
+    """Where the line of a place ends, and how: the last line of a file as the line before it."""
     end = data.find(b"\n", at)
     stop = len(data) if end < 0 else end
-    stop -= data[at:stop].endswith(b"\r")
-    return stop, "\r\n" if b"\r\n" in data[:end] or (end < 0 and b"\r\n" in data) else "\n"
+    stop -= data.endswith(b"\r", at, stop)
+    known = data.rfind(b"\n", 0, at) if end < 0 else end
+    return stop, "\r\n" if known > 0 and data[known - 1 : known] == b"\r" else "\n"
 
 
 def _in_flow(box: Node) -> Insertion | None:

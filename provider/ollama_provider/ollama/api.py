@@ -8,8 +8,8 @@ import asyncio
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -50,7 +50,7 @@ LONGEST_LINE = 2**20
 _LONGEST_NAME = 100  # of a server's version
 _LONGEST_WORDS = 2000  # of a failure: an error of llama-server may be some lines
 _MOST_LAYERS = 100_000  # of a transfer: a model of tensors has one for each
-_BEYOND_64_BITS = 2**64
+_BEYOND_SIZES = 2**63  # what Ollama counts in, an int64 of Go, ends before it
 _UPLOAD_CHUNK = 2**20
 _WANTS_A_CREDENTIAL = {401, 403}
 _TRANSIENT_STATUS = {429, 502, 503, 504}
@@ -285,8 +285,11 @@ class Ollama:
         body |= {"raw": True} if is_raw else {}
         clock = asyncio.get_running_loop().time
         began, first, last = clock(), 0.0, dict[str, Any]()
-        async with self._answering("POST", "/api/generate", asked, json=body) as response:
-            async for last in self._lines(response, asked):
+        async with (
+            self._answering("POST", "/api/generate", asked, json=body) as response,
+            aclosing(self._lines(response, asked)) as lines,
+        ):
+            async for last in lines:
                 self._status_of(last, asked)
                 first = first or clock() - began
         if not last.get("done"):
@@ -331,8 +334,9 @@ class Ollama:
             async with (
                 asyncio.timeout(self._stall_seconds) as stall,
                 self._answering("POST", path, asked, json=body) as response,
+                aclosing(self._lines(response, asked)) as lines,
             ):
-                async for line in self._lines(response, asked):
+                async for line in lines:
                     status = self._status_of(line, asked)
                     layer = (self._number(line, "completed", asked), self._number(line, "total", asked))
                     part = str(line.get("digest") or status)[:_LONGEST_WORDS]
@@ -362,26 +366,28 @@ class Ollama:
             raise kind(asked, self.url, f"the server says: {words}")
         return str(line.get("status") or "")
 
-    async def _lines(self, response: httpx.Response, asked: str) -> AsyncIterator[dict[str, Any]]:
+    async def _lines(self, response: httpx.Response, asked: str) -> AsyncGenerator[dict[str, Any]]:
         """Each line as it comes, looked through once, in however many pieces it comes."""
         rest = bytearray()
-        async for piece in self._pieces(response, asked):
-            *ends, beginning = piece.split(b"\n")
-            for end in ends:
-                line = bytes(rest + end).strip()
-                rest.clear()
-                if line:
-                    yield self._object_in(line, "a line", asked)
-            rest += beginning
-            if len(rest) > LONGEST_LINE:
-                raise self._not_ollama(asked, f"a line of more than {LONGEST_LINE // 2**20} MiB")
+        async with aclosing(self._pieces(response, asked)) as pieces:
+            async for piece in pieces:
+                *ends, beginning = piece.split(b"\n")
+                for end in ends:
+                    line = bytes(rest + end).strip()
+                    rest.clear()
+                    if line:
+                        yield self._object_in(line, "a line", asked)
+                rest += beginning
+                if len(rest) > LONGEST_LINE:
+                    raise self._not_ollama(asked, f"a line of more than {LONGEST_LINE // 2**20} MiB")
         if line := bytes(rest).strip():
             yield self._object_in(line, "a line", asked)
 
-    async def _pieces(self, response: httpx.Response, asked: str) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: httpx.Response, asked: str) -> AsyncGenerator[bytes]:
         try:
-            async for piece in bounds.pieces(response):
-                yield piece
+            async with aclosing(bounds.pieces(response)) as pieces:
+                async for piece in pieces:
+                    yield piece
         except bounds.UnboundedError as error:
             raise self._not_ollama(asked, f"an answer {error}") from None
 
@@ -474,8 +480,9 @@ class Ollama:
         is_whole = (isinstance(value, int) and not isinstance(value, bool)) or (
             isinstance(value, float) and value.is_integer()
         )
-        if not is_whole or abs(value) >= _BEYOND_64_BITS:
-            raise self._not_ollama(asked, f'a "{key}" that is no whole number: {self._excerpt(str(value))}')
+        if not is_whole or not 0 <= value < _BEYOND_SIZES:
+            found = f'a "{key}" of {self._excerpt(str(value))}, expected a whole number from 0 to 2^63'
+            raise self._not_ollama(asked, found)
         return int(value)
 
     def _entries(self, answer: Mapping[str, Any], asked: str) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ import asyncio
 import json
 import re
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     import httpx
@@ -26,27 +27,29 @@ class UnboundedError(ValueError):
     """An answer that goes beyond what is read of one; the message goes on after "an answer"."""
 
 
-async def pieces(response: "httpx.Response") -> AsyncIterator[bytes]:
+async def pieces(response: "httpx.Response") -> AsyncGenerator[bytes]:
     """The body of an answer, in pieces of at most 64 KiB, whatever it is packed to. Raises UnboundedError.
 
     What was packed twice is refused: 4 KB of it unpack to gigabytes.
     """
     packing = response.headers.get("content-encoding", "").strip().lower()
     if packing in ("", "identity"):
-        async for chunk in response.aiter_bytes():
-            yield chunk
+        async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
+            async for chunk in chunks:
+                yield chunk
         return
     if packing not in _PACKED:
         raise UnboundedError(f"packed as {packing[:60]!r}, expected one that is not packed")
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        async for chunk in response.aiter_raw():
-            rest, piece = chunk, b""
-            while rest or len(piece) == _PIECE:
-                piece = unpacking.decompress(rest, _PIECE)
-                rest = unpacking.unconsumed_tail
-                yield piece
-                await asyncio.sleep(0)  # a deadline may pass while one chunk is unpacked
+        async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
+            async for chunk in chunks:
+                rest, piece = chunk, b""
+                while rest or len(piece) == _PIECE:
+                    piece = unpacking.decompress(rest, _PIECE)
+                    rest = unpacking.unconsumed_tail
+                    yield piece
+                    await asyncio.sleep(0)  # a deadline may pass while one chunk is unpacked
     except zlib.error:
         raise UnboundedError(f"that says it is packed as {packing}, and is not") from None
 
@@ -54,10 +57,11 @@ async def pieces(response: "httpx.Response") -> AsyncIterator[bytes]:
 async def body(response: "httpx.Response", most: int) -> bytes:
     """All of an answer of at most so many bytes. Raises UnboundedError."""
     found = bytearray()
-    async for piece in pieces(response):
-        found += piece
-        if len(found) > most:
-            raise UnboundedError(f"of more than {most // 2**20} MiB")
+    async with aclosing(pieces(response)) as all_of_it:
+        async for piece in all_of_it:
+            found += piece
+            if len(found) > most:
+                raise UnboundedError(f"of more than {most // 2**20} MiB")
     return bytes(found)
 
 

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+_OLD_SOCKS: Final = ("socks4", "socks4a")
+_MAPPED_BITS: Final = 96  # what an IPv4 network has before its own, where it is written in IPv6
 
 
 class InvalidProxyError(ValueError):
@@ -76,12 +78,19 @@ def _proxy(variable: str, value: str, host: str) -> Proxy:
     url = value if "://" in value else f"http://{value}"
     try:
         split = urlsplit(url)
-        is_valid = split.scheme.lower() in _SCHEMES and (split.port is None or split.port > 0)
+        is_socks4 = split.scheme.lower() in _OLD_SOCKS
+        is_known = is_socks4 or split.scheme.lower() in _SCHEMES
+        is_valid = is_known and (split.port is None or split.port > 0)
     except ValueError:
         is_valid = False
     if not is_valid or not re.fullmatch(r"[!-~]+", value) or not _HOST.fullmatch(split.hostname or ""):
         raise InvalidProxyError(
             f"{variable} is not valid, expected http://HOST:PORT: fix it, or name {host} in NO_PROXY"
+        )
+    if is_socks4:
+        raise InvalidProxyError(
+            f"{variable} names a SOCKS proxy of version 4, expected http://HOST:PORT or socks5://HOST:PORT: fix it, or "
+            f"name {host} in NO_PROXY"
         )
     shown = f"{split.scheme}://{split.netloc.rpartition('@')[2]}"
     if split.scheme.lower().startswith("socks") and find_spec("socksio") is None:
@@ -135,9 +144,13 @@ def _is_of_domain(host: str, name: str) -> bool:
 
 def _is_in(address: IPv4Address | IPv6Address, network: str) -> bool:
     try:
-        return address in ip_network(network.replace("[", "").replace("]", ""), strict=False)
+        found = ip_network(network.replace("[", "").replace("]", ""), strict=False)
     except ValueError:
         return False
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is not None and found.prefixlen >= _MAPPED_BITS:
+        return address in ip_network((mapped, found.prefixlen - _MAPPED_BITS))
+    return address in found
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -13,6 +13,7 @@ from ollama_provider.ollama.proxies import InvalidProxyError, Proxy, proxy_of
 
 _ADDRESS: Final = "or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
 _OF_GATEWAYS: Final = {502, 503, 504}
+_REFUSALS: Final = {401, 403}  # Ollama's own in form, and a proxy's as well
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -67,16 +68,19 @@ def no_connection(error: Exception, proxy: Proxy | None, url: str) -> str:
     if isinstance(error, httpx.ProxyError):
         assert proxy is not None
         wants_login = str(error).startswith("407")
-        answered = f"no connection: the proxy {proxy.shown} of {proxy.variable} answered in the server's place: {error}"
+        answered = f"no connection: {_named(proxy)} answered in the server's place: {error}"
         return answered + (_login(proxy) if wants_login else _directly(proxy, url))
     words = reason(error)
+    is_plain = not url.startswith("https:")
     if "CERTIFICATE_VERIFY_FAILED" in words:
-        return f"no connection: {words}"
+        return f"no connection: {words}{by_way_of(proxy, url)}"
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
-        return f"no connection: what answers there does not speak TLS ({words}); Ollama itself is reached by http://"
+        if proxy is not None and is_plain:
+            return f"no connection: {_named(proxy)} does not speak TLS ({words}): write it with http://"
+        no_tls = f"no connection: what answers there does not speak TLS ({words}); Ollama itself is reached by http://"
+        return no_tls + by_way_of(proxy, url)
     if proxy is not None:
-        named = f"the proxy {proxy.shown} of {proxy.variable}"
-        return f"no connection: {named} does not answer ({words}){_directly(proxy, url)}"
+        return f"no connection: {_named(proxy)} does not answer ({words}){_directly(proxy, url)}"
     return f"no connection: nothing answers there ({words}); start Ollama there, {_ADDRESS}"
 
 
@@ -89,15 +93,15 @@ def by_way_of(proxy: Proxy | None, url: str) -> str:
     """What to say of an answer that may not be the server's own."""
     if proxy is None:
         return ""
-    named = f"the proxy {proxy.shown} of {proxy.variable}"
-    return f"; {named} is on the way and may have answered in the server's place{_directly(proxy, url)}"
+    return f"; {_named(proxy)} is on the way and may have answered in the server's place{_directly(proxy, url)}"
 
 
 def on_the_way(proxy: Proxy | None, url: str, status: int, is_ollamas: bool) -> str:
     """What to say of a failure that is, by its shape or its status, of something before the server."""
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
         return _login(proxy)
-    if is_ollamas and status not in _OF_GATEWAYS:
+    is_of_proxies = status in _OF_GATEWAYS or (proxy is not None and status in _REFUSALS)
+    if is_ollamas and not is_of_proxies:
         return ""
     if proxy is None and not is_ollamas and status in _OF_GATEWAYS:
         return "; a proxy or gateway before the server answered in its place"
@@ -105,8 +109,13 @@ def on_the_way(proxy: Proxy | None, url: str, status: int, is_ollamas: bool) -> 
 
 
 def _login(proxy: Proxy | None) -> str:
-    variable = "HTTP_PROXY" if proxy is None else proxy.variable
-    return f"; the proxy on the way wants a login: give it in {variable}, or name the server in NO_PROXY"
+    if proxy is None:
+        return "; a proxy on the way wants a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
+    return f"; {_named(proxy)} wants a login: give it in {proxy.variable}, or name the server in NO_PROXY"
+
+
+def _named(proxy: Proxy) -> str:
+    return f"the proxy {proxy.shown} of {proxy.variable}"
 
 
 def _directly(proxy: Proxy, url: str) -> str:

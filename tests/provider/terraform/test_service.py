@@ -359,3 +359,12 @@ def test_a_second_resource_is_one_small_file() -> None:
 def test_an_interface_cannot_be_half_implemented(kind: type) -> None:
     with pytest.raises(TypeError, match="abstract"):
         type("Half", (kind,), {"schema": Schema(description="", attributes={})})()
+
+
+def test_no_text_of_a_diagnostic_is_a_command_to_a_ci_runner() -> None:
+    def make() -> Provider:
+        raise ImportError("##[add-mask]e\n::stop-commands::x ##vso[task.x]y ::1 http://[::1]")
+
+    with Host(make) as host:
+        words = said(host.call("ReadResource", **CALLS["ReadResource"]))
+    assert "#\\u0023[add-mask]e\n\\u003a:stop-commands::x #\\u0023vso[task.x]y ::1 http://[::1]" in words

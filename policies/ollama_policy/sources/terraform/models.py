@@ -150,7 +150,7 @@ def insertion(block: Block, attributes: list[Attribute]) -> Insertion | None:
     line = data.rfind(b"\n", 0, anchor.name_start) + 1
     before = data[line : anchor.name_start]
     if block.is_json:
-        ending = "\r\n" if b"\r\n" in data else "\n"
+        ending = block.file.line_end
         is_own_line = not before.strip() and line > 0
         return Insertion(anchor.end, f',{ending}{before.decode()}"' if is_own_line else ', "', '": ', "")
     end = data.find(b"\n", anchor.end)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from ollama_provider.ollama.runner_commands import without_runner_commands
 from ollama_provider.terraform.protocol import tfplugin6_pb2 as wire
 from ollama_provider.terraform.protocol.provider import (
     DataSource,
@@ -241,7 +242,8 @@ class Service:
         try:
             result = function.call(*arguments)
         except FunctionArgumentError as error:
-            problem = wire.FunctionError(text=str(error), function_argument=error.argument)
+            text = without_runner_commands(str(error))
+            problem = wire.FunctionError(text=text, function_argument=error.argument)
             return wire.CallFunction.Response(error=problem)
         return wire.CallFunction.Response(result=wire.DynamicValue(msgpack=encode(result, function.returns)))
 
@@ -283,7 +285,7 @@ def _never_raising(
         if "diagnostics" in fields:
             return response(diagnostics=_diagnostics(diagnostics))
         if "error" in fields:
-            return response(error=wire.FunctionError(text=text))
+            return response(error=wire.FunctionError(text=without_runner_commands(text)))
         return response(Error=text)
 
     async def guarded(request: Any, _context: Any) -> Any:
@@ -354,8 +356,8 @@ def _diagnostics(diagnostics: Sequence[Diagnostic]) -> list[wire.Diagnostic]:
     return [
         wire.Diagnostic(
             severity=severity.WARNING if diagnostic.is_warning else severity.ERROR,
-            summary=diagnostic.summary,
-            detail=diagnostic.detail,
+            summary=without_runner_commands(diagnostic.summary),
+            detail=without_runner_commands(diagnostic.detail),
             attribute=_path(diagnostic.path) if diagnostic.path else None,
         )
         for diagnostic in diagnostics
