@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ollama_policy.declarations import MANUAL, is_pinned, model_name
+from ollama_policy.rules.conflicting_declarations import are_two_resources
 from ollama_policy.rules.limit_too_small import capacity, least
 from ollama_policy.rules.rule import Target
 from ollama_policy.servers import decided
@@ -30,7 +31,10 @@ def refused(wanted: Sequence[Subject], subjects: Sequence[Subject], target: Targ
 
 
 def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator[Subject]:
-    """Those whose weights another resident has, too, or another that is to be one: a file of weights has one runner."""
+    """Those whose weights another resident has, too, or another that is to be one: a file of weights has one runner.
+
+    Of one model in two resources, none: an apply refuses both.
+    """
     chosen = {id(one) for one in wanted}
     groups: dict[Hashable, list[Subject]] = defaultdict(list)
     for one in subjects:
@@ -43,7 +47,8 @@ def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator
             if (id(one) in chosen or is_pinned(one) is not False) and (weights := _weights(one, bases)) is not None:
                 residents[weights].append(one)
         for sharing in residents.values():
-            if len(sharing) > 1:  # of one name, too: an apply refuses one model in two resources
+            names = {model_name(one.value("name")) for one in sharing}
+            if len(names) > 1 or None in names or any(are_two_resources(sharing[0], one) for one in sharing[1:]):
                 yield from (one for one in sharing if id(one) in chosen)
 
 

@@ -85,7 +85,7 @@ class ConflictingDeclarations(Rule):
             if name is None:
                 continue
             first = by_name.setdefault(name, subject)
-            if first is subject or (_is_same_place(first, subject) and not _are_keys_of_one(first, subject)):
+            if first is subject or not are_two_resources(first, subject):
                 continue
             differ = _differ(first, subject)
             yield self.at(
@@ -163,6 +163,11 @@ def _said_by(subject: Subject) -> Setting | None:
     if not decided(subject, "base") or not decided(subject, "gguf"):
         return None
     return next((subject.settings[key] for key in ("base", "gguf", "name") if subject.value(key) is not None), None)
+
+
+def are_two_resources(one: Subject, other: Subject) -> bool:
+    """Whether two declarations of one name are surely two: a module that is used twice may be for two servers."""
+    return not _is_same_place(one, other) or _are_keys_of_one(one, other)
 
 
 def _is_same_place(one: Subject, other: Subject) -> bool:

@@ -27,8 +27,10 @@ def checked(*paths: str, baseline: SourceFile | None = None) -> Result:
 def everything(tree: Path) -> Result:
     """A finding, one that a comment and one that the baseline accepts, an undecided value and an unreadable file."""
     (tree / "a.tf").write_text(AUTOMATIC)
-    (tree / "b.tf").write_text(AUTOMATIC.replace('"automatic"', '"automatic" # ollama-policy: ignore[OLL001] known'))
-    (tree / "c.tf").write_text(AUTOMATIC)
+    (tree / "b.tf").write_text(
+        AUTOMATIC.replace("chat", "second").replace('"automatic"', '"automatic" # ollama-policy: ignore[OLL001] known')
+    )
+    (tree / "c.tf").write_text(AUTOMATIC.replace("chat", "third"))
     (tree / "d.tf").write_text(UNDECIDED)
     (tree / "e.tf").write_text(AUTOMATIC + "}")
     old = [one.finding for one in checked("c.tf").findings]

@@ -111,7 +111,7 @@ def test_the_variables(environment: dict[str, str], url: str, variable: str | No
 
 @pytest.mark.parametrize(
     "value",
-    ["http://", "http://a:port", "http://a:0", "ftp://a:1", "socks4://a:1", "http://[::1", "http://a b:1", "::"],
+    ["http://", "http://a:port", "http://a:0", "ftp://a:1", "http://[::1", "http://a b:1", "::"],
 )
 def test_a_proxy_that_is_none_is_one_sentence_that_repeats_nothing(value: str) -> None:
     with pytest.raises(InvalidProxyError) as invalid:
