@@ -37,8 +37,8 @@ async def place(server: Server, declared: ModelDeclaration, digest: str, report:
             await _free_older_contents(server, name, digest, declared.timeouts.unload, report)
             if declared.must_be_resident:
                 running = await _pin(server, declared, digest, running, report)
-                server.pinned[name] = digest
                 _refuse_displaced(server, name, running)
+                server.pinned[name] = digest
             elif declared.must_be_absent:
                 await _unload(server, name, _of_content(name, digest), declared.timeouts.unload, report)
             elif declared.keep_alive is not None:
