@@ -218,12 +218,13 @@ def test_bad_input_is_one_clear_message_before_any_server_is_asked(
     assert "Traceback" not in preview.text
 
 
-def test_unknown_values_pass_through_a_preview(stack_of: StackMaker, registry: Registry) -> None:
-    name = registry.reference("tiny:latest")
+def test_unknown_values_pass_through_a_preview(stack_of: StackMaker, registry: Registry, tiny: Path) -> None:
+    registry.push("again:latest", tiny)
+    name, again = map(registry.reference, ("tiny:latest", "again:latest"))
     text = program(m={"name": name, "insecure": True})
     text += f"""
 import pulumi
-OllamaModel("same", name={name!r}, insecure=True, digest=m.digest, opts=pulumi.ResourceOptions(depends_on=m))
+OllamaModel("same", name={again!r}, insecure=True, digest=m.digest, opts=pulumi.ResourceOptions(depends_on=m))
 OllamaModel("made", name=m.family.apply(lambda family: f"made-of-{{family}}"), base=m.name, insecure=True,
             parameters={{"num_ctx": m.context_length.apply(lambda length: length // 4)}})
 """
