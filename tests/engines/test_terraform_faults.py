@@ -414,7 +414,7 @@ def test_what_is_wrong_only_at_the_apply_is_an_error_at_its_attribute_there(
     text = f'resource "terraform_data" "late" {{\n  input = {json.dumps(json.dumps(bad))}\n}}\n'
     for key in bad:
         base = {"base": "b"} if key == "parameters" else {}
-        text += resource(key, {"name": "a"} | base | {key: f"=jsondecode(terraform_data.late.output).{key}"})
+        text += resource(key, {"name": f"a-{key}"} | base | {key: f"=jsondecode(terraform_data.late.output).{key}"})
     stack = terraform_of(text)
     assert len(stack.plan().planned) == 1 + len(bad)
     since = ollama.mark()
