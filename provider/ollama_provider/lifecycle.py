@@ -206,8 +206,7 @@ class Lifecycle:
         if declared.model_name not in view.installed:
             return None
         found = await self._observed(server, declared, dict(state), view, state)
-        is_as_left = _same_digest(state.get("digest"), str(found["digest"]).removeprefix("sha256:"))
-        return found | {"origin": (origin_in(state) if is_as_left else Origin.FOUND).value}
+        return found | {"origin": _origin_now(state, declared.model_name, view.installed).value}
 
     async def delete(self, state: Mapping[str, Any], keeps: str = "") -> None:
         """Unloads, waits until it is out of memory, then deletes where the model is the resource's to delete.
@@ -250,15 +249,16 @@ class Lifecycle:
         view = await server.view()
         origin = server.handed_over.pop(declared.model_name, None) or self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
-        is_there = False
+        is_there = is_back = False
         try:
             presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
-            is_there = True
+            is_there, is_back = True, presence.previous is not None
             await self._settle(server, declared, presence, was_pinned)
             return await self._result(server, declared, values, identity(declared), origin, gguf)
         except (OllamaError, asyncio.CancelledError) as error:
-            if not is_there and origin is Origin.FOUND:
-                raise  # it is as it was
+            is_as_it_was = not is_there or (is_back and isinstance(error, OllamaError))
+            if is_as_it_was and origin is Origin.FOUND:
+                raise
             is_there = is_there or isinstance(error, content.UnseenError)
             state = await self._what_is_kept(server, declared, values, origin, gguf, is_there=is_there)
             if state is None:
@@ -276,7 +276,7 @@ class Lifecycle:
         gguf = await self._look_at_gguf(declared, state)
         view = await server.view()
         is_there = declared.model_name in view.installed
-        origin = origin_in(state) if is_there else self._origin(declared, view)
+        origin = _origin_now(state, declared.model_name, view.installed) if is_there else self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
@@ -393,20 +393,26 @@ class Lifecycle:
                 await memory.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
             await memory.place(server, declared, presence.model.digest, self._report)
         except OllamaError as error:
-            if previous and was_pinned:
-                await self._bring_back(server, declared, previous, error)
+            if previous:
+                await self._bring_back(server, declared, previous, error, was_pinned)
             raise
         if previous:
             await content.forget(server, previous.name)
 
     async def _bring_back(
-        self, server: Server, declared: ModelDeclaration, previous: InstalledModel, error: OllamaError
+        self,
+        server: Server,
+        declared: ModelDeclaration,
+        previous: InstalledModel,
+        error: OllamaError,
+        was_pinned: bool,
     ) -> None:
         name = declared.model_name
         self._report(f"{error}; going back to the content of before")
         await content.restore_previous(server, name)
-        resident = declare({"name": str(name), "memory_management": "manual", "host": declared.host})
-        await memory.place(server, resident, previous.digest, self._report)
+        if was_pinned:
+            resident = declare({"name": str(name), "memory_management": "manual", "host": declared.host})
+            await memory.place(server, resident, previous.digest, self._report)
 
     async def _result(
         self,
@@ -434,11 +440,16 @@ class Lifecycle:
         installed = await server.client.installed()
         if name in installed:
             await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
-        is_as_left = name not in installed or _same_digest(state.get("digest"), installed[name].digest)
-        if second_name(name) in installed:  # of an apply that was cut off: nobody would go on from it any more
-            await content.forget(server, second_name(name))
-            self._report(f"{second_name(name)}: deleted")
-        if keeps := keeps or why_kept(declared, origin, is_as_left=is_as_left):
+        is_as_left = name not in installed or _is_as_left(state, name, installed)
+        keeps = keeps or why_kept(declared, origin, is_as_left=is_as_left)
+        if previous := installed.get(second_name(name)):  # of an apply that was cut off, and that nobody goes on from
+            if keeps and name in installed and previous.digest != installed[name].digest:
+                await content.restore_previous(server, name)
+                self._report(f"{name}: has the content again that it had before an apply that was cut off")
+            else:
+                await content.forget(server, previous.name)
+                self._report(f"{previous.name}: deleted")
+        if keeps:
             self._report(f"{name}: {keeps}: its files stay")
         elif name in installed:
             await content.forget(server, name)
@@ -560,6 +571,17 @@ def _gguf_changed(state: Mapping[str, Any], file: Path) -> bool:
 
 def _same_digest(declared: object, found: str) -> bool:
     return isinstance(declared, str) and declared.removeprefix("sha256:") == found
+
+
+def _is_as_left(state: Mapping[str, Any], name: ModelName, installed: Mapping[ModelName, InstalledModel]) -> bool:
+    """Whether a name has what the last apply left; after an apply that was cut off, its second name has it."""
+    there = (installed[one].digest for one in (name, second_name(name)) if one in installed)
+    return any(_same_digest(state.get("digest"), digest) for digest in there)
+
+
+def _origin_now(state: Mapping[str, Any], name: ModelName, installed: Mapping[ModelName, InstalledModel]) -> Origin:
+    """Whose a model is: what somebody else made under its name was found."""
+    return origin_in(state) if _is_as_left(state, name, installed) else Origin.FOUND
 
 
 def _is_pinned(running: Running, name: ModelName) -> bool:
