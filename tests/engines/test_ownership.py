@@ -10,6 +10,7 @@ import pytest
 
 from ollama_provider.drift import second_name
 from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName
 from tests.conftest import StackMaker, TerraformMaker
 from tests.engines.observing import call, installed, pinned, resident
@@ -186,4 +187,62 @@ def test_what_is_there_after_a_kill_in_the_middle_of_a_create_is_found_and_stays
     state: State = run_on(ollama.url, lambda life: life.create(model))
     assert (state["origin"], list(installed(ollama))) == ("found", [model["name"]])
     run_on(ollama.url, lambda life: life.delete(state))
+    assert list(installed(ollama)) == [model["name"]]
+
+
+@pytest.fixture
+def unloadable(tiny: Path, tmp_path: Path) -> Path:
+    """A model that Ollama takes, and that no runner loads."""
+    file = tmp_path / "broken.gguf"
+    file.write_bytes(tiny.read_bytes().replace(b"llama", b"lemma"))
+    return file
+
+
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_a_create_over_a_model_that_does_not_load_leaves_what_was_there(
+    ollama: OllamaServer, ggufs: Callable[..., Path], unloadable: Path, is_pinned: bool
+) -> None:
+    ollama.create_from_gguf("mine", ggufs(3), system="precious")
+    before = installed(ollama)
+    if is_pinned:
+        call(ollama, "mine", keep_alive=-1)
+    with pytest.raises(OllamaError, match="the load of"):
+        run_on(ollama.url, lambda life: life.create({"name": "mine", "gguf": str(unloadable)} | MANUAL))
+    assert (installed(ollama), pinned(ollama)) == (before, ["mine:latest"] if is_pinned else [])
+
+
+def test_an_update_that_does_not_load_leaves_what_was_there(
+    ollama: OllamaServer, ggufs: Callable[..., Path], unloadable: Path
+) -> None:
+    ollama.create_from_gguf("mine", ggufs(3), system="precious")
+    before = installed(ollama)
+    state: State = run_on(ollama.url, lambda life: life.create({"name": "mine"}))
+    with pytest.raises(OllamaError, match="the load of"):
+        run_on(ollama.url, lambda life: life.update(state, {"name": "mine", "gguf": str(unloadable)} | MANUAL))
+    assert installed(ollama) == before
+    run_on(ollama.url, lambda life: life.delete(state))
+    assert installed(ollama) == before
+
+
+def test_a_destroy_after_an_update_that_was_cut_off_gives_the_content_of_before_back(
+    ollama: OllamaServer, ggufs: Callable[..., Path]
+) -> None:
+    ollama.create_from_gguf("mine", ggufs(3), system="precious")
+    before = installed(ollama)
+    state: State = run_on(ollama.url, lambda life: life.create({"name": "mine"}))
+    ollama.call("POST", "/api/copy", {"source": "mine", "destination": str(second_name(ModelName.parse("mine")))})
+    ollama.create_from_gguf("mine", ggufs(2))  # as an apply that is killed here leaves it
+    run_on(ollama.url, lambda life: life.delete(state))
+    assert installed(ollama) == before
+
+
+def test_what_somebody_made_under_the_name_is_found_by_an_update_too(
+    ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    state: State = run_on(ollama.url, lambda life: life.create(model | {"keep_alive": "5m"}))
+    body = {"model": model["name"], "from": model["name"], "system": "precious by a person", "stream": False}
+    ollama.call("POST", "/api/create", body).raise_for_status()
+    updated: State = run_on(ollama.url, lambda life: life.update(state, model | {"keep_alive": "6m"}))
+    assert updated["origin"] == "found"
+    run_on(ollama.url, lambda life: life.delete(updated))
     assert list(installed(ollama)) == [model["name"]]
