@@ -170,6 +170,20 @@ def test_a_name_that_two_resources_have_is_not_taken_from_one_by_a_rename_of_the
     assert set(installed(ollama)) == {"new:latest", model["name"]}
 
 
+def test_a_rename_takes_no_model_from_a_resource_that_the_plan_comes_to_later(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    ollama.create_from_gguf("new", tiny)
+    stack = terraform_of(configuration(a=model | MANUAL))
+    stack.apply()
+    have_twice(stack, "a", "b")
+    late = configuration(b=model | MANUAL).rstrip().removesuffix("}") + "  depends_on = [ollama_model.a]\n}\n"
+    stack.configure(configuration(a={"name": "new"}) + late)
+    [error] = stack.apply(check=False).errors
+    assert "this run has promised to delete" in error.detail
+    assert (set(installed(ollama)), pinned(ollama)) == ({"new:latest", model["name"]}, [model["name"]])
+
+
 def test_pulumi_refuses_one_model_in_two_resources_and_costs_none(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:

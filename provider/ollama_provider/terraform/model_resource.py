@@ -48,8 +48,8 @@ from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostic_o
 
 UNFINISHED = "created, and never placed in memory as declared: it will be, without another download"
 # Private: a state whose creation did not come to its end; the object that a planned creation will be; the plan that it
-# is of; what may be done with what a destroy or a replacement gives up; and what the refresh could not show.
-_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT, _UNSEEN = "unfinished", "successor", "plan", "verdict", "unseen"
+# is of; and what may be done with what a destroy, a replacement or a rename gives up.
+_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT = "unfinished", "successor", "plan", "verdict"
 _ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
 _NAMES = {"name", "host"}
@@ -112,7 +112,7 @@ class ModelResource(Resource):
             private[_VERDICT] = verdict.noted()
             diagnostics.append(text)
         elif "name" in found.changed and before:
-            await self._refuse_to_take_away(plan_id, before)
+            private[_VERDICT] = (await self._renamed(plan_id, before)).noted()
         planned |= outputs
         diagnostics += self._unbounded(planned)
         return Plan(planned, [(name,) for name in found.replaces], private, diagnostics)
@@ -133,8 +133,7 @@ class ModelResource(Resource):
         session.is_applying = True
         before, verdict = declared_in(state), FREE
         if before.model_name != _declared(values).model_name:
-            unseen = "" if session.sight.run.engine == PULUMI else private.get(_UNSEEN, UNSEEN.keeps)
-            verdict = await session.sight.verdict(session.key_of(before), before, private.get(_PLAN, ""), unseen=unseen)
+            verdict = verdict_in(private.get(_VERDICT))
         with diagnosed():
             updated = await session.lifecycle().update(state, values, verdict)
         return self._result(planned, updated)
@@ -175,7 +174,6 @@ class ModelResource(Resource):
             return Result(None)
         if private.get(_IS_UNFINISHED):
             found["drift"] = UNFINISHED
-        private = private | {_UNSEEN: self._session().sight.narrowed()}
         now = state | {name: found.get(name) for name in OUTPUTS}
         return Result(now, private, self._unbounded(now))
 
@@ -238,7 +236,8 @@ class ModelResource(Resource):
         """What may be done with what a plan's resource had before."""
         session = self._session()
         key, declared, origin = session.planned[plan_id]
-        verdict = await session.sight.verdict(key, declared, plan_id)
+        deletes = not why_kept(declared, origin)
+        verdict = await session.sight.verdict(key, declared, plan_id, deletes=deletes)
         return verdict, _told(declared, origin, verdict)
 
     async def _replaced(self, private: Private, plan_id: str) -> Private:
@@ -252,16 +251,20 @@ class ModelResource(Resource):
             verdict = Verdict(session.sight.narrowed())
         return {_VERDICT: verdict.noted()}
 
-    async def _refuse_to_take_away(self, plan_id: str, before: Key) -> None:
-        """Raises where the name that a resource gives up is another's, who has had it too, and gets no change."""
+    async def _renamed(self, plan_id: str, before: Key) -> Verdict:
+        """What may be done with the model of the old name.
+
+        Raises where the name is another's, who has had it too, and gets no change.
+        """
         session = self._session()
-        await self._given_up(plan_id)
+        verdict, _ = await self._given_up(plan_id)
         if (other := session.sight.other(before, plan_id)) and not other[1]:
             expected = (
                 f"no rename of a model that two resources have: another one declares {before.name} too, and goes on "
                 "to. Take this one out of the state (terraform state rm); it is then created under its new name"
             )
             raise DiagnosticsError(diagnostic_of(Problem(("name",), f"a rename of {before.name}", expected)))
+        return verdict
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
