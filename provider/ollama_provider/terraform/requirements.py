@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from typing import Final
 
@@ -29,7 +29,11 @@ def what_is_missing() -> str | None:
 
 def _requirements(packages: Sequence[str]) -> list[str]:
     """The packages with the versions that ollama-iac takes, by its own metadata."""
-    declared = [one.partition(";")[0].strip() for one in requires("ollama-iac") or ()]
+    try:
+        listed = requires("ollama-iac") or ()
+    except PackageNotFoundError:  # a source tree on the path, and nothing installed
+        listed = ()
+    declared = [one.partition(";")[0].strip() for one in listed]
     by_name = {re.match(r"[\w-]*", one)[0]: one for one in declared}  # type: ignore[index]
     return [by_name.get(one, one) for one in packages]
 
