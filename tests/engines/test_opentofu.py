@@ -45,4 +45,4 @@ def test_the_life_of_a_model(opentofu: Path, ollama: OllamaServer, registry: Reg
         assert stack.apply().applied.keys() <= {M}, "what an import cannot know, such as insecure"
         assert stack.plan().planned == {}
         assert stack.destroy().applied == {M: "delete"}
-        assert (ollama.tags(), ollama.runners()) == ([], [])
+        assert (list(installed(ollama)), ollama.runners()) == ([name], []), "what was imported was there before"
