@@ -173,6 +173,24 @@ class Lifecycle:
         summary = f"{values['name']} {'may outgrow the memory' if found.is_growth else 'will not fit'}"
         return Misfit(problem, summary, self._settings.memory_check == "error" and not found.is_growth)
 
+    async def replaced_content(self, values: Mapping[str, Any]) -> str:
+        """What a plan is to say of a new resource that makes a model whose name is taken; empty where it is free.
+
+        Only looks. A server that does not answer is no news: the apply says it.
+        """
+        declared = declare(values)
+        if not declared.is_made_here:
+            return ""
+        try:
+            is_taken = declared.model_name in (await self._server(declared).view()).installed
+        except OllamaError:
+            return ""
+        source = declared.base or declared.gguf
+        words = (
+            f"{declared.model_name} is on the server already. The apply makes it anew from {source}, and nothing keeps"
+        )
+        return f"{words} the content that it has now" if is_taken else ""
+
     async def create(self, values: Mapping[str, Any]) -> State:
         """Makes present, then places in memory. A model that is there already is taken over as it stands."""
         declared = declare(values)

@@ -76,6 +76,8 @@ class Worker:
         if not problems and not unknown and not _olds and (problem := self._misfit(values)):
             problems = [problem]
         failures = [_failure(problem) for problem in problems]
+        if not failures and not unknown and not _olds:
+            self._warn_of_replaced_content(values)
         # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be mended.
         return dynamic.CheckResult({**values, "drift": NO_DRIFT}, failures)
 
@@ -160,6 +162,10 @@ class Worker:
         _show(f"warning: {found.problem.found}")
         return None
 
+    def _warn_of_replaced_content(self, values: Properties) -> None:
+        if words := self._run(lambda lifecycle: lifecycle.replaced_content(values)):
+            _warn_once(words)
+
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:
         lifecycle = Lifecycle(self._settings, _servers, _show)
         with _plain_errors():
@@ -181,8 +187,12 @@ def _plain_errors() -> Iterator[None]:
 
 def _warn_of_pin(state: Mapping[str, Any]) -> None:
     """Of a model that is left to Ollama and pinned forever: once, though a refresh and a preview both see it."""
-    words = unbounded_pin(state)
-    if words and words not in _told:
+    if words := unbounded_pin(state):
+        _warn_once(words)
+
+
+def _warn_once(words: str) -> None:
+    if words not in _told:
         _told.add(words)
         _show(f"warning: {words}")
 

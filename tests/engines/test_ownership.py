@@ -246,3 +246,15 @@ def test_what_somebody_made_under_the_name_is_found_by_an_update_too(
     assert updated["origin"] == "found"
     run_on(ollama.url, lambda life: life.delete(updated))
     assert list(installed(ollama)) == [model["name"]]
+
+
+def test_a_plan_says_whose_content_an_apply_would_replace(
+    terraform_of: TerraformMaker, stack_of: StackMaker, ollama: OllamaServer, ggufs: Callable[..., Path]
+) -> None:
+    ollama.create_from_gguf("mine", ggufs(3), system="precious")
+    made = {"name": "mine", "gguf": str(ggufs(2))}
+    words = "mine:latest is on the server already. The apply makes it anew from "
+    [said] = terraform_of(configuration(m=made)).plan().diagnoses
+    assert (said.summary, said.detail.startswith(words)) == ("mine will have another content", True)
+    assert words in stack_of(program(m=made)).preview().text
+    assert terraform_of(configuration(m=made | {"name": "free"})).plan().diagnoses == []

@@ -86,7 +86,10 @@ class ModelResource(Resource):
         planned = with_defaults(config)
         if prior is None:
             private = await self._replaced(private, plan_id)
-            return self._creation(planned, values, unknown, private, await self._misfit(values, unknown))
+            diagnostics = await self._misfit(values, unknown)
+            if plan_id not in self._session().planned:  # else it is this resource's own model
+                diagnostics += await self._replaced_content(values, unknown)
+            return self._creation(planned, values, unknown, private, diagnostics)
         found = await self._difference(plain_state(prior), planned, unknown)
         for name in INPUTS:
             is_same = name not in found.changed and name not in self.schema.blocks
@@ -290,11 +293,24 @@ class ModelResource(Resource):
             raise DiagnosticsError(diagnostic)
         return [diagnostic]
 
+    async def _replaced_content(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
+        """A warning where a new resource takes a name whose model has a content already."""
+        if unknown or not self._session().is_known or not (values.get("base") or values.get("gguf")):
+            return []
+        words = await self._session().lifecycle().replaced_content(values)
+        return (
+            [Diagnostic(f"{values['name']} will have another content", words, ("name",), is_warning=True)]
+            if words
+            else []
+        )
+
     def _result(self, planned: Values, state: State) -> Result:
         warnings = self._unbounded(state)
         if planned["origin"] is UNKNOWN and state["origin"] == Origin.FOUND:
+            is_made_here = state.get("base") is not None or state.get("gguf") is not None
+            content = ", with the content that it declares" if is_made_here else ""
             detail = (
-                "This resource takes it over. A destroy leaves its files, unless "
+                f"This resource takes it over{content}. A destroy leaves its files, unless "
                 'on_destroy = "delete" is applied before.'
             )
             warnings.append(Diagnostic(f"{state['name']} {WAS_THERE}", detail, is_warning=True))
