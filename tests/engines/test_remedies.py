@@ -94,6 +94,27 @@ def test_a_prompt_cache_that_grew_is_given_back_by_a_reload_and_by_a_cap_as_was_
         assert 200 < seconds_left(server, "m:latest") <= 300, "it has the rest of its timer"
 
 
+@pytest.mark.parametrize("shape", [{"layers": 90, "width": 128}, {"layers": 32, "width": 256}], ids=str)
+def test_what_the_scheduler_reserves_is_not_said_to_come_back(
+    engine: Ollama, ggufs: Callable[..., Path], tmp_path: Path, shape: dict[str, int]
+) -> None:
+    """Of 813 and 291 tensors: 125 and 45 MiB that no prompt ever touches."""
+    gguf = ggufs(11, heads=4, kv_heads=4, **shape)
+    with OllamaServer(engine.program, tmp_path / "server", {"LLAMA_ARG_THREADS": "1"}) as server:
+        server.create_from_gguf("m", gguf)
+        call(server, "m", keep_alive=-1)
+        assert not found(server, "reload"), "it has not grown"
+        for number in range(5):
+            prompt = f"{number:03d}" + "".join(chr(97 + (number * 7 + at * at) % 26) for at in range(700))
+            call(server, "m", prompt=prompt, raw=True, options={"num_predict": 1})
+        held = own_bytes(server)
+        [reload] = found(server, "reload")
+        unload(server, "m")
+        call(server, "m", keep_alive=-1)
+        assert reload["bytes"] == pytest.approx(held - own_bytes(server), rel=0.1)
+        assert not found(server, "reload")
+
+
 def test_a_model_that_cannot_be_reloaded_is_told(ollama: OllamaServer, tiny: Path) -> None:
     ollama.create_from_gguf("gone", tiny)
     call(ollama, "gone", keep_alive="5m")

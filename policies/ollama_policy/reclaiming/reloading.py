@@ -29,7 +29,6 @@ from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.sizes import exact_text_of as size
-from ollama_provider.ollama.versions import version_in
 
 VERSION: Final = 1
 _POLL_SECONDS: Final = 0.1
@@ -101,11 +100,11 @@ def _name(text: str) -> ModelName:
 
 async def _look(connection: Connection, names: Iterable[ModelName]) -> tuple[Running, list[Wanted]]:
     async with Ollama(connection) as client:
-        version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
+        installed, running = await asyncio.gather(client.installed(), client.running())
         wanted = [_wanted(name, installed, running) for name in dict.fromkeys(names)]
         details = await details_of(client, [one.name for one in wanted if not one.problem])
     models = [one.model for one in wanted if one.model is not None and one.name in details]
-    found = await asyncio.to_thread(grown, connection.url, models, details, version_in(version))
+    found = await asyncio.to_thread(grown, connection.url, models, details)
     return running, [_unless_fresh(one, found.get(one.name)) for one in wanted]
 
 

@@ -65,9 +65,8 @@ async def _beside(
     wanted = {name for name in more if name in installed and not runs_elsewhere(installed[name])}
     details = await details_of(client, sorted(current | wanted, key=str))
     entries = plan(await _facts(client, installed, running), wishes).entries
-    parsed = version_in(version)
-    has_cache = Behavior.PROMPT_CACHE.holds(parsed, if_unknown=True)
-    found = await asyncio.to_thread(grown, client.url, running.models, details, parsed) if has_cache else {}
+    has_cache = Behavior.PROMPT_CACHE.holds(version_in(version), if_unknown=True)
+    found = await asyncio.to_thread(grown, client.url, running.models, details) if has_cache else {}
     return Server(
         client.url,
         version,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ollama_provider.ollama.batches import automatic_batch
 from ollama_provider.ollama.memory.buffers import BYTES_OF_32, Buffers, Load, buffers, known, read
 from ollama_provider.ollama.memory.compat import translated
+from ollama_provider.ollama.memory.graph_room import nodes_of, written
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
 from ollama_provider.ollama.memory.parts import Estimate, UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
@@ -38,9 +39,6 @@ _KEPT_COPY: Final = 32 * _MIB  # measured: of recurrent states one copy more, as
 _PROCESS: Final = 12 * _MIB
 _TOKEN: Final = {"llama": 170, "bert": 180}  # SentencePiece and WordPiece
 _BYTE_PAIR: Final = 280
-# Nodes that graphs have room for: 40 a token in these, else 8 a tensor (graph_max_nodes in llama-context.cpp:2307).
-_MANY_NODES: Final = frozenset({"qwen3next", "qwen35", "qwen35moe", "nanbeige"})
-_GRAPHS, _NODE = 2, 410  # bytes of a tensor's header and its place in a graph (ggml_graph_overhead_custom)
 _TENSORS_A_LAYER: Final = 12  # where their list is not known
 
 
@@ -167,12 +165,8 @@ def _vocabulary(hparams: Hparams) -> int:
 
 
 def _graphs(hparams: Hparams, load: Load) -> int:
-    """What llm_graph_result fills with zeros for a graph, without the tensors' contents (llama-graph.cpp)."""
     count = _TENSORS_A_LAYER * hparams.layers_all if hparams.tensors is None else len(hparams.tensors)
-    nodes = max(1024, 8 * count)
-    if hparams.architecture in _MANY_NODES:
-        nodes = max(40 * min(load.batch, load.num_ctx * load.requests), 32 * count)
-    return _GRAPHS * _NODE * nodes
+    return written(nodes_of(hparams.architecture, count, min(load.batch, load.num_ctx * load.requests)))
 
 
 __all__ = ["BYTES_OF_32", "DEFAULT_PROMPT_CACHE", "ONE_AT_A_TIME", "estimate", "load_of", "most_parallel", "read_model"]
