@@ -1,6 +1,6 @@
 """What a log can show of a server's memory: rules whose findings no file of settings gives, each at its line.
 
-Their examples are logs. Lines are as Ollama 0.17.4 and 0.34.3 write them, paths and times made shorter.
+Their examples are logs. Lines are as Ollama 0.34.3 writes them, paths and times made shorter.
 """
 
 from typing import ClassVar, Final
@@ -21,17 +21,6 @@ def _line(level: str, message: str, rest: str = "", second: int = 0) -> str:
 
 def _loaded(blob: str, second: int = 0, context: int = 4096) -> tuple[str, ...]:
     return (
-        _line("INFO", "starting runner", f'cmd="ollama runner --model {blob} --port 4"', second),
-        _line("INFO", "system memory", 'total="23.5 GiB" free="21.7 GiB" free_swap="0 B"', second),
-        _line("INFO", "load", f'request="{{Parallel:1 BatchSize:512 KvSize:{context}}}"', second),
-        _line("INFO", "llama runner started in 0.28 seconds", "", second),
-        _line("INFO", "loaded runners", "count=1", second),
-    )
-
-
-def _served(blob: str, second: int = 0, context: int = 131072) -> tuple[str, ...]:
-    """A load as 0.30 and later write it."""
-    return (
         _line("INFO", "using llama-server for model", f"model={blob}", second),
         _line("INFO", "starting llama-server", f'cmd="llama-server --model {blob} -c {context} -np 1"', second),
         _line("INFO", "system memory", 'total="23.5 GiB" free="21.7 GiB" free_swap="0 B"', second),
@@ -48,8 +37,11 @@ _ONE_AT_ONCE: Final = "model architecture does not currently support parallel re
 _CUDA: Final = 'error="CUDA error: out of memory"'
 _RUNNER: Final = f'runner.name=registry.ollama.ai/library/chat:latest runner.size="5.4 GiB" runner.model={_A}'
 _CALL: Final = '[GIN] 2026/01/01 - 12:00:29 | {} | {:>12} |       10.0.0.7 | POST     "/api/chat"'
-_TOO_LARGE: Final = 'error="model requires more system memory (40.1 GiB) than is available (21.7 GiB)"'
-_UNKNOWN: Final = 'error="unsupported model format"'
+_TERMINATED: Final = "llama-server process has terminated: exit status 1"
+_NO_MEMORY: Final = (
+    f'error="{_TERMINATED}: ggml_aligned_malloc: insufficient memory (attempted to allocate 8192.00 MB)"'
+)
+_ENDED: Final = f'error="{_TERMINATED}"'
 _SIGNAL: Final = 'sys=9 string="signal: killed"'
 _AGAIN: Final = _loaded(_A, 9, context=8192)
 _FOR_EVER: Final = 'env="map[OLLAMA_KEEP_ALIVE:2562047h47m16.854775807s]"'
@@ -73,11 +65,12 @@ class IgnoredSetting(LogRule):
     severity = Severity.ERROR
     summary = "a server's variable that Ollama said it does not take"
     why = (
-        "Ollama writes a warning for a number that is none, and for a KV cache type that it cannot use, and runs with "
-        "its default: f16 in place of q8_0 is twice the cache. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not "
+        "Ollama writes a warning for a number that is none, and runs with its default. Before 0.30 it did so, too, for "
+        "a KV cache type that it could not use: f16 in place of q8_0 is twice the cache. From 0.30 on the load fails "
+        "then: OLL604. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not "
         "taken either, but without a word: `ollama-policy check` finds that one."
     )
-    fix = "Write the variable as Ollama reads it, or leave it out; a quantised KV cache needs OLLAMA_FLASH_ATTENTION=1."
+    fix = "Write the variable as Ollama reads it, or leave it out."
     bad = _log(
         f"«{_line('WARN', 'invalid environment variable, using default', 'key=OLLAMA_MAX_QUEUE value=x default=512')}»"
     )
@@ -109,11 +102,12 @@ class OutOfMemory(LogRule):
     summary = "a load that failed, or had to be tried again, for lack of memory"
     why = (
         "Weights, KV cache and compute graph together exceed what is free. The KV cache grows with context times "
-        "parallel slots, and is the part that settings change. What fits only after a backoff runs with fewer layers "
-        "on the GPU (a warning then)."
+        "parallel slots, and is the part that settings change. What fits at the second try is a warning. "
+        "From 0.30 on Ollama tries again with less context, where it chose that itself, or puts the other models out; "
+        "before 0.30 with fewer layers on the GPU."
     )
     fix = "Lower num_ctx or OLLAMA_NUM_PARALLEL, quantise the KV cache, take a smaller model, or unload another first."
-    bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_TOO_LARGE}')}»")
+    bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_NO_MEMORY}')}»")
     good = _log(*_loaded(_A))
 
 
@@ -131,7 +125,7 @@ class FailedLoad(LogRule):
         "Where a variable is named, correct it or leave it out; where the client gave up, let it wait longer; else "
         "pull the model again, and where its architecture is new, update Ollama."
     )
-    bad = _log(f"«{_line('INFO', 'NewLlamaServer failed', f'model={_A} {_UNKNOWN}')}»")
+    bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_ENDED}')}»")
     good = _log(*_loaded(_A))
 
 
@@ -146,7 +140,7 @@ class RunnerDied(LogRule):
         "back, but Ollama notices it only at the model's next call, and a pin is lost."
     )
     fix = "Look for `Out of memory: Killed process` in the kernel's log; give the model less context, or more memory."
-    bad = _log(*_loaded(_A), f"«{_line('WARN', 'llama runner process no longer running', _SIGNAL, 9)}»")
+    bad = _log(*_loaded(_A), f"«{_line('WARN', 'llama-server process no longer running', _SIGNAL, 9)}»")
     good = _log(*_loaded(_A))
 
 
@@ -155,12 +149,12 @@ class ReloadedWithOptions(LogRule):
     name = "reloaded-with-other-options"
     summary = "a model that was loaded again because a client asked for other options"
     why = (
-        "Another num_ctx, num_gpu or adapter than the runner has ends it and starts a new one. Each such call waits "
-        "for a load, memory is taken for the larger context, and the old one's pin is lost. Without OLLAMA_DEBUG=1 "
-        "it is told from two loads with different contexts."
+        "A call that differs from the runner in an option that OLL403 lists ends it and starts a new one. Each such "
+        "call waits for a load, memory is taken for the larger context, and the old one's pin is lost. Without "
+        "OLLAMA_DEBUG=1 it is told from two loads with different contexts."
     )
     fix = "Write the options into the model, and let clients leave them out."
-    bad = _log(*_loaded(_A, context=2048), f"«{_AGAIN[0]}»", *_AGAIN[1:])
+    bad = _log(*_loaded(_A, context=2048), _AGAIN[0], f"«{_AGAIN[1]}»", *_AGAIN[2:])
     good = _log(*_loaded(_A), *_loaded(_A, 9))
 
 
@@ -277,8 +271,8 @@ class PromptCacheGrows(LogRule):
         "Set LLAMA_ARG_CACHE_RAM in the server's environment, to a number of MiB for each runner; 0 turns the cache "
         "off. A reload of the model gives back what it holds now."
     )
-    bad = _log(*_served(_A), f"«{_CACHE.format(27, 7377.676)}»")
-    good = _log(*_served(_A), _CACHE.format(0, 0))
+    bad = _log(*_loaded(_A, context=131072), f"«{_CACHE.format(27, 7377.676)}»")
+    good = _log(*_loaded(_A, context=131072), _CACHE.format(0, 0))
     source = "llama.cpp tools/server/server-task.cpp, server_prompt_cache; measured on 0.34.3"
 
 
@@ -291,8 +285,8 @@ class LoadedWithLess(LogRule):
         "beyond what the model is made for, Ollama's default or a num_ctx, is cut to that (an info). No client is told."
     )
     fix = "Nothing has to be done where the model can do enough; else take another model."
-    bad = _log(f"«{_line('WARN', _ONE_AT_ONCE, 'architecture=qwen3next')}»", *_served(_A))
-    good = _log(*_served(_A))
+    bad = _log(f"«{_line('WARN', _ONE_AT_ONCE, 'architecture=qwen3next')}»", *_loaded(_A))
+    good = _log(*_loaded(_A))
     source = "server/sched.go and llm/server.go of 0.34.3"
 
 
@@ -306,8 +300,8 @@ class OutOfMemoryInAnswer(LogRule):
         "has to be loaded again, and what was kept for ever is not any more."
     )
     fix = "Give the models less context or fewer parallel slots, bound the prompt cache, or load fewer models."
-    bad = _log(*_served(_A), f"«{_line('WARN', _RAN_OUT, f'model={_A} {_CUDA}', 9)}»")
-    good = _log(*_served(_A))
+    bad = _log(*_loaded(_A), f"«{_line('WARN', _RAN_OUT, f'model={_A} {_CUDA}', 9)}»")
+    good = _log(*_loaded(_A))
     source = "server/sched.go of 0.34.3, expireRunnersForRuntimeOOM; not measured: it needs a GPU"
 
 

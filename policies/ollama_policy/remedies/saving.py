@@ -170,7 +170,8 @@ def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
         False,
         f"in {_QUANTISED} the KV cache takes about half",
         "a little precision; slower where the hardware is",
-        "it needs flash attention: without it runners crash or fall back to f16 (issues 15043, 16946)",
+        "it needs flash attention: without it loads fail from 0.30 on, and before 0.30 the cache stays f16 "
+        "(issues 15043, 16946)",
         (_in_environment(settings, f"OLLAMA_KV_CACHE_TYPE={_QUANTISED}", "OLLAMA_FLASH_ATTENTION=1"),),
     )
 

@@ -28,6 +28,13 @@ def test_good_examples_are_clean(rule: type[LogRule]) -> None:
     assert result.story.known
 
 
+@_TRUE_OF_ALL
+def test_examples_have_no_line_that_only_releases_before_0_30_write(rule: type[LogRule]) -> None:
+    for (example,) in (rule.bad, rule.good):
+        assert "starting runner" not in example.text
+        assert "llama runner" not in example.text
+
+
 def test_ids_and_names_are_in_order_and_unlike() -> None:
     ids = [rule.id for rule in LOG_RULES]
     assert ids == sorted(set(ids))
