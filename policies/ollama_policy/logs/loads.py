@@ -83,11 +83,17 @@ class Loads:
         load.free, load.of = ahead.free, ahead.of
         load.gpus.update(ahead.gpus)
         self._refused = self._role = ""
-        for at, text, cause, facts in ahead.limits:
-            if (model.digest, text) not in self._told and len(self._told) < MOST_MODELS:  # each load says it again
-                self._told.add((model.digest, text))
-                state.say(Kind.LIMITED, at, text, model, cause, **facts)
+        self._tell_limits(ahead, model)
         return load
+
+    def _tell_limits(self, ahead: Ahead, model: Model | None) -> None:
+        """Each once a model: each load says them again."""
+        digest = model.digest if model else ""
+        for at, text, cause, facts in ahead.limits:
+            if (digest, text) not in self._told and len(self._told) < MOST_MODELS:
+                self._told.add((digest, text))
+                words = text if model else f"{text} (the log does not show of which model)"
+                self._state.say(Kind.LIMITED, at, words, model, cause, **facts)
 
     def system_memory(self, place: Place, line: Fields) -> None:
         where: Load | Ahead = self._state.load or self._state.ahead
@@ -285,6 +291,8 @@ class Loads:
     def finish(self) -> None:
         """What the log's end leaves open."""
         self.settle()
+        ahead = self._state.ahead
+        self._tell_limits(ahead, self._state.model(ahead.path) if ahead.path else None)
         load = self._state.load
         if load and load.has_given_up:
             self._state.say(Kind.FAILED, load.has_given_up, _GIVEN_UP, load.model, "client")

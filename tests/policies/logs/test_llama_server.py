@@ -410,6 +410,14 @@ def test_a_call_that_failed_is_a_finding_whatever_follows(after: str) -> None:
     assert result.ids() == ["OLL609"]
 
 
+def test_what_is_said_before_a_load_that_never_comes_is_told() -> None:
+    cut = line("requested context size too large for model", "num_ctx=4096 n_ctx_train=2048", "WARN")
+    (found,) = told((load() + cut).encode()).of(Kind.LIMITED)
+    assert found.text.endswith("loaded with 2048 (the log does not show of which model)")
+    (named,) = told((line("using llama-server for model", f"model={B}") + cut).encode()).of(Kind.LIMITED)
+    assert named.text.endswith("loaded with 2048")
+
+
 def test_a_context_that_is_cut_may_be_ollamas_default() -> None:
     cut = line("requested context size too large for model", "num_ctx=4096 n_ctx_train=2048", "WARN")
     (found,) = told((cut + load(context=2048)).encode()).of(Kind.LIMITED)
