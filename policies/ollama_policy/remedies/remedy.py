@@ -35,12 +35,17 @@ class Kind(StrEnum):
 class Gain(NamedTuple):
     """Bytes that a remedy would give back: `how` they are known, or why they are not (`bytes` is None then).
 
-    `is_at_most`: they are a bound of what may be held, not what is.
+    `is_at_most`: they are a bound of what may be held, not what is. `later` is what it prevents, beside them.
     """
 
     bytes: int | None
     how: str
     is_at_most: bool = False
+    later: str = ""
+
+    @property
+    def with_later(self) -> str:
+        return f"{self.how}; {self.later}" if self.later else self.how
 
 
 class Remedy(NamedTuple):

@@ -194,8 +194,9 @@ def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iter
         gain = Gain(most, how, is_at_most=True)
     else:
         now = sum(max(0, one.beyond - proposed * MIB) for one in measured if one is not None)
-        how = f"measured: {GROWN}, less the new bound, {of_runners}; without it they may come to hold {size(most)} more"
-        gain = Gain(now, how)
+        holders = "the runner" if len(runners) == 1 else "the runners"
+        later = f"without it {holders} may come to hold {size(most)} more"
+        gain = Gain(now, f"measured: {GROWN}, less the new bound, {of_runners}", later=later)
     edits = tuple(one for one in declared.edits if one.rule == "OLL202")
     yield Remedy(
         Kind.PROMPT_CACHE,

@@ -67,7 +67,7 @@ def as_json(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str
                 "target": one.target,
                 "bytes": one.gain.bytes,
                 "is_at_most": one.gain.is_at_most,
-                "bytes_from": one.gain.how,
+                "bytes_from": one.gain.with_later,
                 "recommended": one.is_recommended,
                 "document": one.row.value,
                 "recommended_by_document": one.is_of_the_document,
@@ -122,9 +122,9 @@ def _gain(one: Remedy) -> str:
     if one.gain.bytes is None:
         return one.gain.how
     if not one.gain.bytes:
-        return f"nothing now: {one.gain.how}"
+        return f"nothing now; {one.gain.later}" if one.gain.later else f"nothing now: {one.gain.how}"
     most = "up to " if one.gain.is_at_most else ""
-    return f"{most}{size(one.gain.bytes)} ({one.gain.how})"
+    return f"{most}{size(one.gain.bytes)} ({one.gain.with_later})"
 
 
 def _words(one: Remedy) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import json
 
-from ollama_policy.remedies.facts import Declarations
+from ollama_policy.remedies.facts import Declarations, Edit
 from ollama_policy.remedies.matrix import matrix
 from ollama_policy.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
 from ollama_policy.remedies.text import FORMATS
@@ -21,6 +21,17 @@ def test_text_names_the_documents_recommendations_and_the_bytes() -> None:
     assert text.count("the document's own recommendation") == 1
     assert "0 bytes" not in text, "what gives nothing back is in the JSON alone"
     assert "possible: bound keep_alive to 5m, of chat:latest\n  gives back  3 MiB (by /api/ps" in text
+
+
+def test_what_gives_nothing_back_yet_is_told_by_what_it_prevents() -> None:
+    cap = HOSTILE._replace(
+        gain=Gain(0, "measured: a", later="without it b"), edits=(Edit("OLL202", "c:1:1", "d", "e", True),)
+    )
+    assert "  gives back  nothing now; without it b\n" in FORMATS["text"](SERVER_SAID, [cap], None)
+    [told] = json.loads(FORMATS["json"](SERVER_SAID, [cap], None))["remedies"]
+    assert told["bytes_from"] == "measured: a; without it b"
+    cap = cap._replace(gain=cap.gain._replace(bytes=MIB))
+    assert "  gives back  1 MiB (measured: a; without it b)\n" in FORMATS["text"](SERVER_SAID, [cap], None)
 
 
 def test_json_has_every_remedy_in_the_same_order() -> None:
