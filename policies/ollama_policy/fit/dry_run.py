@@ -36,7 +36,7 @@ def program(given: str | None) -> str | None:
 
 
 def asked(models: Iterable[Model], settings: Settings, to_ask: str | None) -> Iterator[Model]:
-    """The models, with a dry run where the estimate does not know one, and else with what would tell."""
+    """The models, with a dry run where the estimate does not know one, and else with what may tell."""
     for model in models:
         why = _unknown_architecture(model, settings)
         if not why or not Behavior.LLAMA_SERVER.holds(settings.version, if_unknown=True):
@@ -44,7 +44,7 @@ def asked(models: Iterable[Model], settings: Settings, to_ask: str | None) -> It
         elif not model.file and not model.beginning:
             yield model._replace(problem=f"{why}; no GGUF of it is here to ask {NAME} about")
         elif to_ask is None:
-            yield model._replace(problem=f"{why}; {NAME} on PATH, or named by --fit-params, would tell")
+            yield model._replace(problem=f"{why}; {NAME} on PATH, or named by --fit-params, may tell")
         else:
             yield _asked(model, settings, to_ask, why)
 

@@ -37,7 +37,7 @@ def render(form: str, account: Account, look: Look) -> str:
     if form == "markdown":
         return "\n".join(_markdown(account))
     if not account.known and not account.result.findings:
-        return f"{shown_path(account.path)}: no line of {many(account.lines, 'line')} is one of Ollama's log\n"
+        return f"{shown_path(account.path)}: none of its {many(account.lines, 'line')} is Ollama's\n"
     return "".join(f"{line}\n" for line in _text(account)) + text_format.render(account.result, look)
 
 

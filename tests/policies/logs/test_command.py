@@ -98,8 +98,8 @@ def test_a_log_of_another_program_is_one_clear_line(tree: Path, command: Command
     (tree / "a.log").write_text(written * 3)
     result = command("logs", "a.log")
     assert result.exit_code == 3
-    assert result.stdout.startswith("a.log: no line of ")
-    assert result.stdout.endswith(" is one of Ollama's log\n")
+    assert result.stdout.startswith("a.log: none of its ")
+    assert result.stdout.endswith(" is Ollama's\n")
     assert result.stdout.count("\n") == 1
 
 
