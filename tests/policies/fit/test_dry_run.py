@@ -63,6 +63,8 @@ def test_what_it_is_not_asked_about(tmp_path: Path) -> None:
     [third] = asked([old], Settings(GIB, version=(0, 17, 4)), ours)
     assert third is old
     assert not (tmp_path / "asked").exists()
+    [fourth] = asked([old], Settings(GIB), None)
+    assert fourth.problem.endswith("on PATH, or named by --fit-params, may tell"), "it may not know it either"
 
 
 def test_a_program_that_is_none() -> None:
