@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ollama_policy.declarations import MANUAL, is_pinned, model_name
+from ollama_policy.one_server import groups
 from ollama_policy.rules.conflicting_declarations import are_two_resources
 from ollama_policy.rules.limit_too_small import capacity, least
 from ollama_policy.rules.rule import Target
@@ -36,11 +37,7 @@ def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator
     Of one model in two resources, none: an apply refuses both.
     """
     chosen = {id(one) for one in wanted}
-    groups: dict[Hashable, list[Subject]] = defaultdict(list)
-    for one in subjects:
-        if one.kind is Kind.MODEL and decided(one, "host"):
-            groups[_applied_with(one), _host(one), _provider(one)].append(one)
-    for declarations in groups.values():
+    for declarations in groups(subjects):
         residents: dict[Hashable, list[Subject]] = defaultdict(list)
         bases = _bases(declarations)
         for one in declarations:
@@ -50,30 +47,6 @@ def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator
             names = {model_name(one.value("name")) for one in sharing}
             if len(names) > 1 or None in names or any(are_two_resources(sharing[0], one) for one in sharing[1:]):
                 yield from (one for one in sharing if id(one) in chosen)
-
-
-def _applied_with(subject: Subject) -> str:
-    path = subject.file.path
-    is_document = path.endswith(".json") and not path.endswith(".tf.json")  # a plan or an export
-    if path.endswith((".tf", ".tf.json", ".tofu")):
-        return subject.unit or path.rpartition("/")[0]
-    return path if is_document else subject.unit or path
-
-
-def _host(subject: Subject) -> str:
-    """The server's address, as Ollama's client reads it; empty where the declaration has none of its own."""
-    from ollama_provider.ollama.names import InvalidServerError, server_url  # noqa: PLC0415 - few give one
-
-    written = subject.value("host")
-    try:
-        return server_url(written) if isinstance(written, str) else ""
-    except InvalidServerError:
-        return str(written)
-
-
-def _provider(subject: Subject) -> str:
-    setting = subject.settings.get("provider")
-    return "" if setting is None else setting.written
 
 
 def _bases(declarations: Iterable[Subject]) -> "dict[ModelName, Hashable]":

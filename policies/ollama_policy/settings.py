@@ -225,6 +225,7 @@ class Subject:
     name). `unknown` says why there may be settings that were not seen (an env_file that is not in the tree).
     `is_fragment` says that it is a part of a declaration on purpose: its name need not be there.
     `unit` is what is applied together (a root module's folder): only what is of one unit can contradict itself.
+    `provider_host` is what the provider of a declaration without a host of its own says: a text, or Unknown.
     """
 
     def __init__(
@@ -253,6 +254,7 @@ class Subject:
         self.is_fragment = is_fragment
         self.unit = unit
         self.is_open = is_open
+        self.provider_host: Any = None
 
     @property
     def shows_all(self) -> bool:

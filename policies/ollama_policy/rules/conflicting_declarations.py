@@ -15,6 +15,7 @@ from ollama_policy.declarations import (
     model_name,
     shown_name,
 )
+from ollama_policy.one_server import groups
 from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
 from ollama_policy.servers import decided
 from ollama_policy.settings import Kind, Setting, Span, Subject
@@ -72,7 +73,9 @@ class ConflictingDeclarations(Rule):
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
-        for declarations in _groups(subjects):
+        for declarations in groups(subjects):
+            if len(declarations) < 2:
+                continue
             yield from self._twice(declarations)
             if any("base" in subject.settings or "gguf" in subject.settings for subject in declarations):
                 yield from self._one_file(declarations)
@@ -116,46 +119,11 @@ class ConflictingDeclarations(Rule):
                     break
 
 
-def _groups(subjects: Sequence[Subject]) -> Iterator[list[Subject]]:
-    """The declarations that surely go to one server: of what is applied together, with the same host."""
-    groups: dict[Hashable, list[Subject]] = defaultdict(list)
-    for subject in subjects:
-        if subject.kind is not Kind.MODEL or not decided(subject, "host"):
-            continue
-        groups[_applied_with(subject), _server(subject.value("host")), _provider(subject)].append(subject)
-    return (group for group in groups.values() if len(group) > 1)
-
-
-def _server(host: object) -> str:
-    if not isinstance(host, str) or not host:
-        return ""
-    from ollama_provider.ollama.names import InvalidServerError, server_key  # noqa: PLC0415 - most name no host
-
-    try:
-        return server_key(host)
-    except InvalidServerError:
-        return str(host)
-
-
-def _applied_with(subject: Subject) -> str:
-    path = subject.file.path
-    if path.endswith(".json") and not path.endswith(".tf.json"):
-        return path  # a plan or an export: of each stack there may be one, in one folder
-    if path.endswith((".tf", ".tf.json", ".tofu")):
-        return f"{subject.unit or path.rpartition('/')[0]}/*.tf"
-    return subject.unit or path
-
-
 def _alike(pairs: list[tuple[Subject, Setting]]) -> list[tuple[Subject, Setting]]:
     """Those whose setting may say the same as another's: few do, and to read all names would take longer than this."""
     texts = [last_part(str(setting.value)) for _, setting in pairs]
     count = Counter(texts)
     return [pair for pair, text in zip(pairs, texts, strict=True) if count[text] > 1]
-
-
-def _provider(subject: Subject) -> str:
-    setting = subject.settings.get("provider")
-    return "" if setting is None else setting.written
 
 
 def _said_by(subject: Subject) -> Setting | None:

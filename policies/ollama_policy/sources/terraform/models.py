@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ollama_policy.settings import Insertion, Kind, Setting, Span, Style, Subject, Unknown
-from ollama_policy.sources.terraform import values
-from ollama_policy.sources.terraform.blocks import ABSENT, Attribute, Block, Expression, attribute
+from ollama_policy.sources.terraform import providers, values
+from ollama_policy.sources.terraform.blocks import ABSENT, Attribute, Block, Expression
 from ollama_policy.sources.terraform.module import Instance, expand
 from ollama_policy.sources.terraform.scope import Scope, evaluate
 
@@ -119,25 +119,16 @@ def _add_block(subject: Subject, block: Block, scope: Scope) -> None:
 
 
 def _add_provider(subject: Subject, attributes: list[Attribute], instance: Instance) -> None:
-    """The host, where the block names a provider's alias: two blocks of one name may be on two servers."""
+    """The provider's host, as one of the model where the block names an alias."""
     if "host" in subject.settings:
         return
+    label = providers.label_of(attributes)
+    subject.provider_host = providers.host_of(label, instance)
     named = next((each for each in attributes if each.name == "provider"), None)
-    if named is None:
-        return
-    written = named.node.value if named.is_json else named.text
-    alias = str(written).strip().partition(".")[2]
-    if not alias:
-        return
-    value: Any = Unknown(f"the host of provider {written}")
-    for file in instance.folder.files:
-        if alias.encode() in file.data and b"provider" in file.data and not instance.has_providers:
-            for block in instance.folder.blocks(file):
-                if block.kind == "provider" and (given := attribute(block, "alias")) and given.literal() == alias:
-                    host = attribute(block, "host")
-                    value = value if host is None else evaluate(host, instance.scope())
-    origin = f"host of provider {written}"
-    subject.add(Setting("host", value, Span(named.start, named.end), subject.file, origin, False))
+    if named is not None and "." in label:
+        value = subject.provider_host or Unknown(f"the host of provider {label}")
+        origin = f"host of provider {label}"
+        subject.add(Setting("host", value, Span(named.start, named.end), subject.file, origin, False))
 
 
 def insertion(block: Block, attributes: list[Attribute]) -> Insertion | None:

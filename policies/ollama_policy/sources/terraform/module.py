@@ -24,6 +24,7 @@ VALUES: Final = (".tfvars", ".tfvars.json")
 MAX_INSTANCES: Final = 1000
 _MAX_CALLS: Final = 8  # one inside of another
 _MAX_VISITS: Final = 5000  # of a folder, on the way up from others
+_PROVIDER: Final = re.compile(rb'\bprovider[\s"]')
 _LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
 
 
@@ -209,6 +210,20 @@ class Folder:
             self._declared[key] = next((block for block in every if block is not None), None)
         return self._declared[key]
 
+    @cached_property
+    def providers(self) -> dict[str, list[Block]]:
+        """The `provider` blocks by what resources name them: `ollama`, `ollama.gpu`; those of override files last."""
+        found: dict[str, list[Block]] = {}
+        for file in sorted(self.files, key=is_override):
+            if _PROVIDER.search(file.data) is None:
+                continue
+            for block in self.blocks(file):
+                if block.kind == "provider" and len(block.labels) == 1:
+                    alias = attribute(block, "alias")
+                    label = block.labels[0] if alias is None else f"{block.labels[0]}.{alias.literal()}"
+                    found.setdefault(label, []).append(block)
+        return found
+
     def _block_in(self, file: SourceFile, kind: str, labels: list[str]) -> Block | None:
         try:
             return self.workspace.block(file, kind, labels)
@@ -296,6 +311,11 @@ class Instance:
             Instance(folder, f"{self.prefix}module.{name}{suffix}.", self.root, call.block, scope)
             for suffix, scope in expand(call.block, self.scope())
         ]
+
+    @property
+    def caller(self) -> "Instance | None":
+        """The instance of the module whose call this is of."""
+        return self.outer.names if self.outer is not None and isinstance(self.outer.names, Instance) else None
 
     @property
     def has_providers(self) -> bool:
