@@ -65,6 +65,8 @@ def sent_parameters(subject: Subject) -> Iterator[tuple[str, Any, Setting]]:
     endpoint: Any = subject.value(ENDPOINT)
     if subject.kind is Kind.MODEL or str(endpoint).startswith("/v1/"):
         return
-    for key, setting in subject.settings.items():
-        if key.startswith(_OPTIONS) and not (setting.is_known and setting.value is None):
-            yield key.removeprefix(_OPTIONS), setting.value, setting
+    # `ollama create` reads every line of a Modelfile; of a key that a body repeats, the last counts.
+    repeated = subject.repeated if endpoint == "Modelfile" else []
+    for setting in (*repeated, *subject.settings.values()):
+        if setting.key.startswith(_OPTIONS) and not (setting.is_known and setting.value is None):
+            yield setting.key.removeprefix(_OPTIONS), setting.value, setting

@@ -275,6 +275,12 @@ def test_what_a_modelfile_has_as_a_parameter(line: str, is_right: bool) -> None:
     )
 
 
+def test_each_line_of_a_modelfile_counts() -> None:
+    text = "FROM a\nPARAMETER stop x\nPARAMETER num_ctx 8k\nPARAMETER stop y\nPARAMETER num_ctx 1024\n"
+    result = check(["Modelfile"], Options((InvalidParameter,), overlay={"Modelfile": text.encode()}))
+    assert [one.finding.value for one in result.findings] == ["8k"]
+
+
 def test_what_create_takes_and_each_call_then_fails_by() -> None:
     [found] = judged(
         InvalidParameter, [request({"endpoint": "/api/create", "model": "m", "parameters": {"num_ctx": "8k"}})]
