@@ -219,6 +219,7 @@ class Workspace:
         if not sources:
             return None
         file = self._files[entry.path] = file or SourceFile(entry.path, data)
+        file.is_given = entry.is_given
         return Candidate(file, sources)
 
     def second_core(self) -> SecondCore | None:

@@ -60,6 +60,7 @@ class SourceFile:
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data
+        self.is_given = False  # by its own path, not by a folder's
         self._last_line = 0, ""
 
     @cached_property

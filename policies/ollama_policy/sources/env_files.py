@@ -168,14 +168,15 @@ class EnvFiles:
     name = "env file"
 
     def accepts(self, file: SourceFile) -> bool:
-        return _stem(file.path) is not None and b"OLLAMA_" in file.data
+        is_ours = _stem(file.path) is not None or (file.is_given and _is_env(file.path))
+        return is_ours and (b"OLLAMA_" in file.data or b"LLAMA_ARG_" in file.data)
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         try:
             file.data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UnreadableError(error.start, "bytes that are not UTF-8", "UTF-8") from None
-        yield from own_env_file(file.path, PlacedText.at(file.data, 0), file)
+        yield from own_env_file(file.path, PlacedText.at(file.data, 0), file, is_named=file.is_given)
 
 
 def own_env_file(
@@ -185,14 +186,15 @@ def own_env_file(
     filled: re.Pattern[bytes] | None = None,
     *,
     is_ollamas: bool = False,
+    is_named: bool = False,
 ) -> Iterator[Subject]:
     """The server that an env file's text is for, where its `path` and names say so. Never raises.
 
     `filled` finds in a value what the text around it fills in (`$X` in a here-document). `is_ollamas`: it is known
-    otherwise that an Ollama unit reads it.
+    otherwise that an Ollama unit reads it. `is_named`: a person asks for this file, so that its variables are enough.
     """
     stem = _stem(path)
-    if stem is None and not is_ollamas:
+    if stem is None and not is_ollamas and not (is_named and _is_env(path)):
         return
     is_systemd = is_ollamas or any(f"{folder}/" in path for folder in _SYSTEMD_FOLDERS)
     settings = list(assignments(text, file, Dialect.SYSTEMD if is_systemd else Dialect.DOTENV))
@@ -221,12 +223,23 @@ def own_env_file(
 
 def _stem(path: str) -> str | None:
     """`ollama` for `ollama.env`, `.env.ollama`, `default/ollama` and the like; None where the name does not say it."""
-    folder, _, name = path.lower().rpartition("/")
-    for suffix in _TEMPLATE_SUFFIXES:
-        name = name.removesuffix(suffix)
-    if name.endswith(".env") or name.startswith(".env"):
+    folder, name = _parts(path)
+    if _is_env(path):
         stem = name.removesuffix(".env").removeprefix(".env").strip(".-_")
         return stem if "ollama" in stem else None
     if folder.rpartition("/")[2] in _SYSTEMD_FOLDERS and "ollama" in name:
         return name.removesuffix(".conf")
     return None
+
+
+def _is_env(path: str) -> bool:
+    name = _parts(path)[1]
+    return name.endswith(".env") or name.startswith(".env")
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """The folder and the name, without what a template's ends in."""
+    folder, _, name = path.lower().rpartition("/")
+    for suffix in _TEMPLATE_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return folder, name

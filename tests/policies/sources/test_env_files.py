@@ -80,3 +80,17 @@ def test_a_setting_is_added_behind_the_last() -> None:
 
 def test_says_where_it_is_not_utf_8() -> None:
     assert refused_at(EnvFiles(), "ollama.env", b"OLLAMA_HOST=\xff") == 12
+
+
+@pytest.mark.parametrize("path", ["ollama.env", "default/ollama", "sysconfig/ollama"])
+def test_what_only_reaches_llama_server_is_a_server_s(path: str) -> None:
+    (subject,) = read(EnvFiles(), path, "LLAMA_ARG_CTX_SIZE=8192\n")
+    assert [*subject.settings] == ["LLAMA_ARG_CTX_SIZE"]
+
+
+@pytest.mark.parametrize("path", [".env", "prod.env"])
+def test_a_file_that_is_named_is_read(path: str) -> None:
+    file = SourceFile(path, b"OLLAMA_KEEP_ALIVE=30\n")
+    assert not EnvFiles().accepts(file)
+    file.is_given = True
+    assert EnvFiles().accepts(file)
