@@ -64,6 +64,7 @@ async def look(connection: Connection, *, only_resident: bool = False) -> Holdin
     from ollama_provider.ollama.api import Ollama  # noqa: PLC0415 - httpx, for those who really ask a server
 
     async with Ollama(connection) as client:
+        await client.supported_version()
         installed, running = await asyncio.gather(client.installed(), client.running())
         second_names = {second_name(name) for name in installed}
         in_memory: dict[ModelName, list[RunningModel]] = {}

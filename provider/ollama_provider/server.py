@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
-from ollama_provider.ollama.errors import NotOllamaError
 from ollama_provider.ollama.names import ModelName, server_key
-from ollama_provider.ollama.versions import OLDEST_SUPPORTED, dotted, is_supported, version_in
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
@@ -91,14 +89,7 @@ class Server:
         """Looks once at the version. Raises NotOllamaError for a server that is too old, or no Ollama at all."""
         if self._is_fit:
             return
-        version = await self.version()
-        parsed = version_in(version) or version_in(f"{version}.0")
-        if parsed is None:
-            words = f"this is no version of Ollama: {self.client.connection.redact(version)!r}"
-            raise NotOllamaError("the version", self.client.url, words)
-        if not is_supported(parsed):
-            words = f"Ollama {version} is too old, {dotted(OLDEST_SUPPORTED)} or newer is needed: update the server"
-            raise NotOllamaError("the version", self.client.url, words)
+        self.client.require_supported(await self.version())
         self._is_fit = True
 
 

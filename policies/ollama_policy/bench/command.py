@@ -55,6 +55,7 @@ def run(request: Request) -> int:
         async with AsyncExitStack() as opened:
             clients = {url: await opened.enter_async_context(Ollama(server)) for url, server in servers.items()}
             for client in clients.values():
+                await client.supported_version()
                 await _refuse_others(client, name)
                 await opened.enter_async_context(as_found(client, name, sets_timers=True))
             return await compare(sides, clients, request.plan)
@@ -68,6 +69,7 @@ async def _planned(servers: Iterable[Connection], sides: tuple[Side, Side], name
     texts = []
     for server in servers:
         async with Ollama(server) as client:
+            await client.supported_version()
             await installed_one(client, name)
             await _refuse_others(client, name)
             own = [side for side in sides if side.server == server.url]

@@ -104,7 +104,7 @@ async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:
     least = 0
     try:
         async with asyncio.timeout(seconds), Ollama(asked.connection, largest_answer=LARGEST_ANSWER) as client:
-            version = await client.version()
+            version = await client.supported_version()
             for pause in _PAUSES:
                 await asyncio.sleep(pause)
                 now = await _seen(client, asked, version)

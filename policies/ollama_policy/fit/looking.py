@@ -61,7 +61,8 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
     url = asked.connection.url
     try:
         async with asyncio.timeout(seconds), Ollama(asked.connection) as client:
-            version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
+            version = await client.supported_version()
+            installed, running = await asyncio.gather(client.installed(), client.running())
             here = [name for name in asked.names if name in installed and not runs_elsewhere(installed[name])]
             details = await details_of(client, here)
             on_disk = {name: OnDisk.of(model) for name, model in installed.items()}

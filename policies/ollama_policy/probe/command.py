@@ -56,6 +56,7 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
 
     async def look() -> tuple[Running, RunningModel | None]:
         async with Ollama(connection) as ollama:
+            await ollama.supported_version()
             await installed_one(ollama, name)
             running = await ollama.running()
             return running, await holder(ollama, name, running)

@@ -176,7 +176,7 @@ class _Probe:
         self._left = ""
 
     async def run(self, cut_off: Callable[[], None]) -> Called:
-        version = await self._ollama.version()
+        version = await self._ollama.supported_version()
         await installed_one(self._ollama, self._name)
         held = await holder(self._ollama, self._name, await self._ollama.running())
         by_name = None if held is None or held.name == self._name else str(held.name)

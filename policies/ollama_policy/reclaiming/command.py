@@ -64,6 +64,7 @@ def run(request: Request, confirm: Confirm | None) -> int:
 
 async def _look(connection: Connection, sight: Sight) -> tuple[Facts, list[Runner]]:
     async with Ollama(connection) as client:
+        await client.supported_version()
         return await facts_of(client, sight)
 
 

@@ -100,6 +100,7 @@ def _name(text: str) -> ModelName:
 
 async def _look(connection: Connection, names: Iterable[ModelName]) -> tuple[Running, list[Wanted]]:
     async with Ollama(connection) as client:
+        await client.supported_version()
         installed, running = await asyncio.gather(client.installed(), client.running())
         wanted = [_wanted(name, installed, running) for name in dict.fromkeys(names)]
         details = await details_of(client, [one.name for one in wanted if not one.problem])

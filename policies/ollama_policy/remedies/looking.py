@@ -33,7 +33,8 @@ async def look(connection: Connection, wishes: Wishes) -> Server:
 
 
 async def _look(client: Ollama, wishes: Wishes) -> Server:
-    version, installed, running = await asyncio.gather(client.version(), client.installed(), client.running())
+    version = await client.supported_version()
+    installed, running = await asyncio.gather(client.installed(), client.running())
     return await _beside(client, version, installed, running, wishes, ())
 
 

@@ -41,6 +41,7 @@ from ollama_provider.ollama.errors import (
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.proxies import InvalidProxyError, is_loopback
 from ollama_provider.ollama.transport import Transport, by_way_of, no_answer, no_connection, on_the_way, way
+from ollama_provider.ollama.versions import OLDEST_SUPPORTED, dotted, is_supported, version_in
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -111,6 +112,22 @@ class Ollama:
         if len(found) > _LONGEST_NAME:
             raise self._not_ollama("the version", f"a version of {len(found):,} characters: {self._excerpt(found)}")
         return found
+
+    async def supported_version(self) -> str:
+        """As `version`. Raises NotOllamaError for a server that is too old, or no Ollama at all."""
+        version = await self.version()
+        self.require_supported(version)
+        return version
+
+    def require_supported(self, version: str) -> None:
+        """Raises NotOllamaError for what a server that is too old says, or no Ollama at all."""
+        parsed = version_in(version) or version_in(f"{version}.0")
+        if parsed is None:
+            words = f"this is no version of Ollama: {self.connection.redact(version)!r}"
+            raise NotOllamaError("the version", self.url, words)
+        if not is_supported(parsed):
+            words = f"Ollama {version} is too old, {dotted(OLDEST_SUPPORTED)} or newer is needed: update the server"
+            raise NotOllamaError("the version", self.url, words)
 
     async def installed(self) -> dict[ModelName, InstalledModel]:
         """Every model on disk."""
