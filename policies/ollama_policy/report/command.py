@@ -89,9 +89,12 @@ def run(request: Request, now: datetime | None = None) -> int:
     contents = _contents(account, moment, read, now or datetime.now(UTC))
     contents = contents._replace(evicted=evicted, bench=compared)
     deliver(_rendered(request.form, contents), request.output)
-    if moment is not None and isinstance(moment.server, Unseen):
-        sys.stderr.write(f"{shown(moment.server.url)} unreadable: {shown(moment.server.problem)}\n")
-    return _exit_code(contents)
+    for one in contents.unreadable:
+        sys.stderr.write(f"{shown(one.path)} unreadable: {shown(one.message)}\n")
+    code = _exit_code(contents)
+    if request.output is not None and code != CLEAN and not contents.unreadable:
+        sys.stderr.write(shown(f"{request.output}: {' '.join(contents.summary)}") + "\n")
+    return code
 
 
 def _reached(request: Request, called: ModelName | None) -> Connection | None:
