@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 _AT_ONCE: Final = 8
+_EMBEDDING: Final = "embedding"
 
 
 def connection(host: str | None, ca_file: str | None = None) -> Connection:
@@ -39,12 +40,14 @@ def named_connection(host: str | None, ca_file: str | None, doing: str) -> Conne
 
 
 async def installed_one(client: "Ollama", name: ModelName) -> None:
-    """Raises an OllamaError where a server does not have a model, or would pass its calls on to another server."""
+    """Raises an OllamaError where a server does not have a model that it answers prompts with by itself."""
     asked, there = f"the look for {name}", (await client.installed()).get(name)
     if there is None:
         raise NotFoundError(asked, client.url, "it is not on the server: pull it first")
     if where := runs_elsewhere(there):
         raise RefusedError(asked, client.url, f"it runs on {where}: this server holds nothing of it in memory")
+    if _EMBEDDING in there.capabilities and (await client.show(name)).only_embeds:
+        raise RefusedError(asked, client.url, "it is an embedding model, which answers no prompt")
 
 
 def answered(asking: Coroutine[None, None, Answer], late: str = "no answer in time") -> Answer:

@@ -18,6 +18,7 @@ from tests.engines.kinds import REMOTE_HOST, copy, make_image, make_remote, writ
 from tests.engines.observing import call, count, installed, pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.one_lifecycle import Work, run_on
+from tests.engines.tiny_architectures import Shape, write_architecture
 
 pytestmark = pytest.mark.engines
 Run = Callable[[Work], Any]
@@ -198,3 +199,16 @@ def test_no_prompt_is_sent_to_a_cloud_model(ollama: OllamaServer, command: list[
     result = CliRunner().invoke(cli, [*command, "far", "--host", ollama.url])
     assert (result.exit_code, f"it runs on {REMOTE_HOST} as gpt-oss:120b" in result.stderr) == (2, True), result.output
     assert asked(ollama, since) == 0
+
+
+@pytest.mark.parametrize("command", [["probe"], ["probe", "--plan"], ["bench", "pinned"]], ids=" ".join)
+def test_no_prompt_is_sent_to_a_model_that_only_embeds(
+    ollama: OllamaServer, tmp_path: Path, command: list[str]
+) -> None:
+    file = tmp_path / "embedder.gguf"
+    write_architecture(file, "bert", Shape())
+    ollama.create_from_gguf("embedder", file)
+    since = ollama.mark()
+    result = CliRunner().invoke(cli, [*command, "embedder", "--host", ollama.url])
+    assert (result.exit_code, "it is an embedding model, which answers no prompt" in result.stderr) == (2, True)
+    assert count(ollama, since, "/api/generate") == 0

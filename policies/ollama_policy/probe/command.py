@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ollama_policy.as_found import dry_run, promise
 from ollama_policy.checking import CannotLookError, deliver, status_line
+from ollama_policy.formats.escaping import shown
 from ollama_policy.probe import text
 from ollama_policy.probe.abandoned import abandoned_runners
 from ollama_policy.probe.account import Account, Lost, Sight, account
@@ -66,18 +67,22 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
     doing = steps(called, plan, is_in_memory=held is not None, num_ctx=num_ctx_of(before, called))
     if called != name:
         doing.insert(0, text.by_name(str(name), str(called)))
+    _, unseen = _processes_of(connection)
+    if unseen:
+        doing.append(f"watch /api/ps alone: {unseen}")
     return dry_run(connection.url, doing, promise(before, called, sets_timers=False))
 
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
     """Probes, showing progress. Raises CannotLookError."""
-    processes, sight = None, Sight()
-    try:
-        processes = Processes(connection.url)
+    sight = Sight()
+    processes, unseen = _processes_of(connection)
+    if processes is None:
+        sys.stderr.write(f"note: only /api/ps is watched: {shown(unseen)}\n")
+        sight = Sight(unseen=unseen)
+    else:
         lost = (Lost(one.pid, one.path, one.resident) for one in of_server(connection.url, abandoned_runners()))
         sight = Sight(processes.counts, lost=tuple(lost))
-    except UnseenError as error:
-        sight = Sight(unseen=str(error))
     samples: list[Sample] = []
 
     async def work() -> Called:
@@ -89,6 +94,14 @@ def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
 
     called = answered(work(), late=f"{name} at {connection.url}: no answer within {plan.call_seconds:g} s")
     return account(str(name), connection.url, called, sight, samples)
+
+
+def _processes_of(connection: Connection) -> tuple[Processes | None, str]:
+    """The processes that the server's memory is read of, or why they cannot be read."""
+    try:
+        return Processes(connection.url), ""
+    except UnseenError as error:
+        return None, str(error)
 
 
 def exit_code(found: Account, *, fails_on: str = Kind.LEAK) -> int:
