@@ -91,9 +91,7 @@ def test_a_prompt_cache_that_grew_is_given_back_by_a_reload_and_by_a_cap_as_was_
         timed = CliRunner().invoke(cli, ["reclaim", "--host", server.url, "--reload", "m", "--yes"])
         assert timed.exit_code == 0, timed.output
         assert runner.pid not in [one.pid for one in server.runners()]
-        assert 200 < seconds_left(server, "m:latest") <= 301, (
-            "the rest of its timer, by whole seconds"
-        )
+        assert 200 < seconds_left(server, "m:latest") <= 301, "the rest of its timer, by whole seconds"
 
 
 @pytest.mark.parametrize("shape", [{"layers": 90, "width": 128}, {"layers": 32, "width": 256}], ids=str)
