@@ -1,7 +1,7 @@
 # Every command that the README and CONTRIBUTING name. The engines are found on PATH, or built into the user's cache.
 PYTHON ?= python3
 BIN := .venv/bin
-FAST := $(BIN)/python -m pytest -m "not engines" -n logical
+FAST := $(BIN)/python -m pytest -m "not engines" -n logical --dist worksteal
 PROTOCOL := provider/ollama_provider/terraform/protocol
 
 # The tests start the commands hundreds of times: each would be compiled anew.

@@ -174,4 +174,4 @@ def mib(count: float) -> str:
 
 
 def signed(count: float) -> str:
-    return f"{count / MIB:+,.1f} MiB" if abs(count) >= MIB / 10 else f"{count / 1024:+.0f} KiB"
+    return f"{count / MIB:+,.1f} MiB" if abs(count) >= MIB / 10 else f"{round(count / 1024):+d} KiB"
