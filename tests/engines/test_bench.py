@@ -25,7 +25,7 @@ def calling(server: OllamaServer, name: str) -> Iterator[None]:
     is_over = threading.Event()
 
     def work() -> None:
-        while not is_over.wait(0.1):
+        while not is_over.wait(0.005):
             if server.ps():
                 call(server, name)
 
@@ -85,7 +85,7 @@ def test_what_another_client_loads_meanwhile_is_not_called_cold(ollama: OllamaSe
     """A busy server: either no cold call was to be had, or some were warm. Neither comes to a table."""
     ollama.call("POST", "/api/copy", {"source": model, "destination": "twin"})
     with calling(ollama, "twin"):
-        code, text = bench("pinned", model, "--host", ollama.url, "--rounds", "4", "--calls", "4", "--tokens", "2")
+        code, text = bench("pinned", model, "--host", ollama.url, "--rounds", "8", "--calls", "4", "--tokens", "2")
     assert (code, text.startswith("Error: ")) == (2, True), text
     assert "another client" in text or "twin:latest has the same weights" in text, text
     assert "QPS" not in text
