@@ -4,16 +4,11 @@ import errno
 import os
 import stat
 
+from ollama_provider.file_kinds import kind_of
+
 MAX_BYTES = 256 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _OPEN_FILES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")  # a shell's `<(command)`
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def read_named(path: str, most: int = MAX_BYTES) -> bytes:
@@ -23,7 +18,7 @@ def read_named(path: str, most: int = MAX_BYTES) -> bytes:
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode) and not (is_open_file and stat.S_ISFIFO(mode)):
-            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+            kind = kind_of(mode)
             raise OSError(errno.EINVAL, f"it is {kind}, expected a file", path)
         parts, size = list[bytes](), 0
         while part := os.read(descriptor, _CHUNK):

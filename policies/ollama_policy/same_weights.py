@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ollama_policy.probe.runner import blob_in
 from ollama_policy.reaching import details_of
+from ollama_policy.reclaiming.plan import is_current
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.errors import RefusedError
 from ollama_provider.ollama.names import ModelName
@@ -21,7 +22,7 @@ async def holder(client: "Ollama", name: ModelName, running: Running) -> Running
     if own is not None or not running.models:
         return own
     installed = await client.installed()
-    current = {one.name for one in running.models if one.name in installed and installed[one.name].digest == one.digest}
+    current = {one.name for one in running.models if is_current(one, installed)}
     details = await details_of(client, {name, *current})
     blob = blob_in(details[name].blob) if name in details else ""
     digest = installed[name].digest if name in installed else ""

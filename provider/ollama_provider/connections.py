@@ -1,14 +1,13 @@
 """How the provider reaches servers: from an engine's configuration, else from the environment."""
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
+from ollama_provider.ollama.certificates import holds_certificates
 from ollama_provider.ollama.names import InvalidServerError, server_key, server_url
 from ollama_provider.ollama.sizes import bytes_of
 
@@ -41,7 +40,7 @@ class ProviderSettings:
             problems.append(Problem((source,), "something else", "a one-line text of ASCII characters"))
         if not isinstance(headers, Mapping) or not all(_is_header(item) for item in headers.items()):
             problems.append(Problem(("headers",), "something else", "a map of header names to one-line ASCII texts"))
-        if ca_file and not _holds_certificates(ca_file):
+        if ca_file and not holds_certificates(ca_file):
             problems.append(Problem(("ca_file",), f"{ca_file!r}", "a file with the certificates of an authority"))
         host = configuration.get("host") or environment.get(HOST_VARIABLE, "")
         try:
@@ -71,16 +70,6 @@ class ProviderSettings:
             return Connection(url, self.token, self.headers, self.ca_file)
         why = f"the provider's token and headers go to its own server alone, {own}"
         return Connection(url, ca_file=self.ca_file, withheld=why)
-
-
-def _holds_certificates(ca_file: str) -> bool:
-    try:
-        if not Path(ca_file).is_file():  # a FIFO would make this wait
-            return False
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
-    except (OSError, ValueError):  # among them ssl.SSLError
-        return False
-    return True
 
 
 def _is_header(item: tuple[object, object]) -> bool:

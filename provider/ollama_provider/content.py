@@ -7,7 +7,7 @@ what is gone back to, and what a next run finds where this one was cut off.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -69,9 +69,13 @@ def look_at(path: Path, seen: GgufFile | None = None) -> GgufFile:
     size, mtime_ns = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
     if seen and (size, mtime_ns) == (seen["size"], seen["mtime_ns"]):
         return seen
-    digests = [_digest_of(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, stats, strict=True)]
+    digests = _digests_of(files)
     whole = digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"
     return GgufFile(digest=whole, size=size, mtime_ns=mtime_ns)
+
+
+def _digests_of(files: Iterable[Path]) -> list[str]:
+    return [_digest_of(file, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
 
 @lru_cache(maxsize=4096)
@@ -238,9 +242,8 @@ async def _upload(server: Server, file: Path, gguf: GgufFile, report: Report) ->
     if len(files) == 1:
         digests = {_ONE_FILE: gguf["digest"]}
     else:
-        stats = [part.stat() for part in files]
-        read = [(part, stat.st_size, stat.st_mtime_ns) for part, stat in zip(files, stats, strict=True)]
-        digests = {part.name: await asyncio.to_thread(_digest_of, part, *known) for part, *known in read}
+        read = await asyncio.to_thread(_digests_of, files)
+        digests = {part.name: digest for part, digest in zip(files, read, strict=True)}
     for part, digest in zip(files, digests.values(), strict=True):
         if not await server.client.has_blob(digest):
             _refuse_missing(part)

@@ -178,14 +178,14 @@ class Lifecycle:
 
         Only looks. A server that does not answer is no news: the apply says it.
         """
-        declared = declare(values)
-        if not declared.is_made_here:
+        source = values.get("base") or values.get("gguf")
+        if not source:
             return ""
+        declared = declare(values)
         try:
             is_taken = declared.model_name in (await self._server(declared).view()).installed
         except OllamaError:
             return ""
-        source = declared.base or declared.gguf
         words = (
             f"{declared.model_name} is on the server already. The apply makes it anew from {source}, and nothing keeps"
         )

@@ -18,18 +18,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ollama_provider.file_kinds import kind_of
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OPEN_FILES = ("/dev/fd/", "/proc/self/fd/")  # what a shell makes of `>(command)`
 _STREAMS = {f"/dev/{name}" for name in ("stdout", "stderr", "null", "full", "tty")}
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFLNK: "a link",
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def write_whole(path: str, data: bytes, *, is_new: bool = False, mode: int = 0o666) -> None:
@@ -59,7 +53,7 @@ def _write(folder: int, name: str, data: bytes, *, is_new: bool, mode: int) -> N
         if is_new:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         if not stat.S_ISREG(before.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(before.st_mode), "something else")
+            kind = kind_of(before.st_mode)
             raise OSError(errno.EINVAL, f"it is {kind}, expected a file or nothing")
     temporary = f".{name[:100]}.{secrets.token_hex(8)}.tmp"
     with _undisturbed():

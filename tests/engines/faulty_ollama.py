@@ -170,6 +170,19 @@ def status(code: int, body: Any) -> Fault:
     return lambda exchange: exchange.send_json(code, body)
 
 
+def packed(packing: str, body: bytes) -> Fault:
+    """An answer that says it is packed."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Content-Encoding", packing)
+        exchange.send_header("Content-Length", str(len(body)))
+        exchange.end_headers()
+        exchange.wfile.write(body)
+
+    return fault
+
+
 def html(code: int = 200) -> Fault:
     """A web page, as a proxy or a portal would answer."""
     return lambda exchange: exchange.send(code, b"<!DOCTYPE html><html><body>Sign in</body></html>", "text/html")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,3 +55,13 @@ def policy(*arguments: str, timeout: float = 150) -> tuple[int, str]:
     command = [sys.executable, "-m", "ollama_policy", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     return ran.returncode, ran.stdout + ran.stderr
+
+
+def killed_after(running: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Kills a command and all in its process group after so long. Whether it was still running then."""
+    time.sleep(seconds)
+    is_running = running.poll() is None
+    if is_running:
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait(60)
+    return is_running

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, resident, tag
+from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, packed, resident, tag
 from tests.policies.conftest import Command
 
 
@@ -25,17 +25,6 @@ def fake(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllamaWith
         fake.running = [resident("chat:latest")]
         fake.answer("POST", "/api/show", lambda one: one.send_json(200, {"model_info": {}, "modelfile": "FROM x"}))
         yield fake
-
-
-def packed(body: bytes, packing: str) -> Fault:
-    def fault(exchange: Exchange) -> None:
-        exchange.send_response(200)
-        exchange.send_header("Content-Encoding", packing)
-        exchange.send_header("Content-Length", str(len(body)))
-        exchange.end_headers()
-        exchange.wfile.write(body)
-
-    return fault
 
 
 def much_packed() -> bytes:
@@ -63,12 +52,12 @@ def refused(words: str) -> Fault:
 ONCE = much_packed()
 FAULTS = {
     "packed twice": (
-        packed(gzip.compress(ONCE), "gzip, gzip"),
+        packed("gzip, gzip", gzip.compress(ONCE)),
         "an answer packed as 'gzip, gzip', expected one that is not packed",
     ),
-    "packed once": (packed(ONCE, "gzip"), " MiB"),
-    "packed unlike it says": (packed(b"{}", "deflate"), "an answer that says it is packed as deflate, and is not"),
-    "packed by brotli": (packed(b"{}", "br"), "an answer packed as 'br', expected one that is not packed"),
+    "packed once": (packed("gzip", ONCE), " MiB"),
+    "packed unlike it says": (packed("deflate", b"{}"), "an answer that says it is packed as deflate, and is not"),
+    "packed by brotli": (packed("br", b"{}"), "an answer packed as 'br', expected one that is not packed"),
     "a number of 4,000 digits": (with_number("9" * 4000), "an answer with a number of 4,000 digits"),
     "a number of 40,000 digits": (with_number("-" + "9" * 40_000), "an answer with a number of 40,000 digits"),
     "a number beyond 64 bits": (with_number("1e300"), "expected a whole number from 0"),

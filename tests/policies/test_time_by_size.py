@@ -7,13 +7,11 @@ does, and the best of a few tries is not: one that grows by the square is near 4
 from __future__ import annotations
 
 import gc
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -34,6 +32,7 @@ from ollama_policy.suppressions import suppressions_in
 from ollama_provider.ollama import durations
 from tests.policies.fuzz.seeds import name_of
 from tests.policies.growing import CHAINS, Growing, general
+from tests.policies.processor_time import limited
 from tests.policies.sources.trees import file
 
 _MOST = 2.5
@@ -42,25 +41,11 @@ _FEWEST_SECONDS = 0.03  # of the larger input: less is mostly what does not grow
 _LIMIT = 20.0  # seconds of processor time for one look: more is a hang
 
 
-@contextmanager
-def _limited() -> Iterator[None]:
-    def late(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"more than {_LIMIT} s")
-
-    before = signal.signal(signal.SIGVTALRM, late)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _LIMIT)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
 def _seconds(work: Callable[[], object]) -> float:
     gc.collect()
     gc.disable()
     try:
-        with _limited():
+        with limited(_LIMIT, TimeoutError(f"more than {_LIMIT} s")):
             began = time.process_time()
             work()
             return time.process_time() - began
@@ -282,6 +267,6 @@ _DOUBLING = {
 def test_a_value_that_doubles_with_each_line_is_too_large_to_decide(path: str) -> None:
     first, each, last = _DOUBLING[path]
     text = first + "".join(each.format(at + 1, at, at) for at in range(2000)) + last.format(2000)
-    with _limited():
+    with limited(_LIMIT, TimeoutError(f"more than {_LIMIT} s")):
         result = check([path], Options(RULES, overlay={path: text.encode()}))
     assert any("too large to decide" in str(one) for one in result.undecided)

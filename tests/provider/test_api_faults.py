@@ -23,7 +23,7 @@ from ollama_provider.ollama.errors import (
 )
 from ollama_provider.ollama.names import ModelName
 from tests.engines import faulty_ollama
-from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault
+from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, packed
 from tests.promptness import assert_took_less
 
 TINY = ModelName.parse("tiny")
@@ -58,19 +58,6 @@ def raw(*chunks: bytes) -> Fault:
         for chunk in chunks:
             exchange.chunk(chunk)
         exchange.end_stream()
-
-    return fault
-
-
-def packed(packing: str, body: bytes) -> Fault:
-    """An answer that says it is packed."""
-
-    def fault(exchange: Exchange) -> None:
-        exchange.send_response(200)
-        exchange.send_header("Content-Encoding", packing)
-        exchange.send_header("Content-Length", str(len(body)))
-        exchange.end_headers()
-        exchange.wfile.write(body)
 
     return fault
 

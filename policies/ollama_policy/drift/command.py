@@ -243,10 +243,8 @@ def _figures(seen: Seen, findings: Sequence[Finding]) -> ServerFigures:
 
 def _ca_file(path: str | None) -> str | None:
     if path is not None:
-        import ssl
+        from ollama_provider.ollama.certificates import holds_certificates
 
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=read_named(path).decode())
-        except (OSError, ValueError):
-            raise CannotLookError(f"--ca-file {path}: expected a file with the certificates of an authority") from None
+        if not holds_certificates(path):
+            raise CannotLookError(f"--ca-file {path}: expected a file with the certificates of an authority")
     return path

@@ -6,7 +6,7 @@ So is what a CI runner would take for a command.
 import os
 import re
 
-from ollama_provider.ollama.runner_commands import HASH, RUNNERS
+from ollama_provider.ollama.runner_commands import without_hash_commands
 
 # Controls of ASCII and Latin-1, what turns the direction of text, line and paragraph separators, bytes that are no
 # UTF-8 (surrogates), marks without width that hide in names, and the tags block.
@@ -22,7 +22,7 @@ def shown(text: str) -> str:
     """The text on one line, harmless in a terminal and in the log of a CI job."""
     if not (text.isascii() and text.isprintable()):
         text = re.sub(_HIDDEN, _escape, text)
-    return re.sub(RUNNERS, lambda _: HASH, text) if "##" in text else text
+    return without_hash_commands(text)
 
 
 def without_commands(text: str, *, are_ours: bool = False) -> str:
@@ -30,9 +30,7 @@ def without_commands(text: str, *, are_ours: bool = False) -> str:
 
     JSON and XML mean the same as before. `are_ours`: its lines begin with commands that are meant.
     """
-    if "##" in text:
-        escape = "#&#35;" if text.startswith("<") else HASH
-        text = re.sub(RUNNERS, lambda _: escape, text)
+    text = without_hash_commands(text, "#&#35;") if text.startswith("<") else without_hash_commands(text)
     return text if are_ours or "::" not in text else re.sub(_AT_LINE_START, r"\1\\u003a", text)
 
 

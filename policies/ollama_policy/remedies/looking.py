@@ -2,7 +2,8 @@
 show where they are on this machine. Nothing here changes it."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Final
 
 from ollama_policy.drift.snapshot import Seen
@@ -24,18 +25,10 @@ _SECONDS: Final = 30.0
 
 async def look(connection: Connection, wishes: Wishes) -> Server:
     """What the server says now. `wishes` protect an orphan's weights. Raises OllamaError."""
-    try:
-        async with asyncio.timeout(_SECONDS), Ollama(connection) as client:
-            return await _look(client, wishes)
-    except TimeoutError:
-        words = no_answer(f"{_SECONDS:g} s", connection.url)
-        raise UnreachableError("the look at what it holds", connection.url, words) from None
-
-
-async def _look(client: Ollama, wishes: Wishes) -> Server:
-    version = await client.supported_version()
-    installed, running = await asyncio.gather(client.installed(), client.running())
-    return await _beside(client, version, installed, running, wishes, ())
+    async with _in_time(connection) as client:
+        version = await client.supported_version()
+        installed, running = await asyncio.gather(client.installed(), client.running())
+        return await _beside(client, version, installed, running, wishes, ())
 
 
 async def beside(connection: Connection, seen: Seen, wishes: Wishes, names: Collection[ModelName]) -> Server:
@@ -47,11 +40,19 @@ async def beside(connection: Connection, seen: Seen, wishes: Wishes, names: Coll
         name: InstalledModel(name, one.digest, one.size, "", "", "", "", one.format, one.remote_model, one.remote_host)
         for name, one in seen.installed.items()
     }
+    async with _in_time(connection) as client:
+        return await _beside(client, seen.version, installed, seen.running, wishes, names)
+
+
+@asynccontextmanager
+async def _in_time(connection: Connection) -> AsyncIterator[Ollama]:
+    """A client, for so long. Raises UnreachableError where that is not enough."""
     try:
         async with asyncio.timeout(_SECONDS), Ollama(connection) as client:
-            return await _beside(client, seen.version, installed, seen.running, wishes, names)
+            yield client
     except TimeoutError:
-        raise UnreachableError("what it holds", connection.url, f"not answered within {_SECONDS:g} s") from None
+        words = no_answer(f"{_SECONDS:g} s", connection.url)
+        raise UnreachableError("the look at what it holds", connection.url, words) from None
 
 
 async def _beside(

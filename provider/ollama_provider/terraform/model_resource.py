@@ -295,7 +295,7 @@ class ModelResource(Resource):
 
     async def _replaced_content(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
         """A warning where a new resource takes a name whose model has a content already."""
-        if unknown or not self._session().is_known or not (values.get("base") or values.get("gguf")):
+        if unknown or not self._session().is_known:
             return []
         words = await self._session().lifecycle().replaced_content(values)
         return (
@@ -307,8 +307,7 @@ class ModelResource(Resource):
     def _result(self, planned: Values, state: State) -> Result:
         warnings = self._unbounded(state)
         if planned["origin"] is UNKNOWN and state["origin"] == Origin.FOUND:
-            is_made_here = state.get("base") is not None or state.get("gguf") is not None
-            content = ", with the content that it declares" if is_made_here else ""
+            content = ", with the content that it declares" if declared_in(state).is_made_here else ""
             detail = (
                 f"This resource takes it over{content}. A destroy leaves its files, unless "
                 'on_destroy = "delete" is applied before.'

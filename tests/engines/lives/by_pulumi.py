@@ -1,13 +1,11 @@
 """Real Pulumi, with the dynamic resource, as the engine of a life."""
 
-import os
-import signal
-import time
 from collections.abc import Mapping
 
 from tests.engines.lives.world import Applied, Kill, Values, full
 from tests.engines.programs import program
 from tests.engines.pulumi_stack import PulumiStack
+from tests.engines.running import killed_after
 
 SECONDS_A_REQUEST = 0.2  # about what an `up` takes for each, its own start included
 
@@ -37,11 +35,7 @@ class PulumiEngine:
             done = self.stack.up(check=False)
             return Applied({"": done.text} if done.returncode else {})
         running = self.stack.start("up", "--yes", "--skip-preview")
-        time.sleep(kill.request * SECONDS_A_REQUEST)
-        was_killed = running.poll() is None
-        if was_killed:
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait(60)
+        was_killed = killed_after(running, kill.request * SECONDS_A_REQUEST)
         self.stack.close()
         if was_killed:
             self.stack.unlock()

@@ -1,11 +1,9 @@
 """Real Terraform as the engine of a life."""
 
-import os
-import signal
-import time
 from collections.abc import Mapping
 
 from tests.engines.lives.world import Applied, Kill, Values, full
+from tests.engines.running import killed_after
 from tests.engines.terraform_stack import TerraformStack, configuration
 
 PROVIDER = 'provider "ollama" {}\n'  # so that it is installed where nothing is declared, too
@@ -38,11 +36,7 @@ class TerraformEngine:
             failures = {"": "; ".join(error.summary + ": " + error.detail for error in done.errors)}
             return Applied(failures if done.returncode else {})
         running = self.stack.start("apply", "-auto-approve")
-        time.sleep(kill.request * SECONDS_A_REQUEST)
-        was_killed = running.poll() is None
-        if was_killed:
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait(60)
+        was_killed = killed_after(running, kill.request * SECONDS_A_REQUEST)
         self.stack.close()
         if was_killed:
             return Applied(was_killed=True)

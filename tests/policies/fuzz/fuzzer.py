@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from types import FrameType
 
 from ollama_policy.sources import Registered
 from tests.policies.fuzz.invariants import Signature, check_pipeline, read
 from tests.policies.fuzz.mutations import mutated
 from tests.policies.fuzz.seeds import Tree, generated, name_of, seeds_of
+from tests.policies.processor_time import limited
 
 MOST_SECONDS = 12.0  # of processor time for one input: more is a hang
 _MOST_KEPT = 4000
@@ -83,7 +80,7 @@ class Fuzzer:
 
     def execute(self, tree: Tree, *, is_whole: bool = False) -> None:
         try:
-            with _limited():
+            with limited(MOST_SECONDS, TooLongError()):
                 found = read(self.source, tree)
                 if found is None:  # not the source's any more
                     return
@@ -111,17 +108,3 @@ class Fuzzer:
         if known is None or sum(map(len, tree.values())) < sum(map(len, known.tree.values())):
             trace = "".join(traceback.format_list(frames[-6:]))
             self.crashes[key] = Crash(name_of(self.source), text, tree, trace)
-
-
-@contextmanager
-def _limited() -> Iterator[None]:
-    def late(_number: int, _frame: FrameType | None) -> None:
-        raise TooLongError
-
-    before = signal.signal(signal.SIGVTALRM, late)
-    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
