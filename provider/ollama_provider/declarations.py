@@ -50,6 +50,13 @@ class DeclaredModels:
         who, declared, is_new = self._declared.get(key, (resource, None, False))
         return None if declared is None or who == resource else (declared, is_new)
 
+    def is_base(self, key: Key) -> bool:
+        """Whether a model that is declared on the same server is made from this one."""
+        return any(
+            other.server == key.server and declared.base_name == key.name
+            for other, (_, declared, _) in self._declared.items()
+        )
+
 
 class Residents:
     """The models that one program declares resident, to see two on one weights file before anything is done."""

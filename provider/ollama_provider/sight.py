@@ -13,6 +13,7 @@ from typing import Any, Final
 from ollama_provider.declarations import DeclaredModels, Key
 from ollama_provider.engine_run import TERRAFORM, EngineRun, is_alone, this_run
 from ollama_provider.model import ModelDeclaration, Problem
+from ollama_provider.ollama.names import ModelName
 
 HEARING_SECONDS, LONGEST_HEARING_SECONDS = 0.5, 10.0
 _LOOK_SECONDS = 0.05
@@ -46,6 +47,14 @@ def verdict_in(noted: object) -> Verdict:
     return UNSEEN
 
 
+def _promised(name: ModelName, where: tuple[str, ...], found: str) -> Problem:
+    expected = (
+        f"a model that no other resource gives up: this run has promised to delete {name} for one that "
+        "is destroyed, before it came to this one. Give up the other one alone first, with -target"
+    )
+    return Problem(where, repr(found), expected)
+
+
 class Sight:
     """What one configuration of the provider has seen of a run, in which many resources are asked for at once."""
 
@@ -65,12 +74,13 @@ class Sight:
         self._last_declared = time.monotonic()
         if problem := self._declared.problem_with(key, declared, resource, is_new=before != key):
             return problem
-        if key in self._given_up and not self.run.is_destroy:
-            expected = (
-                f"a model that no other resource gives up: this run has promised to delete {key.name} for one that "
-                "is destroyed, before it came to this one. Give up the other one alone first, with -target"
-            )
-            return Problem(("name",), repr(declared.name), expected)
+        if self.run.is_destroy:
+            return None
+        if key in self._given_up:
+            return _promised(key.name, ("name",), declared.name)
+        base = declared.base_name
+        if base and before != key and Key(key.server, base) in self._given_up:
+            return _promised(base, ("base",), str(declared.base))
         return None
 
     def other(self, key: Key, resource: str = "") -> tuple[ModelDeclaration, bool] | None:
@@ -106,6 +116,8 @@ class Sight:
         if other := self.other(key, resource):
             holds = other[0].must_be_resident or not given_up.must_be_resident
             return Verdict("is another resource's too", leaves=holds)
+        if self._declared.is_base(key):
+            return Verdict("is the base of a model that is declared")
         if keeps := unseen or self.narrowed():
             return Verdict(keeps)
         if self.run.engine == TERRAFORM and self.run.one_at_a_time:

@@ -157,6 +157,21 @@ def test_a_model_alone_in_its_state_goes_when_its_block_does(
     assert (installed(ollama), resident(ollama)) == ({}, [])
 
 
+def test_the_base_of_a_new_variant_stays_where_its_own_block_goes(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(configuration(a=model | MANUAL))
+    stack.apply()
+    since, pulls = ollama.mark(), len(registry.requests)
+    variant = {"name": "support", "base": model["name"], "insecure": True, "system": "be brief"}
+    stack.configure(configuration(b=variant))
+    outcome = stack.apply()
+    assert outcome.applied == {"ollama_model.a": "delete", "ollama_model.b": "create"}
+    assert f"{model['name']} is the base of a model that is declared: it is unloaded" in outcome.text
+    assert (set(installed(ollama)), resident(ollama)) == ({"support:latest", model["name"]}, [])
+    assert (count(ollama, since, "/api/delete"), len(registry.requests)) == (0, pulls)
+
+
 def test_a_name_that_two_resources_have_is_not_taken_from_one_by_a_rename_of_the_other(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
 ) -> None:

@@ -58,6 +58,19 @@ def test_what_another_resource_declares_is_left_to_it() -> None:
     assert verdict(whole_destroy) == FREE, "the other gives it up too"
 
 
+def test_the_base_of_a_declared_model_keeps_its_files_and_is_unloaded() -> None:
+    sight = Sight(lambda: WHOLE, lambda: True)
+    variant = declare({"name": "support", "base": "LLaMA3:latest", "memory_management": "manual"})
+    assert sight.declare(key_of(variant, HOST), variant, "other", before=None) is None
+    assert verdict(sight, MANUAL) == Verdict("is the base of a model that is declared")
+    elsewhere = Sight(lambda: WHOLE, lambda: True)
+    elsewhere.declare(key_of(variant, "http://gpu:11434"), variant, "other", before=None)
+    assert verdict(elsewhere) == FREE
+    whole_destroy = Sight(lambda: EngineRun("terraform", is_destroy=True, pid=7), lambda: True)
+    whole_destroy.declare(key_of(variant, HOST), variant, "other", before=None)
+    assert verdict(whole_destroy) == FREE
+
+
 def test_what_is_declared_a_moment_later_counts_and_what_comes_too_late_is_an_error() -> None:
     sight = Sight(lambda: WHOLE, lambda: True)
 
@@ -73,6 +86,12 @@ def test_what_is_declared_a_moment_later_counts_and_what_comes_too_late_is_an_er
     problem = late.declare(KEY, MINE, "other", before=KEY)
     assert problem
     assert "has promised to delete llama3:latest" in str(problem)
+    variant = declare({"name": "support", "base": "llama3"})
+    of_variant = key_of(variant, HOST)
+    problem = late.declare(of_variant, variant, "third", before=None)
+    assert problem
+    assert (problem.path, "has promised to delete llama3:latest" in str(problem)) == (("base",), True)
+    assert late.declare(of_variant, variant, "third", before=of_variant) is None, "it is made already"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ _IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT = "unfinished", "successor", "plan",
 _ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
 _NAMES = {"name", "host"}
-_PLACES = (*_NAMES, "memory_management", "resident")
+_PLACES = (*_NAMES, "base", "memory_management", "resident")
 _CHANGES_CONTENT = {"name", "base", "gguf", "parameters", "system", "template", "digest"}
 
 
@@ -357,7 +357,7 @@ def _gets_other_content(prior: Values, changed: Sequence[str], planned: Values) 
 
 
 def _declared(values: Mapping[str, Any]) -> ModelDeclaration:
-    """What is known already of a declaration: which model it is, and whether it is to be in memory."""
+    """What is known already of a declaration: which model it is, of which base, and whether it is to be in memory."""
     return ModelDeclaration.model_validate({name: values[name] for name in _PLACES if values.get(name) is not None})
 
 
