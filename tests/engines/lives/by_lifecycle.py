@@ -113,7 +113,8 @@ def _verdict(state: State, key: str, declared: Mapping[str, Values]) -> Verdict:
         values for other, values in declared.items() if other != key and full(values["name"]) == full(state["name"])
     ]
     if not others:
-        return FREE
+        is_base = any(full(values["base"]) == full(state["name"]) for values in declared.values() if "base" in values)
+        return Verdict("is the base of a model that is declared") if is_base else FREE
     holds = declare(others[0]).must_be_resident or not declared_in(state).must_be_resident
     return Verdict("is another resource's too", leaves=holds)
 

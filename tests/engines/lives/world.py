@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ollama_provider.declarations import Residents
 from ollama_provider.drift import second_name
+from ollama_provider.model import declare
 from ollama_provider.ollama.names import ModelName
 from tests.engines.observing import installed, pinned
 from tests.engines.ollama_server import OllamaServer
@@ -132,7 +134,7 @@ class World:
     def end(self) -> None:
         """Destroys all, after an apply that goes on from what was cut off: what a person made is still there."""
         if self.is_cut_off:
-            done = self.apply(self.declared)
+            done = self.apply(_one_resident_a_weights_file(self.declared))
             if done.failures:
                 raise BrokenPromiseError(f"the apply after a kill does not come to its end: {done.failures}")
         done = self.apply({})
@@ -187,6 +189,15 @@ class World:
 
 def full(name: str) -> str:
     return str(ModelName.parse(name))
+
+
+def _one_resident_a_weights_file(declared: Mapping[str, Values]) -> dict[str, Values]:
+    """The declarations, with one resident less where two exclude each other: those every apply refuses."""
+    residents, possible = Residents(), {}
+    for key, values in declared.items():
+        excluded = residents.problem_with("", declare({**values, "host": None}))
+        possible[key] = values | ({"resident": False} if excluded else {})
+    return possible
 
 
 def choose_declarations(world: World, draw: random.Random, keys: int = 4) -> dict[str, Values]:
