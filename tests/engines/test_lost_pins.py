@@ -11,7 +11,7 @@ from ollama_policy.cli import cli
 from ollama_provider.drift import PIN_LOST
 from ollama_provider.lifecycle import State
 from ollama_provider.ollama.reloading import reloading_fields
-from ollama_provider.ollama.versions import version_in
+from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, pinned
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.one_lifecycle import run_on
@@ -36,6 +36,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "raw": {"raw": True},
 }
 
+IN_ITS_PROCESS = {"num_batch": "128", "num_gpu": "0", "num_thread": "1", "main_gpu": "0"}
+
 
 @pytest.mark.parametrize("field", REQUESTS)
 def test_drift_tells_the_lost_pin_and_the_next_apply_pins_again(
@@ -55,7 +57,14 @@ def test_drift_tells_the_lost_pin_and_the_next_apply_pins_again(
     found = json.loads(said)["findings"]
     assert [one["rule"] for one in found] == (["OLL504"] if reloads else [])
     if reloads:
-        assert field.partition(":")[0] in found[0]["message"]
+        message = found[0]["message"]
+        assert field.partition(":")[0] in message
+        if not Behavior.LLAMA_SERVER.holds(version_in(engine.version), if_unknown=True):
+            return
+        if value := IN_ITS_PROCESS.get(field):
+            assert f"its process was started with {field} {value}, which a client's options set" in message
+        else:
+            assert not [option for option in IN_ITS_PROCESS if option in message]
     seen: State = run_on(ollama.url, lambda lifecycle: lifecycle.read(state))
     assert seen["drift"] == (PIN_LOST if reloads else "")
     mended: State = run_on(ollama.url, lambda lifecycle: lifecycle.update(seen, VALUES))

@@ -1,7 +1,7 @@
 """What is declared, out of all that a tree says: the files as they are written, and beside them plans and states."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -78,12 +78,15 @@ class Declared:
         return any(key in self.subject.settings for key in ("base", "gguf"))
 
     @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """The model's own parameters, as they are written."""
+        written = self.subject.value("parameters")
+        return written if isinstance(written, Mapping) else {}
+
+    @cached_property
     def context_length(self) -> int | None:
         """The num_ctx of the model's own parameters."""
-        parameters = self.subject.value("parameters")
-        value = (
-            typed_all({"num_ctx": parameters.get("num_ctx")}).get("num_ctx") if isinstance(parameters, dict) else None
-        )
+        value = typed_all({"num_ctx": self.parameters.get("num_ctx")}).get("num_ctx")
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < _LARGEST_CONTEXT:
             return None
         return int(value)

@@ -31,7 +31,7 @@ from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.leaks import mended_in
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.reloading import reloading_fields
+from ollama_provider.ollama.reloading import fields_hidden, options_shown, reloading_fields
 from ollama_provider.ollama.versions import version_in
 
 _DIGITS = 12  # of a digest, as `ollama ls` shows them
@@ -147,13 +147,29 @@ class _Judge:
                 f"{one.context_length} is declared"
             )
         else:
-            known = "as declared" if one.context_length else str(model.context_length)
-            fields = ", ".join(reloading_fields(version_in(self._seen.version)))
-            message += (
-                f"; its context is {known}: a client's own keep_alive, or a client's request that loaded it anew by "
-                f"one of {fields}"
-            )
+            message += self._why_lost(one, model)
         return self._at(PinLost, one, ("resident", "memory_management"), message, self._pin(one))
+
+    def _why_lost(self, one: Declared, model: RunningModel) -> str:
+        """What loaded it anew, or may have: as much as its context and its process show."""
+        known = "as declared" if one.context_length else str(model.context_length)
+        version, flags = version_in(self._seen.version), self._seen.flags.get(model.name)
+        if flags is None:
+            fields, but = reloading_fields(version), ""
+        else:
+            shown = options_shown(flags).items()
+            given = {name: text for name, text in shown if str(one.parameters.get(name)) != text}
+            if given:
+                options = ", ".join(f"{name} {text}" for name, text in given.items())
+                return f"; its process was started with {options}, which a client's options set, or the model's own"
+            fields, but = (
+                fields_hidden(flags, version, knows_context=bool(one.context_length)),
+                ", which its process does not show",
+            )
+        return (
+            f"; its context is {known}: a client's own keep_alive, or a client's request that loaded it anew by "
+            f"one of {', '.join(fields)}{but}"
+        )
 
     def _is_in_memory(self, one: Declared) -> Finding:
         model = self._in_memory(one.model_name)

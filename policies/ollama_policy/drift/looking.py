@@ -1,11 +1,13 @@
 """Looking at many servers at once, by GET /api/version, /api/tags and /api/ps alone: nothing here changes a server.
-Beside a server of this machine its processes are looked at, for runners that an earlier one has left.
+Beside a server of this machine its processes are looked at: for runners that an earlier one has left, and for the
+options that a runner was started with.
 
 Each server has a deadline of its own, and its failure is its own: whatever goes wrong becomes one line.
 """
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -13,12 +15,15 @@ from typing import Any, Final
 
 from ollama_policy.drift.snapshot import AbandonedRunner, OnDisk, Seen, Server, Unseen
 from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
-from ollama_policy.probe.processes import of_server
+from ollama_policy.probe.processes import Processes, UnseenError, of_server
+from ollama_policy.probe.runner import Engine, runner_of
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.answers import Connection
+from ollama_provider.ollama.answers import Connection, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import NotOllamaError, OllamaError
+from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.proxies import is_loopback
+from ollama_provider.ollama.reloading import flags_in
 from ollama_provider.ollama.transport import no_answer
 
 AT_ONCE: Final = 256  # so many never wait for each other
@@ -76,7 +81,10 @@ async def _look_at_all(asked: Sequence[Asked], seconds: float, drift_of: DriftOf
     async def one(server: Asked) -> Server:
         async with turns:
             seen = await _look(server, seconds, drift_of)
-        return seen if isinstance(seen, Unseen) else seen._replace(abandoned=await machine.abandoned(seen.url))
+        if isinstance(seen, Unseen):
+            return seen
+        flags = await machine.flags(seen) if drift_of(seen) else {}
+        return seen._replace(abandoned=await machine.abandoned(seen.url), flags=flags)
 
     return await asyncio.gather(*map(one, asked))
 
@@ -96,6 +104,32 @@ class _ThisMachine:
                 self._every = await asyncio.to_thread(abandoned_runners)
         here = await asyncio.to_thread(of_server, url, self._every) if self._every else []
         return tuple(AbandonedRunner(one.pid, one.blob, one.resident, one.user) for one in here)
+
+    async def flags(self, seen: Seen) -> dict[ModelName, dict[str, str]]:
+        if not is_loopback(seen.url) or not seen.running.models:
+            return {}
+        try:
+            commands = await asyncio.to_thread(lambda: Processes(seen.url).commands())
+        except UnseenError:
+            return {}
+        return flags_of(seen.running.models, commands)
+
+
+def flags_of(
+    models: Sequence[RunningModel], commands: Sequence[tuple[int, Sequence[str]]]
+) -> dict[ModelName, dict[str, str]]:
+    """What the command lines of runners show of models in memory: of those whose context no other one has.
+
+    Their weights, which a command line names, are no part of /api/ps.
+    """
+    by_context: dict[int, list[dict[str, str]]] = {}
+    for pid, command in commands:
+        runner = runner_of(pid, command)
+        if runner and runner.engine is Engine.LLAMA_SERVER and runner.context:
+            by_context.setdefault(runner.context // runner.slots, []).append(flags_in(command))
+    contexts = Counter(model.context_length for model in models)
+    alone = [model for model in models if contexts[model.context_length] == 1]
+    return {one.name: found[0] for one in alone if len(found := by_context.get(one.context_length, [])) == 1}
 
 
 async def _look(asked: Asked, seconds: float, drift_of: DriftOf) -> Server:

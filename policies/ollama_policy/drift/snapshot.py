@@ -9,6 +9,7 @@ There is no secret in it: names, digests, sizes and times, and what went wrong i
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.json_schemas import INTEGER, TEXT, TIME, Schema, check, document, listed, record
@@ -51,7 +52,8 @@ class AbandonedRunner(NamedTuple):
 class Seen(NamedTuple):
     """What one server said. `is_given`: a person named it, so declarations without a host of their own are for it.
 
-    `abandoned` is what this machine shows of an earlier server there; nothing where the server is on another one.
+    `abandoned` is what this machine shows of an earlier server there, `flags` what it shows of the command lines of
+    the models in memory (`ollama_provider.ollama.reloading.flags_in`); nothing where the server is on another one.
     """
 
     url: str
@@ -60,6 +62,7 @@ class Seen(NamedTuple):
     installed: Mapping[ModelName, OnDisk]
     running: Running
     abandoned: tuple[AbandonedRunner, ...] = ()
+    flags: Mapping[ModelName, Mapping[str, str]] = MappingProxyType({})
 
 
 class Unseen(NamedTuple):
@@ -97,6 +100,7 @@ def _written(server: Server) -> dict[str, Any]:
                 "size_vram": model.size_vram,
                 "context_length": model.context_length,
             }
+            | ({"flags": dict(server.flags[model.name])} if model.name in server.flags else {})
             for model in server.running.models
         ],
     }
@@ -154,7 +158,8 @@ def _read(one: Mapping[str, Any]) -> Server:
     }
     time: datetime = durations.parse_time(one["server_time"])
     abandoned = tuple(AbandonedRunner(**runner) for runner in one.get("abandoned", ()))
-    return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time), abandoned)
+    flags = {ModelName.parse(model["name"]): model["flags"] for model in one["running"] if "flags" in model}
+    return Seen(one["url"], one["is_given"], one["version"], installed, Running(models, time), abandoned, flags)
 
 
 def schema() -> Schema:
@@ -166,7 +171,10 @@ def schema() -> Schema:
         model | {"size": INTEGER},
         {"format": TEXT, "remote_host": TEXT, "remote_model": TEXT} | {"capabilities": listed(TEXT)},
     )
-    running = record(model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER})
+    flags: Schema = {"flags": {"type": "object", "additionalProperties": TEXT}}
+    running = record(
+        model | {"expires_at": TIME, "size": INTEGER, "size_vram": INTEGER, "context_length": INTEGER}, flags
+    )
     said = {"version": TEXT, "server_time": TIME, "installed": listed(installed), "running": listed(running)}
     abandoned = {"abandoned": listed(record({"pid": INTEGER, "blob": TEXT, "resident": INTEGER, "user": TEXT}))}
     servers = {"anyOf": [record(server | said, abandoned), record(server | {"problem": TEXT})]}

@@ -89,6 +89,16 @@ class Processes:
         except self._psutil.Error:
             return []
 
+    def commands(self) -> list[tuple[int, list[str]]]:
+        """The process and the command line of each runner."""
+        found = []
+        for process in self.runners():
+            try:
+                found.append((process.pid, process.cmdline()))
+            except self._psutil.Error:
+                continue
+        return found
+
     def models_folder(self) -> Path:
         """Where the server keeps its models, by its own environment. Raises UnseenError where that is not shown."""
         try:

@@ -4,6 +4,7 @@ from typing import Final
 
 _DEFAULT: Final = 512
 _LARGER: Final = ((32768, 2048), (4096, 1024))  # past so many tokens of context, so many at once
+AUTOMATIC_BATCHES: Final = (_DEFAULT, *(batch for _, batch in _LARGER))
 
 
 def automatic_batch(context: float) -> int:

@@ -22,6 +22,7 @@ from ollama_policy.drift.watching import frame
 from ollama_policy.formats import Format
 from ollama_policy.result import Result, ServerFigures
 from ollama_policy.settings import UnreadableError
+from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, resident, tag
 from tests.policies.conftest import AUTOMATIC, Command
 from tests.policies.drift.servers import NOW, OLD, URL, running, seen
@@ -259,6 +260,7 @@ def test_every_format_is_written_for_every_result(command: Command, recorded: st
 def test_a_snapshot_comes_back_as_it_was(tree: Path) -> None:
     servers: list[snapshot.Server] = [
         seen({"chat": NOW, "a/b:c": OLD}, [running("chat")], is_given=False),
+        seen({"chat": NOW}, [running("chat")])._replace(flags={ModelName.parse("chat"): {"-t": "1"}}),
         snapshot.Unseen("http://two:1", False, "gone"),
     ]
     text = snapshot.to_json(servers)
