@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from ollama_provider.ollama.gguf_header import InvalidGgufError, read_metadata
+from ollama_provider.ollama.gguf_header import InvalidGgufError, TruncatedGgufError, read_header
 
 _MAGIC: Final = b"GGUF"
 _SPLIT_NAME: Final = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.DOTALL)
@@ -70,7 +70,9 @@ def _why_no_gguf(path: Path) -> str | None:
 
 
 def _why_no_model(path: Path) -> str | None:
-    metadata = _metadata(path)
+    metadata = _header(path)
+    if isinstance(metadata, str):
+        return metadata
     if (what := metadata.get("general.type")) in _NO_MODELS:
         return f"the file is {_NO_MODELS[str(what)]}"
     if metadata.get("general.architecture") == "clip":
@@ -107,18 +109,29 @@ def _split_count(path: Path) -> int:
 
 def _metadata(path: Path) -> Mapping[str, Any]:
     """Empty where the header cannot be read: what Ollama makes of such a file, it says itself."""
+    found = _header(path)
+    return {} if isinstance(found, str) else found
+
+
+def _header(path: Path) -> Mapping[str, Any] | str:
+    """The keys of a header, or why the file is not whole."""
     try:
         stat = path.stat()
-        return _metadata_of(path, stat.st_size, stat.st_mtime_ns)
+        return _header_of(path, stat.st_size, stat.st_mtime_ns)
     except (OSError, ValueError):
         return {}
 
 
 @lru_cache(maxsize=4096)
-def _metadata_of(path: Path, size: int, mtime_ns: int) -> Mapping[str, Any]:
+def _header_of(path: Path, size: int, mtime_ns: int) -> Mapping[str, Any] | str:
     """Read once for a file as it is: a vocabulary has a hundred thousand entries to be passed over."""
     with path.open("rb") as file:
         try:
-            return read_metadata(file)
+            header = read_header(file)
+        except TruncatedGgufError:
+            return f"the file is not complete: it ends within its header, after {size:,} bytes"
         except InvalidGgufError:
             return {}
+    if size < header.length:
+        return f"the file is not complete: it has {size:,} bytes of {header.length:,}"
+    return header.metadata

@@ -12,6 +12,7 @@ from ollama_provider import content
 from ollama_provider.declarations import Residents, key_of
 from ollama_provider.lifecycle import CONTENT_REPLACED, INPUTS, Difference, difference, identity
 from ollama_provider.model import declare
+from tests.provider.gguf_writing import write_keys
 
 A_DIGEST, ANOTHER = "ab" * 32, "cd" * 32
 OUTPUTS: dict[str, Any] = {
@@ -165,13 +166,13 @@ def test_a_value_that_is_not_known_yet_may_be_a_change(name: str) -> None:
 
 def test_a_local_file_that_was_edited_is_a_change(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
-    file.write_bytes(b"GGUF one")
+    write_keys(file, {"general.name": "one"})
     seen = state(gguf=str(file), gguf_file=content.look_at(file))
     declared = values(gguf=str(file))
     assert difference(seen, declared) == Difference(())
     os.utime(file, ns=(1, 1))
     assert difference(seen, declared) == Difference(())  # touched, and read again: the same bytes
-    file.write_bytes(b"GGUF two")
+    write_keys(file, {"general.name": "two"})
     assert difference(seen, declared) == Difference(("gguf",))
     file.unlink()
     assert difference(seen, declared) == Difference(())  # the server has what was made of it
@@ -213,7 +214,7 @@ def conflicts(*declarations: dict[str, Any]) -> list[str]:
 @pytest.fixture
 def gguf(tmp_path: Path) -> str:
     file = tmp_path / "model.gguf"
-    file.write_bytes(b"GGUF")
+    write_keys(file, {})
     return str(file)
 
 

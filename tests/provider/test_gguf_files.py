@@ -7,6 +7,7 @@ import pytest
 from ollama_provider import content
 from ollama_provider.gguf_files import is_split_name, parts, why_no_model
 from ollama_provider.model import InvalidDeclarationError, problems_of
+from tests.engines.tiny_models import write_llama
 from tests.provider.gguf_writing import Value, write_keys, write_split
 
 
@@ -36,6 +37,19 @@ def test_a_header_that_cannot_be_read_is_left_to_ollama(tmp_path: Path) -> None:
     file.write_bytes(b"GGUF\x09\x00\x00\x00 of a version that is not known")
     assert why_no_model(file) is None
     assert parts(file) == (file,)
+
+
+def test_a_file_that_is_cut_off_is_no_model(tmp_path: Path) -> None:
+    write_llama(tmp_path / "a.gguf")
+    whole = (tmp_path / "a.gguf").read_bytes()
+    file = tmp_path / "cut.gguf"
+    for size in (8, 100, 2000):
+        file.write_bytes(whole[:size])
+        assert why_no_model(file) == f"the file is not complete: it ends within its header, after {size:,} bytes"
+    file.write_bytes(whole[:-1])
+    assert why_no_model(file) == f"the file is not complete: it has {len(whole) - 1:,} bytes of {len(whole):,}"
+    file.write_bytes(whole)
+    assert why_no_model(file) is None
 
 
 def test_a_split_model_is_its_first_file_with_all_others_beside_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ollama_provider.model import (
     missing_file,
     problems_of,
 )
+from tests.provider.gguf_writing import write_keys
 
 A_DIGEST = "ab" * 32
 EVERYTHING: dict[str, Any] = {
@@ -149,7 +150,7 @@ def test_a_wrong_value_is_refused_with_its_path_what_was_found_and_what_is_accep
 
 def test_base_and_gguf_exclude_each_other(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
-    file.write_bytes(b"GGUF")
+    write_keys(file, {})
     assert "expected either base or gguf, and base is given too" in only_problem(named(base="b", gguf=str(file)))
 
 

@@ -103,8 +103,10 @@ class _Reader:
         tensors = dict(self.tensor() for _ in range(count))
         alignment = metadata.get("general.alignment", _ALIGNMENT)
         alignment = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT
-        data = -(-self.file.tell() // alignment) * alignment  # llama.cpp ggml/src/gguf.cpp: the data begin aligned
-        return GgufHeader(metadata, tensors, self.vocabulary, data + self.end_of_data)
+        end = self.file.tell()
+        if tensors:  # llama.cpp ggml/src/gguf.cpp: the data begin aligned
+            end = -(-end // alignment) * alignment + self.end_of_data
+        return GgufHeader(metadata, tensors, self.vocabulary, end)
 
     def metadata(self) -> tuple[int, dict[str, Any]]:
         """The number of tensors, and the keys."""

@@ -14,6 +14,7 @@ from ollama_provider.terraform.declared import model_schema
 from ollama_provider.terraform.protocol import tfplugin6_pb2 as wire
 from ollama_provider.terraform.protocol.values import UNKNOWN, dynamic
 from ollama_provider.terraform.provider import OllamaProvider
+from tests.provider.gguf_writing import write_keys
 from tests.provider.terraform.host import Host, in_json, packed, path_of, problems, unpacked
 
 MODEL = {"type_name": "ollama_model"}
@@ -268,7 +269,7 @@ def test_a_file_that_is_no_gguf_is_told_at_its_place(host: Host, tmp_path: Path)
     file = tmp_path / "a.gguf"
     file.write_bytes(b"nothing")
     assert paths(host, {"name": "a", "gguf": str(file)}) == [("gguf",)]
-    file.write_bytes(b"GGUF")
+    write_keys(file, {})
     assert paths(host, {"name": "a", "gguf": str(file)}) == []
 
 
