@@ -464,3 +464,11 @@ def test_a_list_of_running_models_that_broke_off_is_asked_for_once_more(fake: Fa
     assert [model.name for model in ask(fake.url, Ollama.running).models] == [TINY]
     fake.answer("GET", "/api/ps", faulty_ollama.then(crashed, crashed, fine))
     assert failure(fake.url, Ollama.running).words == "HTTP 500, Internal Server Error"
+
+
+def test_what_a_server_says_in_lines_is_said_in_one_and_once() -> None:
+    last = "error loading model: unknown model architecture: 'x'"
+    error = OllamaError(
+        "the load of a", "http://h", f"terminated: exit status 1: {last}\n{last}\n\n\tsee the log\n{last}"
+    )
+    assert error.words == f"terminated: exit status 1: {last}; see the log"

@@ -6,11 +6,24 @@ class OllamaError(Exception):
 
     def __init__(self, asked: str, server: str, words: str) -> None:
         # A server's words are data: nothing in them may act on a terminal.
+        words = _one_line(words)
         words = "".join(character if character.isprintable() else repr(character)[1:-1] for character in words)
         super().__init__(f"{asked} at {server}: {words}")
         self.asked = asked
         self.server = server
         self.words = words
+
+
+def _one_line(words: str) -> str:
+    """Lines as one, each said once: llama-server's last words come at the end of Ollama's own line, and again below."""
+    said: dict[str, None] = {}
+    before = ""
+    for line in words.splitlines():
+        text = line.strip()
+        if text and text not in said and not before.endswith(text):
+            said[text] = None
+            before = text
+    return "; ".join(said)
 
 
 class NotFoundError(OllamaError):
