@@ -468,7 +468,5 @@ def test_a_list_of_running_models_that_broke_off_is_asked_for_once_more(fake: Fa
 
 def test_what_a_server_says_in_lines_is_said_in_one_and_once() -> None:
     last = "error loading model: unknown model architecture: 'x'"
-    error = OllamaError(
-        "the load of a", "http://h", f"terminated: exit status 1: {last}\n{last}\n\n\tsee the log\n{last}"
-    )
+    error = OllamaError("the load of a", "http://h", f"terminated: exit status 1: {last}\n{last}\n\n\tsee the log")
     assert error.words == f"terminated: exit status 1: {last}; see the log"

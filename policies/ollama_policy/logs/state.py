@@ -22,6 +22,7 @@ class State:
         self.models: dict[str, Model] = {}
         self.settings: dict[str, str] = {}  # the server's, as it wrote them at its last start
         self.version: Version | None = None  # the server's, as it wrote it at its last start
+        self.no_version = ""  # what it wrote in its place
         self.has_debug = False
         self.load: Load | None = None  # the one that goes on
         self.last: Load | None = None  # the one before

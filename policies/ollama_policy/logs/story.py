@@ -77,6 +77,8 @@ class Story:
     def notes(self) -> list[str]:
         """What is to be said of how the log was read."""
         note = beyond_known(self._state.version)
+        if self._state.no_version:
+            note = f"the server calls its version {self._state.no_version!r}, which is none: its log is read without it"
         return [note] if note else []
 
     def take(self, number: int, raw: bytes, text: bytes, at: str) -> None:
@@ -130,6 +132,7 @@ class Story:
         self._leaving.forget()
         self._caches.forget()
         state.settings, state.version = dict(_SETTING.findall(line.get("env", ""))), None
+        state.no_version = ""
         keep_alive = state.settings.get("OLLAMA_KEEP_ALIVE", "")
         state.say(Kind.START, place, f"a server starts; models stay {_shown(keep_alive)} after their last call")
         if keep_alive == FOR_EVER:
@@ -139,6 +142,7 @@ class Story:
         found = _LISTENING.match(line.get("msg", ""))
         if found is not None:
             self._state.version = version_in(found[1])
+            self._state.no_version = "" if self._state.version else found[1]
             text = f"Ollama {found[1]} listens"
             self._state.say(Kind.START, place, text, cause="version", version=found[1])
 

@@ -83,6 +83,14 @@ def test_a_newer_engine_is_read_as_the_newest_known_and_that_is_said(tree: Path,
     assert document["models"][0]["loads"] == 1
 
 
+def test_a_version_that_is_none_is_told_and_the_log_is_read(tree: Path, command: Command) -> None:
+    other = (REAL / "prompt-cache.log").read_text(encoding="utf-8").replace("version 0.34.3", "version banana")
+    (tree / "a.log").write_text(other)
+    document = valid("logs", command("logs", "a.log", "--format", "json").stdout)
+    assert document["notes"] == ["the server calls its version 'banana', which is none: its log is read without it"]
+    assert document["models"][0]["loads"] == 1
+
+
 OTHERS = {
     "nginx": '10.0.0.7 - - [01/Jan/2026:12:00:00 +0000] "GET /api/chat HTTP/1.1" 200 12 "-" "curl/8"\n',
     "dockerd": 'time="2026-01-01T12:00:00.000000000Z" level=info msg="Loading containers: start."\n',
