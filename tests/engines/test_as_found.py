@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,15 +106,32 @@ def test_when_it_is_cut_off(ollama: OllamaServer, what: str, how: str) -> None:
     assert_took_less(2, began, ended)  # a second, and a load where the model was in memory
 
 
-def test_what_was_evicted_is_loaded_again(engine: Ollama, ggufs: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.fixture
+def one_at_once(engine: Ollama, ggufs: Callable[..., Path], tmp_path: Path) -> Iterator[OllamaServer]:
+    """A server that holds one model at once, and has two."""
     with OllamaServer(engine.program, tmp_path, {"OLLAMA_MAX_LOADED_MODELS": "1"}) as server:
         for seed, name in enumerate(("tiny", "other"), 41):
             server.create_from_gguf(name, ggufs(seed), parameters={"num_thread": 1})
-        call(server, "other", keep_alive=-1)
-        before = state(server)
-        code, said = policy(*QUICK["probe"], "--host", server.url)
-        assert (code, "Error" in said) == (2, False), said
-        assert state(server) == before
+        yield server
+
+
+def test_what_was_evicted_is_loaded_again(one_at_once: OllamaServer) -> None:
+    call(one_at_once, "other", keep_alive="40m")
+    before = state(one_at_once)
+    code, said = policy(*QUICK["probe"], "--host", one_at_once.url)
+    assert (code, "Error" in said) == (2, False), said
+    assert state(one_at_once) == before
+
+
+def test_no_pinned_model_is_evicted(one_at_once: OllamaServer) -> None:
+    call(one_at_once, "other", keep_alive=-1)
+    runners = [runner.pid for runner in one_at_once.runners()]
+    for command in ("probe", "aligned"):
+        for options in ((), ("--plan",)):
+            code, said = policy(*QUICK[command], *options, "--host", one_at_once.url)
+            assert code == 2
+            assert "holds 1 model at once (OLLAMA_MAX_LOADED_MODELS), and other:latest is pinned: the load of" in said
+    assert [runner.pid for runner in one_at_once.runners()] == runners
 
 
 @pytest.mark.usefixtures("models")

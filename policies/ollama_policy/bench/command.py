@@ -11,6 +11,7 @@ from ollama_policy.bench.proof import doubt
 from ollama_policy.bench.sides import Case, Side, sides_of, steps
 from ollama_policy.bench.table import Comparison, as_json, as_text
 from ollama_policy.checking import CannotLookError, deliver, status_line
+from ollama_policy.evicting import require_no_eviction
 from ollama_policy.reaching import answered, connection, installed_one, named_connection
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
 from ollama_policy.same_weights import holder
@@ -79,8 +80,10 @@ async def _planned(servers: Iterable[Connection], sides: tuple[Side, Side], name
 
 
 async def _refuse_others(client: Ollama, name: ModelName) -> None:
-    """Raises RefusedError where another name has the model's runner: to measure would end or reload it."""
-    held = await holder(client, name, await client.running())
+    """Raises RefusedError where to measure would end or reload what another name has in memory."""
+    running = await client.running()
+    await require_no_eviction(client, name, running)
+    held = await holder(client, name, running)
     if held is not None and held.name != name:
         words = f"{held.name} has the same weights and is in memory, and bench would end its runner: unload it first"
         raise RefusedError(f"the bench of {name}", client.url, words)

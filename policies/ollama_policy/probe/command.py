@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ollama_policy.as_found import dry_run, promise
 from ollama_policy.checking import CannotLookError, deliver, status_line
+from ollama_policy.evicting import require_no_eviction
 from ollama_policy.formats.escaping import shown
 from ollama_policy.probe import text
 from ollama_policy.probe.abandoned import abandoned_runners
@@ -60,6 +61,7 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
             await ollama.supported_version()
             await installed_one(ollama, name)
             running = await ollama.running()
+            await require_no_eviction(ollama, name, running)
             return running, await holder(ollama, name, running)
 
     before, held = answered(look())

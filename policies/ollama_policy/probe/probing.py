@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from ollama_policy.as_found import as_found, is_in_memory
+from ollama_policy.evicting import require_no_eviction
 from ollama_policy.probe.processes import Processes
 from ollama_policy.probe.prompts import conversation, prompt_of
 from ollama_policy.probe.runner import Runner, blob_in
@@ -178,7 +179,9 @@ class _Probe:
     async def run(self, cut_off: Callable[[], None]) -> Called:
         version = await self._ollama.supported_version()
         await installed_one(self._ollama, self._name)
-        held = await holder(self._ollama, self._name, await self._ollama.running())
+        running = await self._ollama.running()
+        await require_no_eviction(self._ollama, self._name, running)
+        held = await holder(self._ollama, self._name, running)
         by_name = None if held is None or held.name == self._name else str(held.name)
         if held is not None:
             # A runner has one set of options, those of the name that loaded it: to call it by another may reload it.

@@ -24,6 +24,7 @@ _PROC: Final = Path("/proc")
 _OWN_PAGES: Final = re.compile(rb"^(?:RssAnon|VmSwap):\s*(\d+) kB$", re.MULTILINE)
 OWN_PAGES = "anonymous and swapped"
 RESIDENT = "resident"
+_UNSEEN_ENVIRONMENT: Final = "the server's environment is not this user's to see"
 
 
 class Memory(NamedTuple):
@@ -104,7 +105,7 @@ class Processes:
         try:
             environment = self._server.environ()
         except self._psutil.Error:
-            raise UnseenError("the server's environment is not this user's to see") from None
+            raise UnseenError(_UNSEEN_ENVIRONMENT) from None
         given = environment.get("OLLAMA_MODELS", "").strip().strip("\"'")
         home = environment.get("HOME") or environment.get("USERPROFILE") or ""
         return Path(given) if given else Path(home) / ".ollama" / "models"
@@ -114,14 +115,25 @@ class Processes:
 
         Raises UnseenError where its environment is not shown, or another program, such as a tunnel, listens there.
         """
-        try:
-            is_ollama = "ollama" in self._server.name().lower()
-        except self._psutil.Error:
-            is_ollama = False
-        environment = self._environment(self._server) if is_ollama else None
+        environment = self._environment(self._server) if self._is_ollama() else None
         if environment is None:
-            raise UnseenError("the server's environment is not this user's to see")
+            raise UnseenError(_UNSEEN_ENVIRONMENT)
         return environment
+
+    def variable(self, name: str) -> str:
+        """What a variable is in the server's environment; empty where it is not set. Raises UnseenError."""
+        try:
+            if self._is_ollama():
+                return self._server.environ().get(name, "")
+        except self._psutil.Error:
+            pass
+        raise UnseenError(_UNSEEN_ENVIRONMENT)
+
+    def _is_ollama(self) -> bool:
+        try:
+            return "ollama" in self._server.name().lower()
+        except self._psutil.Error:
+            return False
 
     def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
         found = []

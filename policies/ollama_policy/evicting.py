@@ -1,0 +1,46 @@
+"""Whether a load for a measurement would end a runner that somebody has pinned."""
+
+from typing import TYPE_CHECKING, Final
+
+from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.same_weights import holder
+from ollama_provider.ollama.answers import Running
+from ollama_provider.ollama.errors import RefusedError
+from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.variables import env_uint
+
+if TYPE_CHECKING:
+    from ollama_provider.ollama.api import Ollama
+
+_VARIABLE: Final = "OLLAMA_MAX_LOADED_MODELS"
+_WITHOUT_GPU: Final = 3  # server/sched.go: defaultModelsPerGPU
+
+
+async def require_no_eviction(client: "Ollama", name: ModelName, running: Running) -> None:
+    """Raises a RefusedError where a load of `name` would end a pinned runner, as far as this machine shows it.
+
+    At its limit of models Ollama ends the one whose time is over soonest: a pinned one where all are pinned. The limit
+    is in the environment of a server on this machine; what a server elsewhere does, nobody can tell beforehand.
+    """
+    pinned = [str(model.name) for model in running.models if running.is_pinned(model)]
+    if not pinned or await holder(client, name, running) is not None:
+        return
+    limit = _limit(client.url, running)
+    if limit is not None and len(pinned) >= limit:
+        words = (
+            f"the server holds {limit} {'models' if limit > 1 else 'model'} at once ({_VARIABLE}), and "
+            f"{', '.join(sorted(pinned))} {'are' if len(pinned) > 1 else 'is'} pinned: the load of {name} would end a "
+            "runner that is pinned. Release one of them first, or raise the limit"
+        )
+        raise RefusedError(f"the load of {name}", client.url, words)
+
+
+def _limit(url: str, running: Running) -> int | None:
+    """How many models a server holds at once; None where that is not known."""
+    try:
+        written = Processes(url).variable(_VARIABLE)
+    except UnseenError:
+        return None
+    if own := env_uint(written):
+        return own
+    return None if any(model.size_vram for model in running.models) else _WITHOUT_GPU
