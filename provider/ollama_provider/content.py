@@ -141,7 +141,14 @@ async def _installed_after(server: Server, name: ModelName) -> dict[ModelName, I
 async def restore_previous(server: Server, name: ModelName) -> None:
     """Gives a name its old content back. The second name goes only when that has been done."""
     await server.client.copy(second_name(name), name)
-    await forget(server, second_name(name))
+    await forget_second(server, second_name(name))
+
+
+async def forget_second(server: Server, second: ModelName) -> None:
+    """`forget` of a second name, out of memory before: nothing would reach the runner of a client that called it."""
+    if any(model.name == second for model in (await server.client.running()).models):
+        await server.client.unload(second)
+    await forget(server, second)
 
 
 async def forget(server: Server, name: ModelName) -> None:
@@ -175,7 +182,7 @@ async def _previous(
     previous = installed.get(second_name(current.name))
     if previous is None or previous.digest != current.digest:
         return previous
-    await forget(server, previous.name)
+    await forget_second(server, previous.name)
     return None
 
 
@@ -193,7 +200,7 @@ async def _tidy(server: Server, name: ModelName) -> None:
             installed = await server.client.installed()
             now, second = installed.get(name), installed.get(second_name(name))
             if now and second and now.digest == second.digest:
-                await forget(server, second_name(name))
+                await forget_second(server, second_name(name))
     except (OllamaError, TimeoutError):
         return  # the second name stays, and the next run finds it
 

@@ -415,7 +415,7 @@ class Lifecycle:
                 await self._bring_back(server, declared, previous, error, was_pinned)
             raise
         if previous:
-            await content.forget(server, previous.name)
+            await content.forget_second(server, previous.name)
 
     async def _bring_back(
         self,
@@ -465,7 +465,7 @@ class Lifecycle:
                 await content.restore_previous(server, name)
                 self._report(f"{name}: has the content again that it had before an apply that was cut off")
             else:
-                await content.forget(server, previous.name)
+                await content.forget_second(server, previous.name)
                 self._report(f"{previous.name}: deleted")
         if keeps:
             self._report(f"{name}: {keeps}: its files stay")
