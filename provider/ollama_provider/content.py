@@ -235,6 +235,8 @@ async def _have_base(server: Server, declared: ModelDeclaration, report: Report)
         words = 'it is not there, and pull_policy = "never" forbids to get it'
         raise RefusedError(f"the presence of base {base}", server.client.url, words)
     await _pull(server, base, declared.insecure, report)
+    if not is_there:
+        report(f"{base}: pulled as the base of {declared.model_name}, and stays when that goes")
 
 
 async def _make(server: Server, declared: ModelDeclaration, source: dict[str, Any], report: Report) -> None:

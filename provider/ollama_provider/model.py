@@ -212,7 +212,10 @@ class ModelDeclaration(_Declared):
     )
     insecure: StrictBool = Field(False, description="Whether to pull over plain HTTP or unverified TLS.")
     base: Name | None = Field(
-        None, description="Derive the model from this one, which is pulled where it is missing.", examples=["llama3"]
+        None,
+        description="Derive the model from this one, which is pulled where it is missing, and stays when the derived "
+        "model goes: declare it, too, to have it deleted.",
+        examples=["llama3"],
     )
     gguf: Annotated[str, Field(min_length=1)] | None = Field(
         None,

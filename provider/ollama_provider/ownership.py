@@ -54,8 +54,6 @@ def told(declared: ModelDeclaration, origin: Origin, verdict: Verdict = FREE) ->
         return f'{name} has on_destroy = "keep": it stays as it is, in memory too'
     if why:
         return f"{name} {why}: it is unloaded, and its files stay"
-    return (
-        f"{name} was {origin} by this resource: it is unloaded and deleted"
-        if declared.on_destroy is None
-        else (f'{name} has on_destroy = "delete": it is unloaded and deleted')
-    )
+    whose = f"was {origin} by this resource" if declared.on_destroy is None else 'has on_destroy = "delete"'
+    base = f". Its base, {declared.base_name}, is not touched" if declared.base else ""
+    return f"{name} {whose}: it is unloaded and deleted{base}"

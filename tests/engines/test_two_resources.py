@@ -170,6 +170,11 @@ def test_the_base_of_a_new_variant_stays_where_its_own_block_goes(
     assert f"{model['name']} is the base of a model that is declared: it is unloaded" in outcome.text
     assert (set(installed(ollama)), resident(ollama)) == ({"support:latest", model["name"]}, [])
     assert (count(ollama, since, "/api/delete"), len(registry.requests)) == (0, pulls)
+    outcome = stack.destroy()
+    assert f"support:latest was derived by this resource: it is unloaded and deleted. Its base, {model['name']}," in (
+        outcome.text
+    )
+    assert list(installed(ollama)) == [model["name"]]
 
 
 def test_a_name_that_two_resources_have_is_not_taken_from_one_by_a_rename_of_the_other(
