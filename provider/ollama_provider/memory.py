@@ -219,17 +219,17 @@ async def _unload(
         until = f"{left[0].expires_at:%Y-%m-%d %H:%M:%S %Z}" if left else "unknown"
         return f"still in memory, until {until}: a request is in flight, or a client calls it again and again"
 
-    asked = False
+    shown: ModelName | None = None  # by the name that people know, which may not be the one that it goes through
     async with _within(timeout, f"the unload of {through}", server, who_holds_it):
         while left := list(filter(is_meant, (await server.client.running()).models)):
-            if not asked:
-                report(f"{left[0].name}: unloading")
+            if shown is None:
+                shown = left[0].name
+                report(f"{shown}: unloading")
             # Asked again at every look: a client's call with a keep_alive of its own cancels an unload.
             await server.client.unload(through)
-            asked = True
             await asyncio.sleep(_POLL_SECONDS)
-    if asked:
-        report(f"{through}: out of memory")
+    if shown is not None:
+        report(f"{shown}: out of memory")
 
 
 @asynccontextmanager

@@ -129,9 +129,9 @@ class Worker:
 
         async def delete(lifecycle: Lifecycle) -> None:
             verdict = await self._verdict(state)
-            if verdict.keeps:
+            if verdict.leaves:  # else the lifecycle says what it does
                 _show(told(declared_in(state), origin_in(state), verdict))
-            if not verdict.leaves:
+            else:
                 await lifecycle.delete(state, verdict.keeps)
 
         self._run(delete)

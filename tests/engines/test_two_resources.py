@@ -229,7 +229,7 @@ def test_pulumi_refuses_one_model_in_two_resources_and_costs_none(
     assert (list(installed(ollama)), pinned(ollama)) == ([model["name"]], [model["name"]])
     stack.run("stack", "import", "--file", str(file))
     outcome = stack.destroy("--target", rag["urn"])
-    assert f"{model['name']} may be declared elsewhere too, which --target hides" in outcome.text
+    assert f"{model['name']}: may be declared elsewhere too, which --target hides" in outcome.text
     assert list(installed(ollama)) == [model["name"]]
     stack.destroy()
     assert (installed(ollama), resident(ollama)) == ({}, [])
