@@ -20,6 +20,7 @@ from ollama_provider.server import Server
 Report = Callable[[str], None]
 
 _POLL_SECONDS = 0.1
+_LOAD_AGAIN_SECONDS = 0.5
 
 
 async def place(server: Server, declared: ModelDeclaration, digest: str, report: Report) -> None:
@@ -135,10 +136,13 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
     report(f"{name}: loading, to stay in memory")
     drift = NOT_IN_MEMORY
     async with _within(declared.timeouts.load, f"the load of {name}", server, lambda: drift):
-        await server.client.load(name, FOR_EVER, only_embeds=details.only_embeds)
-        while (drift := drift_of(declared, digest, running)) not in (AS_DECLARED, OLD_CONTENT):
-            await asyncio.sleep(_POLL_SECONDS)
+        while True:
+            # Asked again at every look: an unload of somebody else's may come in between.
+            await server.client.load(name, FOR_EVER, only_embeds=details.only_embeds)
             running = await server.client.running()
+            if (drift := drift_of(declared, digest, running)) in (AS_DECLARED, OLD_CONTENT):
+                break
+            await asyncio.sleep(_LOAD_AGAIN_SECONDS)
     held = sum(model.size for model in running.models if model.name == name and model.digest == digest)
     report(f"{name}: pinned in memory, {held / 2**20:.0f} MiB by Ollama's count")
     return running

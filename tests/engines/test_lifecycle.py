@@ -11,10 +11,12 @@ import pytest
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
 from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.api import Ollama as OllamaClient
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
+from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.versions import Behavior, version_in
 from ollama_provider.server import Servers
-from tests.engines.observing import call, count, installed, pinned, resident, seconds_left
+from tests.engines.observing import call, count, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 from tests.engines.tiny_models import write_embedding_only, write_llama
@@ -213,6 +215,25 @@ def test_a_runner_of_the_same_weights_that_nobody_pinned_makes_room(run: Run, ol
     values = {"name": "v", "base": name, "parameters": {"num_ctx": 512}, "memory_management": "manual"}
     run(lambda lifecycle: lifecycle.create(values))
     assert pinned(ollama) == resident(ollama) == ["v:latest"]
+
+
+def test_a_model_that_is_unloaded_as_it_comes_into_memory_is_loaded_again(
+    run: Run, ollama: OllamaServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, loads = OllamaClient.load, 0
+
+    async def unloaded_once(client: OllamaClient, model: ModelName, *given: Any, **named: Any) -> None:
+        nonlocal loads
+        await load(client, model, *given, **named)
+        loads += 1
+        if loads == 1:
+            ollama.call("POST", "/api/generate", {"model": name, "keep_alive": 0})
+            wait_until(lambda: not resident(ollama), "it is out of memory")
+
+    monkeypatch.setattr(OllamaClient, "load", unloaded_once)
+    values = {"name": name, "insecure": True, "memory_management": "manual", "timeouts": {"load": "30s"}}
+    run(lambda lifecycle: lifecycle.create(values))
+    assert (pinned(ollama), loads) == ([name], 2)
 
 
 def test_an_unload_waits_for_a_request_in_flight_and_says_so_when_it_is_too_long(
