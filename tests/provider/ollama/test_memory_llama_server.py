@@ -399,6 +399,41 @@ def test_metadata_that_cannot_be_are_an_error(changed: dict[str, Any], message: 
         of(shape("llama", **changed))
 
 
+@pytest.mark.parametrize("version", [NEWEST, (0, 12, 0)])
+@pytest.mark.parametrize("cache", ["f16", "q8_0", "q4_0"])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"attention__key_length": 0}, r"^llama\.attention\.key_length is 0"),
+        ({"attention__value_length": 0}, r"^llama\.attention\.value_length is 0"),
+        ({"attention__head_count": 513}, r"^llama\.attention\.head_count is 513 .*, expected up to the 512"),
+    ],
+)
+def test_heads_without_a_length_are_an_error_whatever_the_cache(
+    changed: dict[str, Any], message: str, cache: str, version: tuple[int, int, int]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        of(shape("llama", **changed), kv_cache_type=cache, version=version)
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_no_architecture_has_heads_without_a_length(architecture: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{architecture}\.attention\.key_length is 0"):
+        of(shape(architecture, attention__key_length=0), kv_cache_type="q8_0")
+
+
+def test_layers_with_a_window_have_heads_with_a_length() -> None:
+    keys = {"sliding_window": 512, "sliding_window_pattern": [True] * 8, "key_length_swa": 0, "value_length_swa": 64}
+    metadata = shape("gemma4", **{f"attention__{key}": value for key, value in keys.items()})
+    with pytest.raises(ValueError, match=r"^gemma4\.attention\.key_length_swa is 0"):
+        of(metadata, kv_cache_type="q8_0")
+
+
+def test_no_more_of_a_latent_key_is_turned_than_it_has() -> None:
+    with pytest.raises(ValueError, match=r"^deepseek2\.rope\.dimension_count is 193 .*, expected up to the 192"):
+        of({**DEEPSEEK_V2_LITE, "deepseek2.rope.dimension_count": 193})
+
+
 HOSTILE = [2**32 - 1, 2**64 - 1, 10**6, 10**3999, 1e400, float("nan"), -1]
 
 
@@ -518,14 +553,16 @@ _KEYS = st.fixed_dictionaries(
     num_ctx=st.integers(1, 70_000),
     parallel=st.integers(1, 16),
     flash=st.sampled_from([None, True, False]),
+    cache=st.sampled_from(["f16", "q8_0"]),
 )
 def test_every_architecture_gives_a_figure_or_says_what_is_missing(
-    architecture: str, keys: dict[str, Any], num_ctx: int, parallel: int, flash: bool | None
+    architecture: str, keys: dict[str, Any], num_ctx: int, parallel: int, flash: bool | None, cache: str
 ) -> None:
+    metadata = shape(architecture, **keys)
     try:
-        found = of(shape(architecture, **keys), num_ctx, parallel=parallel, flash_attention=flash)
+        found = of(metadata, num_ctx, parallel=parallel, flash_attention=flash, kv_cache_type=cache)
     except ValueError as error:
-        assert architecture in str(error)
+        assert architecture in str(error) or "a KV cache of q8_0" in str(error)
         return
     assert min(found) >= 0
     assert found.weights < found.at_load <= found.total <= found.most

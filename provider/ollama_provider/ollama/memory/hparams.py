@@ -28,6 +28,15 @@ def whole(name: str, found: object, key: str = "") -> int:
     return int(found)  # type: ignore[call-overload,no-any-return]
 
 
+def check_heads(architecture: str, heads: int, width: int) -> None:
+    """Where the metadata say no length of heads, each has a part of the width. Raises ValueError."""
+    if heads > width:
+        raise ValueError(
+            f"{architecture}.attention.head_count is {heads} in the model's metadata, expected up to the {width} of"
+            " embedding_length"
+        )
+
+
 def parameter_count(metadata: Mapping[str, Any]) -> int:
     """0 where the metadata do not tell."""
     return whole("general.parameter_count", metadata.get("general.parameter_count") or 0)
@@ -77,10 +86,8 @@ class Hparams:
         self.used = self.by_layer("expert_used_count", 0)
         self.groups = self.number("expert_group_count", 0)
         self.groups_used = self.number("expert_group_used_count", 0)
-        first = next((count for count in self.heads if count), 0)
-        length = self.width // first if first else 0
-        self.key = (self.number("attention.key_length", length),) * self.layers_all
-        self.value = (self.number("attention.value_length", length),) * self.layers_all
+        self.key = (self._head_length("attention.key_length"),) * self.layers_all
+        self.value = (self._head_length("attention.value_length"),) * self.layers_all
         self.rotated = self.number("rope.dimension_count", self.key[0])
         self.window = 0
         self.is_window = (False,) * self.layers_all
@@ -119,6 +126,15 @@ class Hparams:
         if (found := self.number(key, default)) == 0:
             raise ValueError(f"{self.architecture}.{key} is 0 in the model's metadata, expected 1 or more")
         return found
+
+    def _head_length(self, key: str) -> int:
+        """0 of a model without heads only."""
+        if not any(self.heads) and not any(self.kv_heads):
+            return self.number(key, 0)
+        first = next((count for count in self.heads if count), 1)
+        if self.get(key) is None:
+            check_heads(self.architecture, first, self.width)
+        return self.positive(key, self.width // first)
 
     def real(self, key: str, default: float = 0.0) -> float:
         found = self.get(key, default)

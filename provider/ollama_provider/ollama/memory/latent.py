@@ -9,10 +9,8 @@ from ollama_provider.ollama.memory.graph import Tensor
 def latent_attention(self: Transformer, normed: Tensor, layer: int) -> Tensor:
     """deepseek2: keys and values are kept as they are at the low rank, or, in older files, worked out and kept."""
     h, tokens = self.h, self.tokens
-    key, value = (
-        h.number("attention.key_length_mla", h.key[layer]),
-        h.number("attention.value_length_mla", h.value[layer]),
-    )
+    key = h.number("attention.key_length_mla", 0) or h.key[layer]
+    value = h.number("attention.value_length_mla", 0) or h.value[layer]
     heads, low, turned = h.heads[layer], h.number("attention.kv_lora_rank"), h.rotated
     q = _queries(self, normed, layer, key)
     both = self.matmul(low + turned, normed)
@@ -50,7 +48,12 @@ def whole_attention(self: Transformer, normed: Tensor, layer: int) -> Tensor:
 
 
 def _queries(self: Transformer, normed: Tensor, layer: int, key: int) -> Tensor:
-    rank, heads = self.h.number("attention.q_lora_rank", 0), self.h.heads[layer]
+    rank, heads, turned = self.h.number("attention.q_lora_rank", 0), self.h.heads[layer], self.h.rotated
+    if turned > key:
+        raise ValueError(
+            f"{self.h.architecture}.rope.dimension_count is {turned} in the model's metadata, expected up to the {key}"
+            " of a head's key"
+        )
     if rank and not self.h.has(f"blk.{layer}.attn_q.weight", False):
         normed = self.rms(self.matmul(rank, normed))
     return self.reshape(self.matmul(key * heads, normed), key, heads, self.tokens)

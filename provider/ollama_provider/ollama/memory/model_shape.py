@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ollama_provider.ollama.memory.hparams import parameter_count, quoted, whole
+from ollama_provider.ollama.memory.hparams import check_heads, parameter_count, quoted, whole
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 
 # Served by llama.cpp inside Ollama; "llama" is mistral, mixtral and most others, too.
@@ -103,10 +103,17 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     def number(key: str, default: int | None = None) -> int:
         return whole(f"{architecture}.{key}", metadata.get(f"{architecture}.{key}", default), key)
 
-    def positive(key: str) -> int:
-        if (found := number(key)) == 0:
+    def positive(key: str, default: int | None = None) -> int:
+        if (found := number(key, default)) == 0:
             raise ValueError(f"{architecture}.{key} is 0 in the model's metadata, expected 1 or more")
         return found
+
+    def head_length(key: str) -> int:
+        if architecture == "gemma3":
+            return positive(key, 256)
+        if metadata.get(f"{architecture}.{key}") is None:
+            check_heads(architecture, heads, width)
+        return positive(key, width // heads)
 
     layers, heads, width = positive("block_count"), positive("attention.head_count"), positive("embedding_length")
     shape = ModelShape(
@@ -118,8 +125,8 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
         experts_used=number("expert_used_count", 0),
         heads=heads,
         kv_heads=_kv_heads(metadata.get(f"{architecture}.attention.head_count_kv", heads), architecture, layers),
-        key=number("attention.key_length", 256 if architecture == "gemma3" else width // heads),
-        value=number("attention.value_length", 256 if architecture == "gemma3" else width // heads),
+        key=head_length("attention.key_length"),
+        value=head_length("attention.value_length"),
         window=number("attention.sliding_window", 4096 if architecture == "gemma2" else 0)
         if architecture in ("gemma2", "gemma3")
         else 0,

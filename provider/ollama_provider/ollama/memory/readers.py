@@ -169,7 +169,7 @@ def gemma4(h: Hparams) -> None:
     if pattern is None:
         raise ValueError("gemma4.attention.sliding_window_pattern is missing in the model's metadata, expected a list")
     h.window, h.is_window = window, pattern
-    h.set_lengths(h.number("attention.key_length_swa"), h.number("attention.value_length_swa"))
+    h.set_lengths(h.positive("attention.key_length_swa"), h.positive("attention.value_length_swa"))
     own = h.layers_all - h.number("attention.shared_kv_layers", 0)
     h.has_cache = h.where(lambda layer: layer < own)
 
