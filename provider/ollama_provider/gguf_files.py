@@ -42,8 +42,11 @@ def why_no_model(path: Path) -> str | None:
 
 
 def parts(path: Path) -> tuple[Path, ...]:
-    """All files of the model whose first file this is, in order. A file that is not there counts as one alone."""
-    if is_missing(path) or (count := _split_count(path)) == 1:
+    """All files of the model whose first file this is, in order.
+
+    A file that is not there counts as one alone, and so does one of more than Ollama takes: `why_no_model` says that.
+    """
+    if is_missing(path) or not 1 < (count := _split_count(path)) <= _MOST_PARTS:
         return (path,)
     return tuple(_part(path, number, count) for number in range(1, count + 1))
 

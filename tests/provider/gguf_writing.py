@@ -3,11 +3,11 @@
 import struct
 from pathlib import Path
 
-Value = str | int
+Value = str | int | list[str]
 
 
 def write_keys(path: Path, keys: dict[str, Value]) -> Path:
-    """A file of version 3 with these keys: texts, and whole numbers of 16 bits as a split has them."""
+    """A file of version 3 with these keys: texts, lists of them, and whole numbers, of 16 bits as a split has them."""
     written = [_text(key) + _value(value) for key, value in keys.items()]
     path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(keys)) + b"".join(written))
     return path
@@ -31,4 +31,6 @@ def _text(text: str) -> bytes:
 def _value(value: Value) -> bytes:
     if isinstance(value, str):
         return struct.pack("<I", 8) + _text(value)
-    return struct.pack("<IH", 2, value)
+    if isinstance(value, list):
+        return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
+    return struct.pack("<IH", 2, value) if value < 2**16 else struct.pack("<IQ", 10, value)

@@ -23,6 +23,7 @@ from tests.provider.gguf_writing import Value, write_keys, write_split
         ({"general.architecture": "llama", "split.count": 1, "split.no": 0}, None),
         ({"split.count": 3, "split.no": 0}, "one of 3, and Ollama takes them by names such as model-00001-of-00003"),
         ({"split.count": 2000, "split.no": 0}, "one of 2000, and Ollama takes a model of 1024 at most"),
+        ({"split.count": 2**64 - 1, "split.no": 0}, "one of 18446744073709551615, and Ollama takes a model of 1024"),
     ],
 )
 def test_what_is_no_model_is_told_by_the_header(tmp_path: Path, keys: dict[str, Value], why: str | None) -> None:
@@ -64,6 +65,11 @@ def test_a_split_model_is_its_first_file_with_all_others_beside_it(tmp_path: Pat
     assert "of model-00003-of-00003.gguf beside it: No such file or directory" in (why_no_model(first) or "")
     renamed = first.rename(tmp_path / "model-00001-of-00004.gguf")
     assert "Ollama takes them by names such as" in (why_no_model(renamed) or "")
+
+
+def test_a_count_of_files_is_bounded_before_they_are_listed(tmp_path: Path) -> None:
+    file = write_keys(tmp_path / "a.gguf", {"split.count": 2**64 - 1})
+    assert parts(file) == (file,)
 
 
 def test_a_change_of_any_file_of_a_split_model_is_seen(tmp_path: Path) -> None:

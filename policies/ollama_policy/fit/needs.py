@@ -12,7 +12,7 @@ from ollama_policy.fit.registries import OfRegistry
 from ollama_policy.fit.settings import Found
 from ollama_policy.fit.sums import Model
 from ollama_policy.formats.writing import place_of
-from ollama_provider.gguf_files import parts
+from ollama_provider.gguf_files import parts, why_no_model
 from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import only_embed
 from ollama_provider.ollama.gguf_header import GgufHeader, InvalidGgufError, read_header_of
@@ -202,6 +202,8 @@ def _header(gguf: str, one: Declared) -> tuple[Path, GgufHeader | str]:
                 if (there := path.stat().st_size) < header.length:
                     found = f"{there:,} bytes of the {header.length:,} that its tensors need"
                     return path, f"its GGUF {path} is cut off: it has {found}. Copy or download it again"
+                if why := why_no_model(path):
+                    return path, f"its GGUF {path} is refused by an apply: {why}"
                 return path, header
         except (OSError, ValueError, InvalidGgufError) as error:
             return path, f"its GGUF {path} cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -18,6 +18,7 @@ from tests.engines.tiny_models import write_llama
 from tests.policies.conftest import Command
 from tests.policies.drift.servers import NOW, URL, running, seen
 from tests.policies.fit.test_sums import LLAMA_8B, of_architecture
+from tests.provider.gguf_writing import write_keys
 from tests.schemas import valid
 
 MANUAL = 'resource "ollama_model" "m" {\n  name              = "chat"\n  memory_management = "manual"\n}\n'
@@ -337,3 +338,11 @@ def test_a_gguf_that_is_cut_off_in_its_weights_is_told(tree: Path, recorded: str
         words = f"is cut off: it has {len(whole) - 1:,} bytes of the {len(whole):,} that its tensors need"
         assert (words in result.stdout) is (name == "cut"), result.output
         assert result.exit_code == (2 if name == "cut" else 0)
+
+
+def test_a_gguf_that_an_apply_refuses_is_told_with_its_words(tree: Path, recorded: str, command: Command) -> None:
+    (tree / "models.tf").write_text(MANUAL.replace('"chat"', '"mine"\n  gguf = "mine.gguf"'))
+    write_keys(tree / "mine.gguf", {"split.count": 2**64 - 1})
+    result = command("fit", "--from", recorded, *ROOM)
+    assert "is refused by an apply: the file is one of 18446744073709551615, and Ollama takes" in result.stdout
+    assert result.exit_code == 2
