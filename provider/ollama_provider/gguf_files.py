@@ -76,8 +76,8 @@ def _why_no_model(path: Path) -> str | None:
     metadata = _header(path)
     if isinstance(metadata, str):
         return metadata
-    if (what := metadata.get("general.type")) in _NO_MODELS:
-        return f"the file is {_NO_MODELS[str(what)]}"
+    if isinstance(what := metadata.get("general.type"), str) and what in _NO_MODELS:
+        return f"the file is {_NO_MODELS[what]}"
     if metadata.get("general.architecture") == "clip":
         return f"the file is {_NO_MODELS['projector']}"
     return _why_no_split(path) if _split_count(path) > 1 else None

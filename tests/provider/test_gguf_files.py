@@ -20,6 +20,7 @@ from tests.provider.gguf_writing import Value, write_keys, write_split
         ({"general.type": "imatrix"}, "an importance matrix"),
         ({"general.type": "model", "general.architecture": "llama"}, None),
         ({"general.architecture": "llama"}, None),
+        ({"general.type": ["adapter"], "general.architecture": ["clip"], "split.count": ["3"]}, None),
         ({"general.architecture": "llama", "split.count": 1, "split.no": 0}, None),
         ({"split.count": 3, "split.no": 0}, "one of 3, and Ollama takes them by names such as model-00001-of-00003"),
         ({"split.count": 2000, "split.no": 0}, "one of 2000, and Ollama takes a model of 1024 at most"),
