@@ -10,6 +10,7 @@ from ollama_policy.discover import MAX_BYTES, Workspace, sources_of
 from ollama_policy.rules import RULES
 from ollama_policy.settings import SourceFile
 from ollama_policy.sources import SOURCES, lowered_if_mentioned
+from ollama_policy.sources.shell import Shell
 from tests.policies.conftest import AUTOMATIC
 
 
@@ -333,6 +334,16 @@ def test_no_cheap_sign_hides_a_file_from_its_source() -> None:
                     assert registered in asked, (registered.module, example.path)
                     assert registered.may_hold(data.lower()), (registered.module, example.text)
                     assert lowered_if_mentioned(data) is not None, example.text
+
+
+@pytest.mark.parametrize("body", ["{}", '{"keep_alive": 0}', '{"options": {"num_ctx": 64}}'])
+@pytest.mark.parametrize("host", ["gpu:11434", "gpu", "ollama.lan"])
+@pytest.mark.parametrize("script", ["{}", "ssh gpu bash -s <<'E'\n{}\nE", "cat > a.sh <<'E'\n{}\nE"])
+def test_a_script_is_read_where_it_makes_a_call_of_ollama(tree: Path, body: str, host: str, script: str) -> None:
+    path = write(tree / "ask.sh", script.replace("{}", f"curl http://{host}/api/chat -d '{body}'\n"))
+    is_call = (body, host) != ("{}", "gpu")
+    assert len(list(Shell().read(SourceFile("ask.sh", path.read_bytes()), Workspace([])))) == is_call
+    assert read(".")[0] == ["ask.sh"] * is_call
 
 
 def test_the_registry_names_sources_that_exist() -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import cast
 
+from ollama_policy.sources.calls import may_call
 from ollama_policy.sources.source import Source
 
 
@@ -74,7 +75,5 @@ OWN_NAME = re.compile(
 def lowered_if_mentioned(data: bytes) -> bytes | None:
     """The content in lower case where it can be about Ollama at all."""
     lowered = data.lower()
-    if b"llama" in lowered and (b"ollama" in lowered or b"llama_arg_" in lowered):
-        return lowered
-    words = (b"keep_alive", b"memory_management", b"\nparameter ")  # the last is a Modelfile's
-    return lowered if any(word in lowered for word in words) else None
+    words = (b"llama_arg_", b"memory_management", b"\nparameter ")  # the last is a Modelfile's
+    return lowered if may_call(lowered) or any(word in lowered for word in words) else None

@@ -19,6 +19,7 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
+from ollama_policy.sources.calls import is_call, may_call
 from ollama_policy.sources.container_command import container_server
 from ollama_policy.sources.dockerfile import read_dockerfile
 from ollama_policy.sources.env_files import Dialect, own_env_file, read_assignments
@@ -69,8 +70,7 @@ class Shell:
         name = file.path.rpartition("/")[2]
         if not (name.endswith(_SUFFIXES) or _NAMES.fullmatch(name) or _SHEBANG.match(file.data)):
             return False
-        lowered = file.data.lower()
-        return any(word in lowered for word in (b"ollama", b"keep_alive", b":11434"))
+        return may_call(file.data.lower())
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         try:
@@ -119,10 +119,10 @@ def _of_command(command: Command, script: Script, tree: Tree, depth: int) -> Ite
             yield server
             return
     if depth and program in _SHELLS | _REMOTE:
-        for word, text in zip(words[1:], texts[1:], strict=True):
+        for word in words[1:]:
             written = script.file.data[word.span.start : word.span.end]
             is_script = written[:1] == b"'" and written[-1:] == b"'" and b"'" not in written[1:-1]
-            if is_script and "ollama" in text.lower():
+            if is_script and may_call(written.lower()):
                 yield from _subjects(PlacedText.at(written[1:-1], word.span.start + 1), script.file, tree, depth - 1)
     if command.document is not None:
         yield from _documents(command, program, script, tree, depth)
@@ -267,8 +267,7 @@ def _curl(command: Command, words: list[Word], script: Script, tree: Tree) -> It
     subject = Subject(Kind.REQUEST, f"curl {endpoint.value}", script.file, endpoint.span, Style.JSON)
     subject.add(endpoint)
     _add_body(subject, body, bodies, command, script, tree)
-    is_ollamas = b"ollama" in url.text.data.lower() or b":11434" in url.text.data
-    if is_ollamas or "keep_alive" in subject.settings or "options.num_ctx" in subject.settings:
+    if is_call(url.text.data, subject.settings):
         yield subject
 
 
@@ -310,7 +309,7 @@ def _documents(command: Command, program: str, script: Script, tree: Tree, depth
         return
     body, file = document.body, script.file
     script.budget.spend(len(body.data), command.span.start)
-    if depth and program in _SHELLS | {"ssh"} and document.is_quoted and b"ollama" in body.data.lower():
+    if depth and program in _SHELLS | {"ssh"} and document.is_quoted and may_call(body.data.lower()):
         yield from _subjects(body, file, tree, depth - 1)
         return
     targets = [target for target in _TARGET.findall(document.head) if target != "/dev/null"]
@@ -327,7 +326,7 @@ def _documents(command: Command, program: str, script: Script, tree: Tree, depth
         yield from read_dockerfile(body.data, file, body.place, name)
     elif name.lower().startswith("modelfile"):
         yield from read_modelfile(body.data, file, body.place, name)
-    elif depth and name.endswith(_SUFFIXES) and document.is_quoted and b"ollama" in body.data.lower():
+    elif depth and name.endswith(_SUFFIXES) and document.is_quoted and may_call(body.data.lower()):
         yield from _subjects(body, file, tree, depth - 1)
     else:
         yield from own_env_file(path, body, file, filled)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError
+from ollama_policy.sources.calls import names_server
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import models, servers
 from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Workspace, is_override
@@ -27,8 +28,8 @@ class TerraformSource:
         if not file.path.endswith((*HCL, *JSON)):
             return False
         if file.data.startswith(_UTF16):
-            return b"ollama" in file.data.replace(b"\0", b"").lower()
-        return b"ollama" in file.data.lower()
+            return names_server(file.data.replace(b"\0", b"").lower())
+        return names_server(file.data.lower())
 
     def read(self, file: SourceFile, tree: Tree) -> Iterator[Subject]:
         if self._workspace is None or self._workspace.tree is not tree:

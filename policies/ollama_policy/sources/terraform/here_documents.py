@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ollama_policy.settings import SourceFile, Subject, Unknown
 from ollama_policy.sources import SOURCES
+from ollama_policy.sources.calls import may_call
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import cloud_init, values
 from ollama_policy.sources.terraform.blocks import Block, Expression, of_type
@@ -58,7 +59,7 @@ _SIGNS: Final = tuple(
 
 
 def find(blocks: list[Block]) -> "Iterator[HereDocument]":
-    """The here-documents of a file's blocks that mention Ollama."""
+    """The here-documents of a file's blocks that may be about Ollama."""
     for block in blocks:
         if block.kind not in _KINDS or not isinstance(block, HclBlock):
             continue
@@ -71,7 +72,7 @@ def find(blocks: list[Block]) -> "Iterator[HereDocument]":
             if node is None or node.type != "heredoc_template":
                 continue
             at = max(at, node.end_byte)
-            if b"ollama" in block.file.data[node.start_byte : node.end_byte].lower():
+            if may_call(block.file.data[node.start_byte : node.end_byte].lower()):
                 yield HereDocument(block, node)
 
 

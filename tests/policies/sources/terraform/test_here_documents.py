@@ -430,3 +430,8 @@ def test_values_of_helm_are_read_once() -> None:
     text = COMPOSE.replace("  content = ", "  values = [") + "\n  ]"
     (subject,) = read(f'resource "helm_release" "r" {{\n  chart = "x"\n{text}\n}}\n')
     assert subject.address == "helm_release.r services.ollama"
+
+
+def test_a_script_that_only_names_ollamas_port_is_read() -> None:
+    text = "  user_data = <<EOT\n#!/bin/sh\ncurl http://gpu:11434/api/chat -d '{\"keep_alive\": -1}'\nEOT"
+    assert only(text).settings["keep_alive"].value == -1
