@@ -100,3 +100,4 @@ def test_a_dead_server_is_one_sentence(
     assert url in sentences[0]
     assert sentences[0].endswith(cure), sentences[0]
     assert "Traceback" not in result.output
+    assert "this user's" not in result.output  # nothing is said of the processes of a server that is not there

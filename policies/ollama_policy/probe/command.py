@@ -77,25 +77,30 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
 
 def probed(connection: Connection, name: ModelName, plan: Plan) -> Account:
     """Probes, showing progress. Raises CannotLookError."""
-    sight = Sight()
+    samples: list[Sample] = []
+
+    async def work() -> tuple[Called, Sight]:
+        async with Ollama(connection) as ollama:
+            await ollama.supported_version()  # of a server that is not there, processes say nothing
+            processes, sight = _sight(connection)
+            watch = _watching(samples, plan.calls)
+            called = await probe(
+                ollama, name, plan, processes, watch, lambda: _say_cut_off(samples, plan.calls, connection.url)
+            )
+            return called, sight
+
+    called, sight = answered(work(), late=f"{name} at {connection.url}: no answer within {plan.call_seconds:g} s")
+    return account(str(name), connection.url, called, sight, samples)
+
+
+def _sight(connection: Connection) -> tuple[Processes | None, Sight]:
+    """What is seen of a server that has answered, and a note where that is little."""
     processes, unseen = _processes_of(connection)
     if processes is None:
         sys.stderr.write(f"note: only /api/ps is watched: {shown(unseen)}\n")
-        sight = Sight(unseen=unseen)
-    else:
-        lost = (Lost(one.pid, one.path, one.resident) for one in of_server(connection.url, abandoned_runners()))
-        sight = Sight(processes.counts, lost=tuple(lost))
-    samples: list[Sample] = []
-
-    async def work() -> Called:
-        async with Ollama(connection) as ollama:
-            watch = _watching(samples, plan.calls)
-            return await probe(
-                ollama, name, plan, processes, watch, lambda: _say_cut_off(samples, plan.calls, connection.url)
-            )
-
-    called = answered(work(), late=f"{name} at {connection.url}: no answer within {plan.call_seconds:g} s")
-    return account(str(name), connection.url, called, sight, samples)
+        return None, Sight(unseen=unseen)
+    lost = (Lost(one.pid, one.path, one.resident) for one in of_server(connection.url, abandoned_runners()))
+    return processes, Sight(processes.counts, lost=tuple(lost))
 
 
 def _processes_of(connection: Connection) -> tuple[Processes | None, str]:
