@@ -170,10 +170,11 @@ def explain(rule_id: str) -> None:
     "https://SERVER/FILE.whl#sha256=HASH, or a wheel or a checkout in this folder.",
 )
 def init(source: str | None) -> None:
-    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Overwrites nothing.
+    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Keeps what is there.
 
     ollama-policy is on no package index. Without --source the jobs install the commit that this one was installed from;
-    where that is not known, it is asked for, and without a terminal the jobs have a placeholder to replace.
+    where that is not known, it is asked for, and without a terminal the jobs have a placeholder,
+    which a later run with --source replaces.
     """
     import sys
     from pathlib import Path
@@ -187,11 +188,14 @@ def init(source: str | None) -> None:
             f"Where do jobs install ollama-policy from ({install_source.FORMS})? Empty: later", default=""
         )
     chosen = install_source.read(text, Path()) if text else install_source.placeholder()
+    told = []
     try:
         for line in write_starter(chosen):
-            click.echo(line)
+            told.append(line)
     except OSError as error:
         raise CannotLookError(f"cannot write {error.filename}: {error.strerror}") from None
+    finally:
+        click.echo("".join(f"{line}\n" for line in told), nl=False)  # now, for whoever reads may stop at any line
 
 
 @cli.command()

@@ -1,11 +1,12 @@
-"""What `ollama-policy init` writes for a project that begins with it. Nothing that is there is touched."""
+"""What `ollama-policy init` writes for a project. Of what is there, it replaces its own placeholder alone."""
 
 from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from ollama_policy.install_source import DISTRIBUTION, FORMS, PLACEHOLDER, InstallSource
+from ollama_policy.discover import read_regular
+from ollama_policy.install_source import DISTRIBUTION, FORMS, PLACEHOLDER, InstallSource, placeholder
 from ollama_provider.whole_files import write_whole
 
 _CONFIGURATION = """\
@@ -109,12 +110,28 @@ def write_starter(source: InstallSource, folder: Path = Path()) -> Iterator[str]
             write_whole(str(path), text.encode(), is_new=True)
             yield f"wrote {name}"
         except FileExistsError:
-            yield f"{name} is there, and is left as it is" + ("" if name in _NOT_TO_ADD else f"; add:\n{text}")
+            if not source.is_placeholder and _completed(path, source):
+                yield f"replaced {PLACEHOLDER} in {name}"
+            else:
+                yield f"{name} is there, and is left as it is" + ("" if name in _NOT_TO_ADD else f"; add:\n{text}")
     if source.is_placeholder:
         yield (
             f"replace {PLACEHOLDER} in these files by where your jobs install ollama-policy from: {FORMS}; "
             "`ollama-policy init --source SOURCE` writes it"
         )
+
+
+def _completed(path: Path, source: InstallSource) -> bool:
+    """Puts a source in the place of the placeholder in a file that is there; whether the file has one."""
+    try:
+        before = None if path.is_symlink() else read_regular(str(path))
+    except (OSError, ValueError):
+        before = None
+    after = before and before.replace(placeholder().requirement.encode(), source.requirement.encode())
+    if not after or after == before:
+        return False
+    write_whole(str(path), after)
+    return True
 
 
 def _text(name: str, source: InstallSource) -> str:

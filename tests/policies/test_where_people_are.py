@@ -201,6 +201,20 @@ def test_the_jobs_install_the_source_that_is_named_and_the_rest_by_hashes(
     assert "replace" not in command("init", "--source", source).stdout
 
 
+def test_a_source_that_is_named_later_replaces_the_placeholder_and_nothing_else(tree: Path, command: Command) -> None:
+    command("init")
+    (tree / ".gitlab-ci.yml").write_text("mine")
+    ours = tree / ".github/workflows/ollama-policy.yml"
+    ours.write_text(ours.read_text() + "# mine\n")
+    before = {name: (tree / name).read_text() for name in FILES}
+    result = command("init", "--source", WHEEL)
+    assert f"replaced {PLACEHOLDER} in .github/workflows/ollama-policy.yml\n" in result.stdout
+    assert "replace git+" not in result.stdout
+    assert {name: (tree / name).read_text() for name in FILES} == {
+        name: text.replace(PLACEHOLDER, WHEEL) for name, text in before.items()
+    }
+
+
 def test_a_wheel_in_the_folder_is_installed_by_its_hash(tree: Path, command: Command) -> None:
     wheel = wheel_in(tree / "wheels")
     assert command("init", "--source", f"wheels/{wheel.name}").exit_code == 0
