@@ -107,7 +107,11 @@ class Model(NamedTuple):
     def _given(self, settings: Settings) -> dict[str, Any]:
         cache_type, has_flash = settings.kv_cache_type, settings.flash_attention
         is_automatic = Behavior.AUTOMATIC_FLASH_ATTENTION.holds(settings.version, if_unknown=True)
-        if has_flash is None and not is_automatic and self.metadata.get("general.architecture") not in FLASH_ATTENTION:
+        if (
+            has_flash is None
+            and not is_automatic
+            and str(self.metadata.get("general.architecture")) not in FLASH_ATTENTION
+        ):
             cache_type = "f16"  # another needs flash attention, which nobody asks for
         return {
             "weights_bytes": self.weights_bytes,
@@ -330,8 +334,11 @@ class Fit:
             def total(need: Need) -> int:
                 return need.total if need.parts is None else need.model.estimated(self.settings, num_parallel).total
 
-            others = max(map(total, self.automatic), default=0)
-            return sum(map(total, self.pinned)) + others > capacity
+            try:
+                others = max(map(total, self.automatic), default=0)
+                return sum(map(total, self.pinned)) + others > capacity
+            except ValueError:
+                return True  # what is not known of so many counts as too much, as in `memory.largest_parallel`
 
         return bisect_left(range(1, _MOST_PARALLEL + 1), True, key=is_over) or None
 

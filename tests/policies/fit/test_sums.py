@@ -178,6 +178,12 @@ def test_what_would_still_fit_does_and_more_does_not() -> None:
         assert (Fit([one.model for one in fit.needs], settings._replace(num_parallel=count)).fits is True) is fits
 
 
+def test_a_model_of_which_only_some_contexts_are_known_is_judged() -> None:
+    layers = {**LLAMA_8B, "llama.block_count": 1024}
+    [verdict] = Fit([model("a", metadata=layers)], Settings(2 * GIB)).verdicts
+    assert (verdict.fits, verdict.largest_num_ctx, verdict.largest_parallel) == (False, None, None)
+
+
 def test_names_of_the_same_weights_have_one_runner() -> None:
     fit = Fit([model("a", is_pinned=True), model("b", weights="a", num_ctx=8192)], Settings(16 * GIB))
     assert fit.shared == {"a": "b"}

@@ -3,6 +3,7 @@
 `tests/engines/test_memory_dry_run.py` compares all architectures with llama.cpp itself.
 """
 
+import re
 from typing import Any
 
 import pytest
@@ -333,7 +334,7 @@ def test_the_layers_of_a_draft_are_not_loaded() -> None:
 
 
 def test_a_type_that_is_not_known_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"token_embd\.weight is of the type 'Q9_X', expected one of F32, F16"):
+    with pytest.raises(ValueError, match=r"'token_embd\.weight' is of the type 'Q9_X', expected one of F32, F16"):
         of(shape("llama"), tensors=tensors("Q9_X"))
 
 
@@ -472,6 +473,122 @@ def test_many_layers_are_known_where_they_repeat_and_an_error_where_all_differ()
         of(different)
 
 
+@pytest.mark.parametrize("version", [NEWEST, (0, 12, 0)])
+@pytest.mark.parametrize(
+    "architecture", [["llama"], {"a": 1}, 7, None, "l" * 10**6], ids=lambda value: repr(value)[:20]
+)
+def test_an_architecture_that_is_no_short_text_is_not_known(
+    architecture: object, version: tuple[int, int, int]
+) -> None:
+    with pytest.raises(UnknownArchitectureError, match="is not known") as caught:
+        of({**shape("llama"), "general.architecture": architecture}, version=version)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("metadata", "key"),
+    [
+        (shape("glm4moelite", attention__kv_lora_rank="x"), "glm4moelite.attention.kv_lora_rank"),
+        (
+            shape("glm4moelite", attention__kv_lora_rank=8, rope__dimension_count=[1]),
+            "glm4moelite.rope.dimension_count",
+        ),
+        (shape("qwen35", attention__head_count_kv=[2, "2"]), "qwen35.attention.head_count_kv"),
+        (shape("glm4", rope__dimension_sections=["a", "b"]), "glm4.rope.dimension_sections"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_said_with_its_key(metadata: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{re.escape(key)} is .*, expected a whole number"):
+        of(metadata)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [("gemma3", "dense.0.weight"), ("lfm2", "blk.0.ffn_gate.weight"), ("gptoss", "blk.0.ffn_gate_exps.weight")],
+)
+def test_a_tensor_that_is_no_matrix_tells_no_width(architecture: str, name: str) -> None:
+    found, _ = translated(shape(architecture), [Tensor(name, (64,), "F16")])
+    assert "gemma-embedding.dense_2_feat_out" not in found
+    assert 64 not in found.values()
+
+
+_ANY_KEY = st.sampled_from(
+    [
+        *("block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "pooling_type"),
+        *("attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length"),
+        *("attention.key_length_mla", "attention.value_length_mla", "attention.key_length_swa"),
+        *("attention.kv_lora_rank", "attention.q_lora_rank", "attention.recurrent_layers"),
+        *("attention.shared_kv_layers", "attention.sliding_window", "attention.sliding_window_pattern"),
+        *("attention.temperature_scale", "embedding_length_per_layer_input", "embedding_scale", "residual_scale"),
+        *("expert_count", "expert_used_count", "expert_group_count", "expert_group_used_count", "experts_per_group"),
+        *("expert_feed_forward_length", "expert_shared_feed_forward_length", "expert_shared_count"),
+        *("expert_gating_func", "expert_weights_norm", "expert_weights_scale", "expert_chunk_feed_forward_length"),
+        *("final_logit_softcapping", "full_attention_interval", "interleave_moe_layer_step"),
+        *("leading_dense_block_count", "moe_every_n_layers", "moe_latent_size", "n_deepstack_layers"),
+        *("nextn_predict_layers", "rope.dimension_count", "rope.dimension_sections", "rope.scaling.finetuned"),
+        *("shortconv.l_cache", "ssm.conv_kernel", "ssm.dt_b_c_rms", "ssm.group_count", "ssm.inner_size"),
+        *("ssm.state_size", "ssm.time_step_rank", "use_parallel_residual", "vision.block_count"),
+    ]
+)
+_ANY_VALUE = st.sampled_from(
+    [
+        *(0, 1, 2, 3, 7, 8, 64, 255, 256, 1024, 2**31, 2**32 - 1, 2**32, 2**64 - 1, -1, 10**400),
+        *(1.5, 4.0, float("inf"), float("nan"), True, False, None, "8", "", "x" * 1000),
+        *([], [1], [0] * 8, [*range(8)], [4] * 1024, ["a"] * 8, [None] * 8, [[1]] * 8, [True] * 8, {}, {"a": [1]}),
+    ]
+)
+_ANY_TENSOR = st.builds(
+    Tensor,
+    st.sampled_from(
+        [
+            *("token_embd.weight", "output.weight", "dense.0.weight", "blk.0.attn_q.weight", "blk.0.attn_qkv.weight"),
+            *("blk.0.ffn_gate.weight", "blk.0.ffn_gate_exps.weight", "blk.0.ffn_gate_inp.weight", "t" * 1000),
+            *("blk.0.ffn_latent_in.weight", "blk.0.ffn_up_exps.weight"),
+        ]
+    ),
+    st.lists(st.sampled_from([0, 1, 64, 1000]), max_size=4).map(tuple),
+    st.sampled_from(["F16", "Q4_K", "MXFP4", "none" * 100]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    architecture=st.sampled_from([*sorted(ARCHITECTURES), "gptoss", "glm4moelite", "olmo3", "qwen25vl"]),
+    keys=st.dictionaries(_ANY_KEY, _ANY_VALUE, max_size=6),
+    general=st.dictionaries(
+        st.sampled_from(
+            [
+                *("general.architecture", "general.file_type", "general.parameter_count", "tokenizer.ggml.model"),
+                *("tokenizer.ggml.tokens", "tokenizer.ggml.eos_token_id"),
+            ]
+        ),
+        _ANY_VALUE,
+        max_size=1,
+    ),
+    tensors=st.none() | st.lists(_ANY_TENSOR, max_size=4),
+    cache=st.sampled_from(["f16", "q8_0", "q4_0"]),
+    version=st.sampled_from([NEWEST, (0, 12, 0)]),
+)
+def test_any_metadata_give_a_figure_or_one_short_line(
+    architecture: str,
+    keys: dict[str, Any],
+    general: dict[str, Any],
+    tensors: list[Tensor] | None,
+    cache: str,
+    version: tuple[int, int, int],
+) -> None:
+    metadata = shape(architecture) | {f"{architecture}.{key}": value for key, value in keys.items()} | general
+    try:
+        found = of(metadata, kv_cache_type=cache, version=version, tensors=tensors)
+    except ValueError as error:
+        assert len(str(error)) < 700
+        assert str(error).isprintable()
+    else:
+        assert min(found) >= 0
+        largest_num_ctx(metadata, fits_in=GIB, weights_bytes=GIB, kv_cache_type=cache, version=version)
+        largest_parallel(metadata, fits_in=GIB, weights_bytes=GIB, num_ctx=4096, kv_cache_type=cache, version=version)
+
+
 # Ollama's own form of GGUF
 
 
@@ -502,6 +619,17 @@ def test_tensors_of_pictures_are_not_loaded_with_the_text() -> None:
 
 
 # What fits
+
+
+def test_a_context_that_is_not_known_fits_nowhere() -> None:
+    """A graph of a few tokens has all layers, and of 1024 that is too large to be built here."""
+    layers = shape("llama", block_count=1024)
+    assert of(layers).kv_cache
+    with pytest.raises(ValueError, match="takes about"):
+        of(layers, 1)
+    assert largest_num_ctx(layers, fits_in=GIB, weights_bytes=GIB) is None
+    assert largest_parallel(layers, fits_in=GIB, weights_bytes=GIB, num_ctx=1) is None
+    assert (largest_num_ctx(layers, fits_in=10 * GIB, weights_bytes=GIB) or 0) > 4096
 
 
 @settings(deadline=None, max_examples=30)

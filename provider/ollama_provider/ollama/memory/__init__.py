@@ -97,7 +97,7 @@ def largest_num_ctx(
     version: Version | None = None,
     tensors: Iterable[Tensor] | None = None,
 ) -> int | None:
-    """The most tokens of context, up to the trained, whose total is at most `fits_in` bytes. None: not even 1."""
+    """The most tokens of context, up to the trained, whose total is at most `fits_in` bytes. None: none is known."""
 
     def total(num_ctx: int) -> int:
         return estimate(
@@ -125,7 +125,7 @@ def largest_parallel(
     version: Version | None = None,
     tensors: Iterable[Tensor] | None = None,
 ) -> int | None:
-    """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: not even 1.
+    """The most requests at once with which the total is at most `fits_in` bytes, up to 256; None: none is known.
 
     Ollama gives some models one at a time, whatever it is told, embedding models among them: then 1 is the most.
     """
@@ -156,10 +156,18 @@ def trained_context(metadata: Mapping[str, Any]) -> int:
 
 
 def _largest(total: Callable[[int], int], fits_in: int, most: int) -> int | None:
+    """What cannot be told, as of a short context whose graph is too large to be built here, counts as too much."""
+
+    def fits(count: int) -> bool:
+        try:
+            return total(count) <= fits_in
+        except ValueError:
+            return False
+
     least, found = 1, None
     while least <= most:
         middle = (least + most) // 2
-        if total(middle) <= fits_in:
+        if fits(middle):
             least, found = middle + 1, middle
         else:
             most = middle - 1

@@ -19,12 +19,25 @@ _MOST_ELSE: Final = 2**32 - 1  # llama.cpp reads them as 32 bits
 _LONGEST_QUOTED: Final = 40
 
 
-def whole(name: str, found: object, key: str = "") -> int:
-    """A number of the metadata. Raises ValueError where it is none, or more than what `key`, or the name, may be."""
+def architecture_of(metadata: Mapping[str, Any]) -> str:
+    """Raises UnknownArchitectureError where it is no text, or longer than any: it is in the name of every key."""
+    found = metadata.get("general.architecture")
+    if not isinstance(found, str) or len(found) > _LONGEST_QUOTED:
+        raise UnknownArchitectureError(f"the memory of the architecture {quoted(found)} is not known")
+    return found
+
+
+def whole(name: str, found: object, key: str = "", *, least: int = 0) -> int:
+    """A number of the metadata. Raises ValueError where it is none, or more than what `key`, or the name, may be.
+
+    `least` is 0, or 1 where 0 cannot be.
+    """
     most = _MOST.get(key or name, _MOST_ELSE)
     is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
     if not is_number or not 0 <= found <= most or found != int(found):  # type: ignore[operator, call-overload]
         raise ValueError(f"{name} is {quoted(found)} in the model's metadata, expected a whole number up to {most}")
+    if found < least:  # type: ignore[operator]
+        raise ValueError(f"{name} is 0 in the model's metadata, expected 1 or more")
     return int(found)  # type: ignore[call-overload,no-any-return]
 
 
@@ -55,6 +68,11 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     type: str
 
+    @property
+    def rows(self) -> int | None:
+        """None of one that is no matrix."""
+        return self.shape[1] if len(self.shape) > 1 else None
+
 
 class Hparams:
     """Keys are without the architecture's name before them. What depends on the layer is a tuple, one a layer.
@@ -63,10 +81,7 @@ class Hparams:
     """
 
     def __init__(self, metadata: Mapping[str, Any], tensors: Iterable[Tensor] | None = None) -> None:
-        architecture = metadata.get("general.architecture")
-        if not isinstance(architecture, str):
-            raise UnknownArchitectureError(f"the memory of the architecture {quoted(architecture)} is not known")
-        self.architecture = architecture
+        self.architecture = architecture = architecture_of(metadata)
         self._metadata = metadata
         self.tensors = None if tensors is None else {one.name: one for one in tensors}
         self.layers_all = self.positive("block_count")
@@ -115,17 +130,15 @@ class Hparams:
         found = self._metadata.get(key)
         return None if found is None else whole(key, found)
 
-    def number(self, key: str, default: int | None = None) -> int:
+    def number(self, key: str, default: int | None = None, *, least: int = 0) -> int:
         """A list counts where all of its entries are the same, or is taken by its first."""
         found = self.get(key, default)
         if isinstance(found, (list, tuple)) and found:
             found = found[0]
-        return self._whole(key, found)
+        return whole(f"{self.architecture}.{key}", found, key, least=least)
 
     def positive(self, key: str, default: int | None = None) -> int:
-        if (found := self.number(key, default)) == 0:
-            raise ValueError(f"{self.architecture}.{key} is 0 in the model's metadata, expected 1 or more")
-        return found
+        return self.number(key, default, least=1)
 
     def _head_length(self, key: str) -> int:
         """0 of a model without heads only."""
@@ -150,22 +163,19 @@ class Hparams:
             )
         found = self.get(key, default)
         if not isinstance(found, (list, tuple)):
-            return (self._whole(key, found),) * self.layers_all
+            return (whole(name, found, key),) * self.layers_all
         if len(found) < self.layers_all:
             raise ValueError(
                 f"{name} has {len(found)} entries in the model's metadata, expected one for each of"
                 f" {self.layers_all} layers"
             )
-        return tuple(self._whole(key, one) for one in found[: self.layers_all])
+        return tuple(whole(name, one, key) for one in found[: self.layers_all])
 
     def flags(self, key: str) -> tuple[bool, ...] | None:
         found = self.get(key)
         if not isinstance(found, (list, tuple)):
             return None
         return tuple(bool(one) for one in (*found, *[False] * self.layers_all)[: self.layers_all])
-
-    def _whole(self, key: str, found: object) -> int:
-        return whole(f"{self.architecture}.{key}", found, key)
 
     # Tensors
 
@@ -174,10 +184,9 @@ class Hparams:
         return default if self.tensors is None else name in self.tensors
 
     def rows(self, name: str, default: int) -> int:
-        """The second dimension of a matrix."""
-        if self.tensors is None or name not in self.tensors or len(self.tensors[name].shape) < 2:
-            return default
-        return self.tensors[name].shape[1]
+        """Of a matrix; `default` where it is not listed."""
+        found = None if self.tensors is None else self.tensors.get(name)
+        return default if found is None or found.rows is None else found.rows
 
     def _vocabulary(self) -> int:
         """Tokens; 0 where nothing tells."""

@@ -84,7 +84,7 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     a value that cannot be.
     """
     architecture = metadata.get("general.architecture")
-    if architecture not in SUPPORTED:
+    if not isinstance(architecture, str) or architecture not in SUPPORTED:
         known = ", ".join(sorted(SUPPORTED))
         raise UnknownArchitectureError(
             f"the memory of the architecture {quoted(architecture)} is not known; known: {known}"
@@ -100,13 +100,11 @@ def read_shape(metadata: Mapping[str, Any]) -> ModelShape:
     if any(key.startswith("clip.") for key in metadata):
         raise UnknownArchitectureError(f"the memory of the architecture {architecture!r} with a projector is not known")
 
-    def number(key: str, default: int | None = None) -> int:
-        return whole(f"{architecture}.{key}", metadata.get(f"{architecture}.{key}", default), key)
+    def number(key: str, default: int | None = None, *, least: int = 0) -> int:
+        return whole(f"{architecture}.{key}", metadata.get(f"{architecture}.{key}", default), key, least=least)
 
     def positive(key: str, default: int | None = None) -> int:
-        if (found := number(key, default)) == 0:
-            raise ValueError(f"{architecture}.{key} is 0 in the model's metadata, expected 1 or more")
-        return found
+        return number(key, default, least=1)
 
     def head_length(key: str) -> int:
         if architecture == "gemma3":

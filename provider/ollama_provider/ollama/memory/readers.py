@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ollama_provider.ollama.memory.hparams import Hparams
+from ollama_provider.ollama.memory.hparams import Hparams, whole
 from ollama_provider.ollama.memory.recurrent import ssm_state
 
 Reader = Callable[[Hparams], None]
@@ -93,8 +93,10 @@ def sections(h: Hparams) -> None:
 
 def maybe_sections(h: Hparams) -> None:
     found = h.get("rope.dimension_sections")
-    if isinstance(found, (list, tuple)) and len(found) > 1 and found[0] > 0 and found[1] > 0:
-        h.positions_each = 4
+    if isinstance(found, (list, tuple)) and len(found) > 1:
+        name = f"{h.architecture}.rope.dimension_sections"
+        if all(whole(name, one) for one in found[:2]):
+            h.positions_each = 4
 
 
 def deep_stack(h: Hparams) -> None:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Final
 
 from ollama_provider.ollama.memory.architectures import ARCHITECTURES
-from ollama_provider.ollama.memory.hparams import Hparams, Tensor
+from ollama_provider.ollama.memory.hparams import Hparams, Tensor, quoted
 
 # Elements and bytes of a block of each type (ggml-common.h).
 _BLOCKS: Final[dict[str, tuple[int, int]]] = {
@@ -31,7 +31,8 @@ _FEWEST_TOKENS, _MOST_TOKENS, _USUAL_TOKENS = 1_000, 300_000, 152_000
 def size_of(tensor: Tensor) -> int:
     """Bytes in memory. Raises ValueError for a type that is not known."""
     if tensor.type not in _BLOCKS:
-        raise ValueError(f"{tensor.name} is of the type {tensor.type!r}, expected one of {', '.join(_BLOCKS)}")
+        name, kind = quoted(tensor.name), quoted(tensor.type)
+        raise ValueError(f"the tensor {name} is of the type {kind}, expected one of {', '.join(_BLOCKS)}")
     elements, size = _BLOCKS[tensor.type]
     return -(-(prod(tensor.shape) // elements * size) // _ALIGNMENT) * _ALIGNMENT
 
@@ -54,7 +55,7 @@ def loaded_bytes(hparams: Hparams, file_bytes: int, embedding_bytes: int | None 
     is_tied = "output.weight" not in hparams.tensors and known_to_tie(hparams)
     if embedding is None or not is_tied:
         return found
-    is_repacked = embedding.type in _REPACKED and embedding.shape[1] % 8 == 0
+    is_repacked = embedding.type in _REPACKED and (embedding.rows or 1) % 8 == 0
     return found + (size_of(embedding) if is_repacked or is_twice else 0)
 
 
