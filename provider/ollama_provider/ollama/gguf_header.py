@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 _VERSIONS = (2, 3)
 _MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 100_000, 1_000_000, 4
 _LONGEST_NAME, _LONGEST_STRING = 2**16, 2**25
+_LONGEST_QUOTED = 64  # characters of a name in an error; a tensor's has no more (GGML_MAX_NAME)
+_LARGEST_FILE = 2**63 - 1
 _MOST_ELEMENTS = 2**26  # of one list; the largest vocabularies have 2**18 tokens
 _LONGEST_LIST_KEPT = 1024  # as Ollama keeps them; longer ones are the tokenizer's
 
@@ -96,7 +98,8 @@ def read_metadata(file: BinaryIO) -> dict[str, Any]:
 
 class _Reader:
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.vocabulary, self.end_of_data = file, 0, 0
+        self.file, self.vocabulary = file, 0
+        self.end_of_data = self.bytes_of_tensors = 0
 
     def header(self) -> GgufHeader:
         count, metadata = self.metadata()
@@ -131,9 +134,9 @@ class _Reader:
         if kind in _VALUES:
             return self.unpack(_VALUES[kind])
         if kind != _LIST:
-            raise self.error(f"the value of {key!r} is of type {kind}, expected one of 0 to 12")
+            raise self.error(f"the value of {key[:_LONGEST_QUOTED]!r} is of type {kind}, expected one of 0 to 12")
         element = self.unpack(_U32)
-        length = self.count(f"elements of {key!r}", _MOST_ELEMENTS)
+        length = self.count(f"elements of {key[:_LONGEST_QUOTED]!r}", _MOST_ELEMENTS)
         if key == "tokenizer.ggml.tokens":
             self.vocabulary = length
         if length <= _LONGEST_LIST_KEPT and element in (_STRING, *_VALUES):
@@ -144,19 +147,25 @@ class _Reader:
         elif element in _VALUES:
             self.skip(_VALUES[element].size * length)
         else:
-            raise self.error(f"the elements of {key!r} are of type {element}, expected numbers or strings")
+            raise self.error(
+                f"the elements of {key[:_LONGEST_QUOTED]!r} are of type {element}, expected numbers or strings"
+            )
         return None
 
     def tensor(self) -> tuple[str, Tensor]:
         name = self.text(_LONGEST_NAME)
+        said = f"the tensor {name[:_LONGEST_QUOTED]!r}"
         if (dimensions := self.unpack(_U32)) > _MOST_DIMENSIONS:
-            raise self.error(f"the tensor {name!r} has {dimensions} dimensions, expected at most {_MOST_DIMENSIONS}")
+            raise self.error(f"{said} has {dimensions} dimensions, expected at most {_MOST_DIMENSIONS}")
         elements = prod(self.unpack(_U64) for _ in range(dimensions))
         if (kind := self.unpack(_U32)) not in _BLOCKS:
-            raise self.error(f"the tensor {name!r} is of type {kind}, which is not known")
+            raise self.error(f"{said} is of type {kind}, which is not known")
         begin = self.unpack(_U64)
         elements_of_block, bytes_of_block = _BLOCKS[kind]
         size = elements // elements_of_block * bytes_of_block
+        self.bytes_of_tensors += size
+        if elements > _LARGEST_FILE or max(begin + size, self.bytes_of_tensors) > _LARGEST_FILE:
+            raise self.error(f"{said} ends after more than {_LARGEST_FILE:,} bytes, which no file has")
         self.end_of_data = max(self.end_of_data, begin + size)
         return name, Tensor(elements, size)
 
