@@ -19,8 +19,8 @@ _OF_THE_DOCUMENT: Final = "the document's own recommendation"
 
 
 def _told(remedies: Sequence[Remedy]) -> list[Remedy]:
-    """Those that a person has something of: what gives back nothing, and edits nothing, is in the JSON alone."""
-    return [one for one in remedies if one.gain.bytes != 0 or one.edits]
+    """Those that a person has something of: what gives back, prevents and edits nothing is in the JSON alone."""
+    return [one for one in remedies if one.gain.bytes != 0 or one.gain.later or one.edits]
 
 
 def text(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
