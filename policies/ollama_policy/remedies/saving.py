@@ -62,6 +62,16 @@ class _Load:
         )
         return found.kv_cache if self.model.size_vram else found.at_load
 
+    def fails_with(self, kv_cache_type: str) -> bool:
+        """Whether it would not load any more."""
+        try:
+            self.bytes(kv_cache_type=kv_cache_type)
+        except memory.RefusedLoadError:
+            return True
+        except ValueError:
+            return False
+        return False
+
     def prompt_cache(self) -> int:
         """What its context's tokens take of a prompt cache. Raises ValueError."""
         return memory.estimate(
@@ -155,6 +165,9 @@ def _parallel(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
 
 
 def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
+    """One variable is for all of them: where it would end the loads of one, it is no remedy."""
+    if any(load.fails_with(_QUANTISED) for load in loads):
+        return
     loads = [load for load in loads if load.kv_cache_type == "f16" and not load.details.only_embeds]
     if not loads:
         return

@@ -190,6 +190,15 @@ def test_a_context_is_changed_where_it_is_set() -> None:
     )
 
 
+def test_a_kv_cache_with_which_a_model_would_not_load_is_no_remedy() -> None:
+    heads_of_80 = LLAMA | {"llama.attention.key_length": 80, "llama.attention.value_length": 80}
+    for metadata, count in ((LLAMA, 1), (heads_of_80, 0)):
+        found = matrix(server(held("a"), version="0.34.3", metadata=metadata), Declarations())
+        assert len(by_id(found, "kv-cache")) == count
+    old = matrix(server(held("a"), version="0.17.4", metadata=heads_of_80), Declarations())
+    assert by_id(old, "kv-cache"), "before 0.30 it is not refused"
+
+
 def test_what_cannot_be_estimated_is_not_known() -> None:
     found = matrix(server(held("odd", context=32768), metadata=of_architecture("other")), Declarations())
     [context] = by_id(found, "context")

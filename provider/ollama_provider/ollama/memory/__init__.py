@@ -9,13 +9,14 @@ from typing import Any
 
 from ollama_provider.ollama.memory import llama_server, ollama_runners
 from ollama_provider.ollama.memory.hparams import Tensor, whole
-from ollama_provider.ollama.memory.parts import KV_CACHE_TYPES, Estimate, UnknownArchitectureError
+from ollama_provider.ollama.memory.parts import KV_CACHE_TYPES, Estimate, RefusedLoadError, UnknownArchitectureError
 from ollama_provider.ollama.versions import Behavior, Version
 
 __all__ = [
     "DEFAULT_PROMPT_CACHE",
     "KV_CACHE_TYPES",
     "Estimate",
+    "RefusedLoadError",
     "Tensor",
     "UnknownArchitectureError",
     "estimate",
@@ -47,8 +48,8 @@ def estimate(
     `token_embd.weight`, worked out where it is None. `prompt_cache_bytes` is what LLAMA_ARG_CACHE_RAM allows: 0 none,
     negative as many tokens as the context has. `version` is Ollama's; None, not known: the newest.
 
-    Raises UnknownArchitectureError where the architecture is not supported, ValueError for other values that cannot be:
-    among them a load that this version of Ollama refuses.
+    Raises UnknownArchitectureError where the architecture is not supported, RefusedLoadError for a load that this
+    version of Ollama fails, ValueError for other values that cannot be.
     """
     for name, value, least in (
         ("weights_bytes", weights_bytes, 0),

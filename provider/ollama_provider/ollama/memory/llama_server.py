@@ -15,7 +15,7 @@ from ollama_provider.ollama.memory.buffers import BYTES_OF_32, Buffers, Load, bu
 from ollama_provider.ollama.memory.compat import translated
 from ollama_provider.ollama.memory.graph_room import nodes_of, written
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
-from ollama_provider.ollama.memory.parts import Estimate, UnknownArchitectureError
+from ollama_provider.ollama.memory.parts import Estimate, RefusedLoadError, UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
 
 _MIB: Final = 2**20
@@ -102,7 +102,7 @@ def most_parallel(metadata: Mapping[str, Any]) -> int:
 
 
 def load_of(hparams: Hparams, num_ctx: int, parallel: int, kv_cache_type: str, flash_attention: bool | None) -> Load:
-    """As Ollama starts llama-server on a machine without a GPU. Raises ValueError where that fails to load the model.
+    """As Ollama starts llama-server on a machine without a GPU. Raises RefusedLoadError where that ends the load.
 
     `flash_attention` None is automatic: a CPU has it for every architecture but grok.
     """
@@ -124,12 +124,14 @@ def _embeds(hparams: Hparams) -> bool:
 
 
 def _check_cache_type(hparams: Hparams, kv_cache_type: str, has_flash_attention: bool) -> None:
-    """What llama_init_from_model refuses (llama-context.cpp:3704)."""
+    """Raises RefusedLoadError: what llama_init_from_model refuses (llama-context.cpp:3704)."""
     if not has_flash_attention:
-        raise ValueError(f"a KV cache of {kv_cache_type} without flash attention: llama-server fails to load the model")
+        raise RefusedLoadError(
+            f"a KV cache of {kv_cache_type} without flash attention: llama-server fails to load the model"
+        )
     for length in {*hparams.key[: hparams.layers], *hparams.value[: hparams.layers]}:
         if length % 32:
-            raise ValueError(
+            raise RefusedLoadError(
                 f"a KV cache of {kv_cache_type} and heads of {length}, which is no multiple of 32: llama-server fails"
                 " to load the model"
             )

@@ -10,6 +10,10 @@ class UnknownArchitectureError(ValueError):
     """A model whose memory is not known; the text names its architecture."""
 
 
+class RefusedLoadError(ValueError):
+    """A load that this version of Ollama fails; the text says of what."""
+
+
 class Estimate(NamedTuple):
     """Bytes of a runner's process by part. A part that an engine does not have is 0."""
 
