@@ -166,7 +166,14 @@ def _phases(account: Account) -> Iterator[str]:
         yield f"{left}, and was left there: what an unload gives back was not tried"
         for growth in account.growth:
             if growth.cause in _VARIABLES and not account.is_replaced:
-                yield f"  what these calls left in the {growth.cause}, about {mib(growth.grown)}, stays until an unload"
+                yield f"  what these calls left{_left_in(growth)}, stays until an unload"
+
+
+def _left_in(growth: Growth) -> str:
+    """A runner grows by more than its full cache: by the prompt that is read, and by the gaps of its heap."""
+    if growth.bound is not None and growth.grown > growth.bound:
+        return f", about {mib(growth.grown)}, most of it in the {growth.cause}"
+    return f" in the {growth.cause}, about {mib(growth.grown)}"
 
 
 def mib(count: float) -> str:

@@ -1,6 +1,7 @@
 """M is what is really held after the last call, each phase says what came back, and the verdict names what grows."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -92,12 +93,22 @@ def test_a_runner_that_was_replaced_decides_nothing() -> None:
     assert "undecided: the runner was replaced between calls" in text.render(found)
 
 
+def test_no_more_is_said_to_be_in_a_cache_than_its_bound() -> None:
+    found = probed(cached=3)
+    [cache] = found.growth
+    left = [one for one in found.samples if one.phase not in ("expiry", "reload", "unload")]
+    beyond = replace(found, samples=tuple(left), growth=(cache._replace(bound=cache.grown - 1),))
+    shown = text.render(beyond)
+    assert f"  what these calls left, about {text.mib(cache.grown)}, most of it in the prompt cache, stays" in shown
+
+
 def test_what_a_runner_that_is_gone_kept_is_not_told() -> None:
     made = [one for one in probed(cached=3).samples if one.phase not in ("expiry", "reload", "unload")]
     called = probed().called._replace(num_ctx=512)
     shown = text.render(account("m", "http://s", called, Sight(), made))
     assert "stays until an unload" in shown
     assert "num_ctx 512 was sent with each call" in shown
+    assert "  what these calls left in the prompt cache, about" in shown
     turned = [one._replace(pid=8) if one.call > 40 and one.pid else one for one in made]
     assert "stays until an unload" not in text.render(account("m", "http://s", called, Sight(), turned))
 
