@@ -5,7 +5,7 @@ its GGUF blob, so two names of one blob share one runner, and /api/ps shows it u
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from ollama_provider.drift import AS_DECLARED, CLOCK_SLACK, NOT_IN_MEMORY, OLD_CONTENT, drift_of
@@ -37,8 +37,7 @@ async def place(server: Server, declared: ModelDeclaration, digest: str, report:
         try:
             await _free_older_contents(server, name, digest, declared.timeouts.unload, report)
             if declared.must_be_resident:
-                running = await _pin(server, declared, digest, running, report)
-                _refuse_displaced(server, name, running)
+                await _pin(server, declared, digest, running, report)
                 server.pinned[name] = digest
             elif declared.must_be_absent:
                 await _unload(server, name, _of_content(name, digest), declared.timeouts.unload, report)
@@ -122,14 +121,15 @@ def _of_content(name: ModelName, digest: str) -> Callable[[RunningModel], bool]:
     return lambda model: model.name == name and model.digest == digest
 
 
-async def _pin(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> Running:
+async def _pin(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
     name = declared.model_name
     others = [model for model in running.models if model.name != name]
     sharing = await _sharing(server, name, others) if others else []
     _refuse_rivals(server, name, [model for model in sharing if running.is_pinned(model)])
     for model in sharing:
         await _unload(server, model.name, _named(model.name), declared.timeouts.unload, report)
-    await _free_unreached(server, name, digest, declared.timeouts.unload, report)
+    running = await _free_unreached(server, name, digest, declared.timeouts.unload, report)
+    pinned = {model.name: model.digest for model in running.models if running.is_pinned(model) and model.name != name}
     details = await server.client.show(name)
     if kinds.IMAGE in details.capabilities:
         await _refuse_unheld(server, name, (await server.view()).installed[name], details.capabilities)
@@ -145,7 +145,7 @@ async def _pin(server: Server, declared: ModelDeclaration, digest: str, running:
             await asyncio.sleep(_LOAD_AGAIN_SECONDS)
     held = sum(model.size for model in running.models if model.name == name and model.digest == digest)
     report(f"{name}: pinned in memory, {held / 2**20:.0f} MiB by Ollama's count")
-    return running
+    _refuse_displaced(server, name, pinned | server.pinned, running)
 
 
 async def _bound(server: Server, declared: ModelDeclaration, digest: str, running: Running, report: Report) -> None:
@@ -262,17 +262,17 @@ async def _sharing(server: Server, name: ModelName, models: list[RunningModel]) 
     return sharing
 
 
-def _refuse_displaced(server: Server, name: ModelName, running: Running) -> None:
-    """Raises where a model that was pinned before, in this run, is no longer so: nobody else would notice."""
+def _refuse_displaced(server: Server, name: ModelName, pinned: Mapping[ModelName, str], running: Running) -> None:
+    """Raises where a model that was `pinned` before is no longer so: nobody else would notice."""
     held = {(model.name, model.digest) for model in running.models if running.is_pinned(model)}
-    lost = [other for other, digest in server.pinned.items() if (other, digest) not in held]
+    lost = [other for other, digest in pinned.items() if (other, digest) not in held]
     for other in lost:
-        del server.pinned[other]
+        server.pinned.pop(other, None)
     if lost:
         words = (
-            f"{name} is in memory, and {' and '.join(map(str, lost))}, pinned before it by the same run, is not any "
-            "more: the server does not hold both. It keeps as many models as OLLAMA_MAX_LOADED_MODELS says; declare "
-            "fewer resident, or raise it"
+            f"{name} is in memory, and {' and '.join(map(str, lost))}, pinned before it, is not any more: the server "
+            "does not hold both. It keeps as many models as OLLAMA_MAX_LOADED_MODELS says, three where it has no GPU; "
+            "declare fewer resident, or raise it"
         )
         raise RefusedError(f"the load of {name}", server.client.url, words)
 

@@ -93,7 +93,20 @@ def test_a_resident_that_another_one_of_the_same_run_displaces_is_an_error(
         assert error.summary == "The model is there, and memory is not as declared"
         [held] = pinned(small)
         [lost] = {"x:latest", "y:latest"} - {held}
-        assert f"{held} is in memory, and {lost}, pinned before it by the same run, is not any more" in error.detail
+        assert f"{held} is in memory, and {lost}, pinned before it, is not any more" in error.detail
+
+
+def test_a_resident_that_displaces_what_somebody_else_has_pinned_is_an_error_that_says_so_once(
+    terraform_of: TerraformMaker, engine: Ollama, files: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with OllamaServer(engine.program, tmp_path / "one", {"OLLAMA_MAX_LOADED_MODELS": "1"}) as small:
+        small.create_from_gguf("theirs", Path(files[1]["gguf"]))
+        small.call("POST", "/api/generate", {"model": "theirs", "keep_alive": -1})
+        stack = terraform_of(configuration(a=files[0] | {"name": "x"}), OLLAMA_HOST=small.url)
+        [error] = stack.apply(check=False).errors
+        assert "x:latest is in memory, and theirs:latest, pinned before it, is not any more" in error.detail
+        stack.apply()
+        assert pinned(small) == ["x:latest"]
 
 
 def test_pulumi_exchanges_two_names(

@@ -78,7 +78,7 @@ class World:
         return [*({"name": name, "insecure": True} for name in pulled), *made_here, derived, *found]
 
     def apply(self, declared: Mapping[str, Values], kill: Kill | None = None) -> Applied:
-        before, blobs = self.engine.known(), self._complete_blobs()
+        before, blobs, there = self.engine.known(), self._complete_blobs(), installed(self.server).keys()
         served = {blob: self.registry.blob_bytes_served(blob) for blob in blobs}
         done = self.engine.apply(declared, kill)
         if done.was_killed:
@@ -93,7 +93,7 @@ class World:
         for blob, count in served.items():
             if self.registry.blob_bytes_served(blob) != count:
                 raise BrokenPromiseError(f"{blob} was on the server, and was downloaded again")
-        stay = set(before.values()) & names
+        stay = set(before.values()) & names & there
         self.must_be_there(stay if done.failures or done.was_killed else set(self.engine.known().values()))
         if not done.was_killed and not done.failures:
             self._must_be_as_declared()
