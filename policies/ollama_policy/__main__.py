@@ -8,11 +8,12 @@ import sys
 from typing import NoReturn, TextIO, cast
 
 _INTERRUPTED = 130
+_CLOSED = 141  # as a shell has it for what SIGPIPE ended
 
 
 def main() -> NoReturn:
     """Runs the command that the process was given, and ends it."""
-    from ollama_policy.formats.streams import Harmless  # noqa: PLC0415 - see above
+    from ollama_policy.formats.streams import Harmless, OutputClosedError  # noqa: PLC0415 - see above
 
     sys.stdout, sys.stderr = cast(TextIO, Harmless(sys.stdout)), cast(TextIO, Harmless(sys.stderr))
     try:
@@ -21,10 +22,8 @@ def main() -> NoReturn:
         sys.stderr.flush()
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the report has seen enough; the interpreter must not complain about it when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except OutputClosedError:
+        code = _CLOSED
     except OSError as error:  # such as a full disk under standard output
         os.write(2, f"Error: cannot write the report: {error.strerror}\n".encode())
         code = 2

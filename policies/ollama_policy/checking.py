@@ -245,10 +245,13 @@ def deliver(text: str, output: str | None, *, are_ours: bool = False, stream: Te
     text = without_commands(text, are_ours=are_ours)
     data = text.encode("utf-8", "backslashreplace")
     if output is None:
+        from ollama_policy.formats.streams import to_a_reader
+
         stream = stream or sys.stdout
-        stream.flush()
-        stream.buffer.write(data)
-        stream.flush()
+        with to_a_reader():
+            stream.flush()
+            stream.buffer.write(data)
+            stream.flush()
         return
     from ollama_provider.whole_files import write_whole
 

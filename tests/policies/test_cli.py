@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ollama_policy.checking import progress
+from ollama_policy.starter import FILES
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED, Command
 from tests.promptness import assert_took_less
 
@@ -139,6 +140,23 @@ def test_a_reader_that_goes_away_is_no_crash(tree: Path) -> None:
         (tree / f"{index}.tf").write_text(AUTOMATIC)
     done = subprocess.run(["bash", "-c", f"{PROGRAM} check | head -1"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check",), ("rules",), ("explain", "OLL001"), ("init",), ("--help",), ("baseline", "b.json"), ("fit",)],
+)
+def test_a_closed_standard_output_is_quiet_and_ends_as_a_closed_pipe_does(
+    arguments: tuple[str, ...], tree: Path
+) -> None:
+    (tree / "a.tf").write_text(AUTOMATIC)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([PROGRAM, *arguments], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+    if arguments == ("init",):
+        assert all((tree / name).is_file() for name in FILES)
 
 
 # Standard input.
