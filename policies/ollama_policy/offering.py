@@ -13,10 +13,10 @@ def offered(
     """The findings with the fixes that do something and that an apply would take.
 
     Of a rule that has several cures the chosen one is the safe one, by the rule's id; where none is chosen, the first
-    that is offered. `chosen` is as `Configuration.cures`.
+    that is offered, unless its rule offers it as unsafe. `chosen` is as `Configuration.cures`.
     """
     places = {_place(fix.pins) for one in findings for fix in one.fixes if fix.pins is not None}
-    without = _without(places, subjects, target) if places else frozenset()
+    without = _without(places, subjects, target) if places else {}
     return [_with_offers(one, without, chosen.get(one.rule.id)) if one.fixes else one for one in findings]
 
 
@@ -28,15 +28,20 @@ def _place(subject: Subject) -> _Place:
     return subject.file.path, subject.span, subject.address if subject.span == Span(0, 0) else ""
 
 
-def _without(places: Collection[_Place], subjects: Sequence[Subject], target: Target) -> frozenset[_Place]:
+def _without(places: Collection[_Place], subjects: Sequence[Subject], target: Target) -> dict[_Place, str]:
+    """The places that are not to be pinned, and why."""
     wanted = [one for one in subjects if one.kind is Kind.MODEL and _place(one) in places]
-    ids = refused(wanted, subjects, target)
-    return frozenset(_place(one) for one in wanted if id(one) in ids)
+    reasons = refused(wanted, subjects, target)
+    return {_place(one): reasons[id(one)] for one in wanted if id(one) in reasons}
 
 
-def _with_offers(finding: Finding, without: frozenset[_Place], chosen: str | None) -> Finding:
+def _with_offers(finding: Finding, without: Mapping[_Place, str], chosen: str | None) -> Finding:
     fixes = [fix for fix in finding.fixes if changes_something(fix)]
-    fixes = [fix for fix in fixes if fix.pins is None or _place(fix.pins) not in without]
+    reasons = {id(fix): without[_place(fix.pins)] for fix in fixes if fix.pins and _place(fix.pins) in without}
+    if reasons:
+        why_not = "; ".join(f"{fix.cure} is not offered: {reasons[id(fix)]}" for fix in fixes if id(fix) in reasons)
+        others = [fix for fix in fixes if id(fix) not in reasons]
+        fixes = [fix._replace(is_safe=True, effect=f"{fix.effect}; {why_not}") for fix in others]
     if finding.rule.cures:
         fixes = [*_ordered(fixes, chosen)]
     return finding._replace(fixes=tuple(fixes))
@@ -45,7 +50,7 @@ def _with_offers(finding: Finding, without: frozenset[_Place], chosen: str | Non
 def _ordered(fixes: Sequence[Fix], chosen: str | None) -> Iterable[Fix]:
     first = sorted(fixes, key=lambda fix: fix.cure != chosen)
     for index, fix in enumerate(first):
-        yield fix._replace(is_safe=index == 0 if chosen is None else fix.cure == chosen)
+        yield fix._replace(is_safe=fix.is_safe and index == 0 if chosen is None else fix.cure == chosen)
 
 
 def changes_something(fix: Fix) -> bool:

@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 _SOURCES = ("base", "gguf")
 
 
-def refused(wanted: Sequence[Subject], subjects: Sequence[Subject], target: Target) -> set[int]:
-    """The `id`s of those that are not to be pinned, were all of `wanted` pinned at once.
+def refused(wanted: Sequence[Subject], subjects: Sequence[Subject], target: Target) -> dict[int, str]:
+    """By `id`, those that are not to be pinned, were all of `wanted` pinned at once, and why.
 
     Of those that share their weights none is: which of them is meant to stay, nobody says. Of those that together take
     more than there is, the first ones are, as many as fit.
     """
-    found = {id(one) for one in _sharing(wanted, subjects)}
-    found |= {id(one) for one in _held_elsewhere(wanted, target)}
-    return found | {
-        id(one) for one in _beyond_memory([one for one in wanted if id(one) not in found], subjects, target)
-    }
+    found = {id(one): "another that is or would be resident has the same weights" for one in _sharing(wanted, subjects)}
+    found |= {id(one): "another server runs it" for one in _held_elsewhere(wanted, target)}
+    rest = [one for one in wanted if id(one) not in found]
+    return found | {id(one): "it does not fit beside the pins" for one in _beyond_memory(rest, subjects, target)}
 
 
 def _sharing(wanted: Sequence[Subject], subjects: Sequence[Subject]) -> Iterator[Subject]:

@@ -51,6 +51,40 @@ def test_the_title_says_what_the_pin_means() -> None:
     assert (pin.is_safe, bound.is_safe) == (True, False)
 
 
+PYTHON = """\
+from ollama_provider import OllamaModel
+MM = "automatic"
+OllamaModel("c", name="c", memory_management=MM)
+"""
+HCL = """\
+variable "mm" { default = "automatic" }
+resource "ollama_model" "c" {
+  name              = "c"
+  memory_management = var.mm
+}
+"""
+
+
+@pytest.mark.parametrize(("path", "text", "origin"), [("a.py", PYTHON, "MM"), ("a.tf", HCL, "var.mm")])
+def test_a_mode_from_elsewhere_is_left_to_the_user_in_each_language(
+    path: str, text: str, origin: str, tree: Path, command: Command
+) -> None:
+    assert after_fix(text, path) == text
+    assert "keep_alive" in after_fix(text, path, Configuration(cures={"OLL001": "keep-alive"}))
+    [bound] = offers(text, path)
+    assert not bound.is_safe
+    (tree / path).write_text(text)
+    shown = command("check", ".").stdout
+    assert 'the next apply sets this timer where a client took it away; "manual" is not offered: ' in shown
+    assert origin in shown.partition("not offered: memory_management comes from ")[2].partition("\n")[0]
+
+
+def test_why_a_pin_is_not_offered_is_said(tree: Path, command: Command) -> None:
+    (tree / TREE).write_text(declared("{name: llama3}", "{name: long, base: llama3}"))
+    words = "; manual is not offered: another that is or would be resident has the same weights\n"
+    assert command("check", ".", "--select", "OLL001").stdout.count(words) == 2
+
+
 def test_what_is_declared_released_is_unloaded_not_pinned() -> None:
     [manual] = offers(declared("{name: chat, resident: false, memory_management: automatic}"))
     assert manual.title == 'memory_management = "manual": the next apply unloads it'

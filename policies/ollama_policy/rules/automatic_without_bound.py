@@ -14,6 +14,7 @@ BOUND = "5m"  # Ollama's own default
 _MANUAL, _KEEP_ALIVE = "manual", "keep-alive"
 _PINS = "the next apply pins it until you release it"
 _UNLOADS = "the next apply unloads it"
+_SETS = "the next apply sets this timer where a client took it away"
 
 
 class AutomaticWithoutBound(Rule):
@@ -32,7 +33,8 @@ class AutomaticWithoutBound(Rule):
         'Release it yourself with `memory_management = "manual"`, or give a bound with `keep_alive`, which the '
         "resource restores where a client took it away. `check --fix` writes the first, and the next apply pins the "
         "model until you release it. It writes the second where an apply would refuse the pin, and where you choose "
-        'it: `--fix-with OLL001=keep-alive`, or `OLL001 = "keep-alive"` under `[fix]` in `ollama-policy.toml`.'
+        'it: `--fix-with OLL001=keep-alive`, or `OLL001 = "keep-alive"` under `[fix]` in `ollama-policy.toml`. '
+        "It writes neither where the value of `memory_management` stands elsewhere, as behind a variable."
     )
     cures = (_MANUAL, _KEEP_ALIVE)
     bad = (
@@ -63,15 +65,22 @@ class AutomaticWithoutBound(Rule):
         message = f"nothing bounds how long {shown_name(subject)} stays in memory"
         label = "release is left to the server's default and to every client"
         written = subject.settings.get("memory_management")
-        fixes = tuple(_fixes(subject, written))
+        is_refused = would_be_refused(subject, "memory_management", MANUAL)
+        manual = None if is_refused else _manual(subject, written)
+        why_not = ""
+        if is_refused:
+            why_not = f'"{MANUAL}" is not offered: an apply would refuse it here'
+        elif manual is None and written is not None:
+            why_not = f'"{MANUAL}" is not offered: memory_management comes from {written.origin or written.written}'
+        fixes = tuple(_fixes(subject, manual, why_not, is_refused=is_refused))
+        advice = f"{why_not}. {self.fix}" if why_not and not fixes else ""
         if written is None:
-            yield self.about(subject, message, label=label, fixes=fixes)
+            yield self.about(subject, message, label=label, fixes=fixes, advice=advice)
         else:
-            yield self.at(written, subject, message, label=label, fixes=fixes)
+            yield self.at(written, subject, message, label=label, fixes=fixes, advice=advice)
 
 
-def _fixes(subject: Subject, written: Setting | None) -> Iterator[Fix]:
-    manual = None if would_be_refused(subject, "memory_management", MANUAL) else _manual(subject, written)
+def _fixes(subject: Subject, manual: Edit | None, why_not: str, *, is_refused: bool) -> Iterator[Fix]:
     if manual is not None:
         is_released = subject.value("resident") is False
         effect = _UNLOADS if is_released else _PINS
@@ -79,8 +88,10 @@ def _fixes(subject: Subject, written: Setting | None) -> Iterator[Fix]:
         yield Fix(title, (manual,), is_safe=True, cure=_MANUAL, effect=effect, pins=None if is_released else subject)
     bound = None if would_be_refused(subject, "keep_alive", BOUND) else put(subject, "keep_alive", BOUND)
     if bound is not None:
-        title = f'keep_alive = "{BOUND}": the next apply sets this timer where a client took it away'
-        yield Fix(title, (bound,), is_safe=manual is None, cure=_KEEP_ALIVE)
+        title = f'keep_alive = "{BOUND}": {_SETS}'
+        effect = f"{_SETS}; {why_not}" if why_not else _SETS
+        # Where the other is only not to be written here, which of the two is meant is the user's to say.
+        yield Fix(title, (bound,), is_safe=is_refused, cure=_KEEP_ALIVE, effect=effect)
 
 
 def _manual(subject: Subject, written: Setting | None) -> Edit | None:

@@ -90,11 +90,11 @@ def test_ways_out_where_the_mode_is_not_written() -> None:
     assert fixed(finding, 1) == '# ollama_model.m\nname = "m"\nkeep_alive = "5m"\n'
 
 
-def test_a_mode_from_elsewhere_leaves_one_way_out() -> None:
+def test_a_mode_from_elsewhere_leaves_one_way_out_for_the_user_to_choose() -> None:
     declared = model(AUTOMATIC | {"keep_alive": None})
     declared.settings["memory_management"].is_literal = False
     (finding,) = judged(AutomaticWithoutBound, [declared])
-    assert [fix.is_safe for fix in finding.fixes] == [True]
+    assert [fix.is_safe for fix in finding.fixes] == [False]
     assert fixed(finding).endswith('memory_management = "automatic"\nkeep_alive = "5m"\n')
 
 
