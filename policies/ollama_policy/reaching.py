@@ -11,8 +11,8 @@ from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import HOST_VARIABLE, Connection, ModelDetails
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError
-from ollama_provider.ollama.kinds import runs_elsewhere
-from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.kinds import HOLDS_NOTHING, runs_elsewhere, why_not_called
+from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 if TYPE_CHECKING:
     from ollama_provider.ollama.api import Ollama
@@ -39,13 +39,24 @@ def named_connection(host: str | None, ca_file: str | None, doing: str) -> Conne
     return connection(host, ca_file)
 
 
+def named_model(text: str) -> ModelName:
+    """The name of a model that a command is to load. Raises CannotLookError where no server is to be asked for it."""
+    try:
+        name = ModelName.parse(text)
+    except InvalidNameError as error:
+        raise CannotLookError(str(error)) from None
+    if why := why_not_called(name):
+        raise CannotLookError(f"{name}: {why}")
+    return name
+
+
 async def installed_one(client: "Ollama", name: ModelName) -> None:
     """Raises an OllamaError where a server does not have a model that it answers prompts with by itself."""
     asked, there = f"the look for {name}", (await client.installed()).get(name)
     if there is None:
         raise NotFoundError(asked, client.url, "it is not on the server: pull it first")
     if where := runs_elsewhere(there):
-        raise RefusedError(asked, client.url, f"it runs on {where}: this server holds nothing of it in memory")
+        raise RefusedError(asked, client.url, f"it runs on {where}: {HOLDS_NOTHING}")
     if _EMBEDDING in there.capabilities and (await client.show(name)).only_embeds:
         raise RefusedError(asked, client.url, "it is an embedding model, which answers no prompt")
 

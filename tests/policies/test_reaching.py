@@ -76,3 +76,21 @@ def test_nothing_is_done_to_a_server_that_nobody_named(
     result = command(*arguments)
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
     assert result.output.endswith(": name the server with --host URL, or OLLAMA_HOST\n")
+
+
+@pytest.mark.parametrize("arguments", [("probe",), ("bench", "pinned")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("tiny:local", "an apply refuses this tag, by which Ollama reaches tiny:latest"),
+        ("x:cloud", "it runs on ollama.com: this server holds nothing of it in memory"),
+        ("gpt-oss:120b-cloud", "it runs on ollama.com: this server holds nothing of it in memory"),
+    ],
+)
+def test_a_name_that_no_server_holds_is_refused_before_any_request(
+    arguments: tuple[str, ...], model: str, why: str, command: Command
+) -> None:
+    with FakeOllamaWithFaults() as fake:
+        result = command(*arguments, model, "--host", fake.url)
+        assert (result.exit_code, result.stderr) == (2, f"Error: {model}: {why}\n")
+        assert fake.requests == []

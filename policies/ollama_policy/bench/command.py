@@ -12,13 +12,13 @@ from ollama_policy.bench.sides import Case, Side, sides_of, steps
 from ollama_policy.bench.table import Comparison, as_json, as_text
 from ollama_policy.checking import CannotLookError, deliver, status_line
 from ollama_policy.evicting import require_no_eviction
-from ollama_policy.reaching import answered, connection, installed_one, named_connection
+from ollama_policy.reaching import answered, connection, installed_one, named_connection, named_model
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK
 from ollama_policy.same_weights import holder
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import RefusedError
-from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.names import ModelName
 
 
 class Request(NamedTuple):
@@ -40,10 +40,7 @@ def run(request: Request) -> int:
     """Measures, reports, and gives the exit code: 0 measured, 2 it could not be."""
     if (request.case is Case.SERVERS) != bool(request.other_host):
         raise CannotLookError("--other-host is the second server of the case `servers`, and of no other")
-    try:
-        name = ModelName.parse(request.model)
-    except InvalidNameError as error:
-        raise CannotLookError(str(error)) from None
+    name = named_model(request.model)
     here = named_connection(request.host, request.ca_file, f"{name} is loaded, called and unloaded")
     there = connection(request.other_host, request.ca_file) if request.other_host else here
     sides = sides_of(request.case, name, here.url, there.url, request.tokens)

@@ -4,7 +4,7 @@ import sys
 from typing import Final, NamedTuple
 
 from ollama_policy.as_found import dry_run, promise
-from ollama_policy.checking import CannotLookError, deliver, status_line
+from ollama_policy.checking import deliver, status_line
 from ollama_policy.evicting import require_no_eviction
 from ollama_policy.formats.escaping import shown
 from ollama_policy.probe import text
@@ -14,12 +14,12 @@ from ollama_policy.probe.growth import Cause
 from ollama_policy.probe.leak import Kind
 from ollama_policy.probe.probing import Called, Plan, Sample, Watch, num_ctx_of, probe, steps
 from ollama_policy.probe.processes import Processes, UnseenError, of_server
-from ollama_policy.reaching import answered, installed_one, named_connection
+from ollama_policy.reaching import answered, installed_one, named_connection, named_model
 from ollama_policy.result import CLEAN, COULD_NOT_LOOK, FINDINGS
 from ollama_policy.same_weights import holder
 from ollama_provider.ollama.answers import Connection, Running, RunningModel
 from ollama_provider.ollama.api import Ollama
-from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.names import ModelName
 
 EVERY_SECONDS: Final = 15.0  # a line of progress, where no person looks at it as it goes
 GROWTH: Final = "growth"  # what `--fail-on` takes beside Kind.LEAK
@@ -40,10 +40,7 @@ class Request(NamedTuple):
 
 def run(request: Request) -> int:
     """Probes, reports, and gives the exit code: 0 no leak, 1 what it fails on, 2 it could not be looked at."""
-    try:
-        name = ModelName.parse(request.model)
-    except InvalidNameError as error:
-        raise CannotLookError(str(error)) from None
+    name = named_model(request.model)
     reached = named_connection(request.host, request.ca_file, f"{name} is loaded and called")
     if request.is_dry:
         deliver(planned(reached, name, request.plan), request.output)

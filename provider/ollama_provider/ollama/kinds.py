@@ -8,6 +8,7 @@ from ollama_provider.ollama.versions import Behavior, Version
 SAFETENSORS: Final = "safetensors"
 IMAGE: Final = "image"  # the capability of a model that makes images
 WHAT_TO_DECLARE: Final = 'memory_management = "automatic", or another model'  # where one cannot be held
+HOLDS_NOTHING: Final = "this server holds nothing of it in memory"
 MLX_MEMORY: Final = (
     "it is a safetensors model: Ollama runs it by MLX, whose memory follows from no estimate here; a prompt cache of "
     "up to 8 GiB comes on top, which no variable bounds"
@@ -54,6 +55,13 @@ def why_not_held(name: ModelName, model: Listed, capabilities: tuple[str, ...], 
 def can_be_reached(name: ModelName, version: Version | None) -> bool:
     """Whether a call or a delete with a name means the model that /api/tags lists under it."""
     return not name.is_local_tag or not Behavior.LOCAL_AND_CLOUD_TAGS.holds(version, if_unknown=True)
+
+
+def why_not_called(name: ModelName) -> str:
+    """Why no server is to be asked to load a model by this name; empty where the name says nothing against it."""
+    if name.is_local_tag:
+        return f"an apply refuses this tag, by which Ollama reaches {name.reached}"
+    return f"it runs on ollama.com: {HOLDS_NOTHING}" if name.is_cloud_tag else ""
 
 
 def how_to_remove(name: ModelName) -> str:
