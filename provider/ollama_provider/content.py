@@ -19,7 +19,14 @@ from ollama_provider.memory import Report
 from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, PullPolicy, missing_file
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import InstalledModel, TransferProgress
-from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, TransientError, UnreachableError
+from ollama_provider.ollama.errors import (
+    LateError,
+    NotFoundError,
+    OllamaError,
+    RefusedError,
+    TransientError,
+    UnreachableError,
+)
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.sizes import exact_text_of
 from ollama_provider.server import Server
@@ -222,7 +229,7 @@ async def _fetch(server: Server, declared: ModelDeclaration, gguf: GgufFile | No
         if not waiting.expired():
             raise
         words = f"not done within {declared.timeouts.pull}; what was downloaded stays for the next try"
-        raise UnreachableError(f"the making of {name}", server.client.url, words) from None
+        raise LateError(f"the making of {name}", server.client.url, words) from None
 
 
 async def _have_base(server: Server, declared: ModelDeclaration, report: Report) -> None:

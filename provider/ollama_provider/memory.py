@@ -12,7 +12,7 @@ from ollama_provider.drift import AS_DECLARED, CLOCK_SLACK, NOT_IN_MEMORY, OLD_C
 from ollama_provider.model import MemoryManagement, ModelDeclaration
 from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import FOR_EVER, InstalledModel, Running, RunningModel
-from ollama_provider.ollama.errors import NotFoundError, RefusedError, UnreachableError
+from ollama_provider.ollama.errors import LateError, NotFoundError, RefusedError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.versions import version_in
 from ollama_provider.server import Server
@@ -245,7 +245,7 @@ async def _within(duration: str, asked: str, server: Server, what_is_so: Callabl
         if not waiting.expired():
             raise
         words = f"not done within {duration}: {what_is_so()}"
-        raise UnreachableError(asked, server.client.url, words) from None
+        raise LateError(asked, server.client.url, words) from None
 
 
 async def _sharing(server: Server, name: ModelName, models: list[RunningModel]) -> list[RunningModel]:

@@ -19,6 +19,7 @@ from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import (
+    LateError,
     NotFoundError,
     NotOllamaError,
     OllamaError,
@@ -184,7 +185,7 @@ def test_a_pull_that_never_ends_is_given_up_at_its_deadline(fake: FakeOllamaWith
     error = failure(fake.url, {"timeouts": {"pull": "500ms"}})
     assert time.monotonic() - began > 0.4
     assert_took_less(2, began)
-    assert type(error) is UnreachableError
+    assert type(error) is LateError
     assert str(error).endswith("not done within 500ms; what was downloaded stays for the next try")
     assert len(calls(fake, "/api/pull")) == 1
 

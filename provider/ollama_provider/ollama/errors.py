@@ -46,6 +46,10 @@ class UnreachableError(OllamaError):
     """No connection, or no answer within the deadline."""
 
 
+class LateError(UnreachableError):
+    """The server answers, and what was asked of it was not done in the time that a declaration gives it."""
+
+
 class NotOllamaError(OllamaError):
     """Something answered, and it is no Ollama or none that this package can use."""
 

@@ -11,7 +11,9 @@ import httpx
 
 from ollama_provider.ollama.proxies import InvalidProxyError, Proxy, proxy_of
 
-_ADDRESS: Final = "or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
+# Where an address may be said; an engine has no options of a command.
+OF_COMMANDS: Final = "--host, "
+_ADDRESS: Final = f"or correct its address ({OF_COMMANDS}OLLAMA_HOST, or `host` where it is declared)"
 _OF_GATEWAYS: Final = {502, 503, 504}
 _REFUSALS: Final = {401, 403}  # Ollama's own in form, and a proxy's as well
 

@@ -260,8 +260,9 @@ def test_the_provider_s_configuration_is_checked_at_its_places_without_repeating
 def test_a_server_that_does_not_answer_is_one_error_and_the_state_stays(host: Host) -> None:
     response = host.call("ReadResource", **MODEL, current_state=packed(STATE, SCHEMA))
     [(path, summary, detail)] = problems(response)
-    assert (path, summary) == ((), "The list of models failed")
+    assert (path, summary) == ((), "The server does not answer")
     assert "127.0.0.1:1" in detail
+    assert "correct its address (OLLAMA_HOST, or `host` where it is declared)" in detail
     assert response.new_state == wire.DynamicValue()
 
 
