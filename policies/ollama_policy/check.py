@@ -13,6 +13,7 @@ from ollama_policy.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.rules.rule import Finding, Rule, Target
 from ollama_policy.servers import versions_of
 from ollama_policy.settings import Kind, SourceFile, Span, Subject, TooLargeError, UnreadableError
+from ollama_policy.sources.budget import SETTINGS, Budget
 from ollama_provider.ollama.versions import beyond_known
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 _MARKER = b"ollama-policy:"  # of a suppression
 _EVERY = 64  # files between two reports of progress
+_A_SUBJECT = 10  # settings: what it takes without any
 
 
 def _today() -> "date":
@@ -102,6 +104,7 @@ def read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
     total = len(workspace.entries)
     second = workspace.second_core()
     flags = b""
+    budget = SETTINGS.of(workspace)
     for index, entry in enumerate(workspace.entries):
         if index % _EVERY == 0:
             progress(index, total)
@@ -113,13 +116,14 @@ def read_all(workspace: Workspace, progress: Progress) -> list[Reading]:
                 continue
         candidate = workspace.candidate(entry)
         if candidate is not None:
-            readings.append(_read(candidate, workspace))
+            readings.append(_read(candidate, workspace, budget))
     progress(total, total)
     return readings
 
 
-def _read(candidate: Candidate, workspace: Workspace) -> Reading:
+def _read(candidate: Candidate, workspace: Workspace, budget: Budget) -> Reading:
     reading = Reading(candidate.file)
+    budget.grow(len(candidate.file.data))
     path = candidate.file.path
     for registered in candidate.sources:
         try:
@@ -128,6 +132,7 @@ def _read(candidate: Candidate, workspace: Workspace) -> Reading:
                 continue
             reading.is_read = True
             for subject in source.read(candidate.file, workspace):
+                budget.spend(_A_SUBJECT + len(subject.settings) + len(subject.repeated), subject.span.start)
                 subject.bound()
                 reading.subjects.append(subject)
         except UnreadableError as error:

@@ -125,6 +125,47 @@ def _units(n: int) -> Tree:
     }
 
 
+def _entries(n: int) -> str:
+    return _lines(n // 2, "OLLAMA_V{i}=1\n")
+
+
+def _with_shared_file(path: str, each: str, head: str = "") -> Growing:
+    """One file whose every entry has all variables of another one."""
+    return lambda n: {"o.env": _entries(n).encode(), path: (head + _lines(n // 2, each)).encode()}
+
+
+def _units_with_shared_file(n: int) -> Tree:
+    unit = b"[Service]\nExecStart=/usr/bin/ollama serve\nEnvironmentFile=o.env\n"
+    return {"o.env": _entries(n).encode()} | {f"ollama{i}.service": unit for i in range(n * 8)}
+
+
+def _drop_ins_with_shared_file(n: int) -> Tree:
+    return {
+        "o.env": _entries(n).encode(),
+        "ollama.service": b"[Service]\nExecStart=/usr/bin/ollama serve\n",
+    } | {f"ollama.service.d/{i}.conf": b"[Service]\nEnvironmentFile=../o.env\n" for i in range(n * 8)}
+
+
+_DEPLOYMENT = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d{i}}}\nspec:\n  template:\n    spec:\n"
+    "      containers:\n        - {{name: o, image: 'ollama/ollama:0.17.4', "
+    "envFrom: [{{configMapRef: {{name: c}}}}]}}\n"
+)
+
+
+def _shared_config_map(n: int) -> Tree:
+    keys = _lines(n // 2, "  OLLAMA_V{i}: '1'\n")
+    shared = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n{keys}---\n"
+    return {"a.yaml": (shared + _lines(n // 2, _DEPLOYMENT + "---\n")).encode()}
+
+
+def _shared_generator(n: int) -> Tree:
+    literals = _lines(n // 2, "      - OLLAMA_V{i}=1\n")
+    head = "apiVersion: kustomize.config.k8s.io/v1beta1\nconfigMapGenerator:\n  - name: c\n    literals:\n"
+    deployments = {f"d{i}.yaml": _DEPLOYMENT.format(i=i).encode() for i in range(n * 2)}
+    return {"kustomization.yaml": (head + literals).encode()} | deployments
+
+
 def _charts(n: int) -> Tree:
     values = b"ollama:\n  image: {repository: ollama/ollama}\n  extraEnv: [{name: OLLAMA_KEEP_ALIVE, value: '-1'}]\n"
     return (
@@ -158,6 +199,9 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "extends": _chain("compose.yaml", "  a{i}:\n    extends: a{j}\n", "# ollama\nservices:\n"),
         "extends in a file": _compose_files,
         "overrides": _compose_overrides,
+        "one env file": _with_shared_file(
+            "compose.yaml", "  s{i}:\n    image: ollama/ollama:0.17.4\n    env_file: o.env\n", "services:\n"
+        ),
         "merges": _chain("compose.yaml", "x{j}: &x{j} {{<<: *x{i}, k{i}: 1}}\n", "x0: &x0 {}\n", _SERVICE),
         "files that may be below": lambda n: {
             "a.yaml": ("services:\n" + _lines(n, "  a{i}:\n    environment: {{OLLAMA_DEBUG: '1'}}\n")).encode(),
@@ -166,6 +210,8 @@ CHAINS: dict[str, dict[str, Growing]] = {
     },
     "kubernetes": {
         "patches": _patches,
+        "one config map": _shared_config_map,
+        "one generator": _shared_generator,
         "config maps": lambda n: {
             "a.yaml": _lines(
                 n,
@@ -207,6 +253,8 @@ CHAINS: dict[str, dict[str, Growing]] = {
     },
     "systemd": {
         "drop-ins": _units,
+        "one env file": _units_with_shared_file,
+        "one env file of drop-ins": _drop_ins_with_shared_file,
         "variables": _chain("ollama.service", "Environment=A{i}=1\n", "[Service]\nExecStart=/usr/bin/ollama serve\n"),
         "one line": lambda n: {
             "ollama.service": (
@@ -223,6 +271,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
             "a.sh": ("set -a\n. ./o.env\n" + _lines(n // 2, "ollama serve # {i}\n")).encode(),
             "o.env": _lines(n // 2, "OLLAMA_A{i}=1\n").encode(),
         },
+        "one env file": _with_shared_file("a.sh", "docker run --env-file o.env ollama/ollama:0.17.4\n"),
         "one export": lambda n: {"a.sh": ("export OLLAMA_KEEP_ALIVE=-1" + " A=1" * (n * 256) + "\n").encode()},
         "readers of one text": lambda n: {
             "a.sh": (

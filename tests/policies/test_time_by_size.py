@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ollama_policy.baseline import Baseline, written
-from ollama_policy.check import Options, check
+from ollama_policy.check import Options, check, read_all
 from ollama_policy.configuration import Configuration
+from ollama_policy.discover import Workspace
 from ollama_policy.fixing import fix
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
 from ollama_policy.gitignore import IgnoreFile
 from ollama_policy.result import Result
 from ollama_policy.rules import RULES
-from ollama_policy.settings import MAX_VALUE, SourceFile
-from ollama_policy.sources import SOURCES
+from ollama_policy.settings import MAX_VALUE, Setting, SourceFile
+from ollama_policy.sources import SOURCES, env_files
 from ollama_policy.sources.terraform import syntax
 from ollama_policy.sources.terraform.blocks import Block
 from ollama_policy.suppressions import suppressions_in
@@ -121,6 +123,34 @@ def test_a_module_of_many_files_is_parsed_once(monkeypatch: pytest.MonkeyPatch) 
     check([*tree], Options(RULES, overlay=tree))
     assert len(tree) > 50
     assert sorted(parsed) == sorted(tree)
+
+
+@pytest.mark.parametrize("source", ["systemd", "compose", "shell"])
+def test_an_env_file_that_many_share_is_read_once(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def assignments(data: bytes, one: SourceFile, *how: Any) -> Iterator[Setting]:
+        read.append(one.path)
+        return whole(data, one, *how)
+
+    whole = env_files.read_assignments
+    monkeypatch.setattr(env_files, "read_assignments", assignments)
+    tree = CHAINS[source]["one env file"](2)
+    readings = read_all(Workspace([*tree], overlay=tree), lambda done, total: None)
+    subjects = [subject for reading in readings for subject in reading.subjects]
+    assert read == ["o.env"]
+    assert len(subjects) > 10
+    for one in subjects:
+        assert one.settings["OLLAMA_V1"].file.path == "o.env"
+    first, second = (one.settings["OLLAMA_V1"] for one in subjects[:2])
+    assert first is not second, "what is done to one is not done to the other"
+
+
+@pytest.mark.parametrize("path", ["systemd", "compose", "kubernetes"])
+def test_too_many_with_too_many_shared_variables_are_undecided(path: str) -> None:
+    tree = CHAINS[path]["one generator" if path == "kubernetes" else "one env file"](192)
+    reasons = {one.reason for one in _result(tree).undecided}
+    assert reasons == {"too large to decide: many servers or models, each with many settings that they share"}
 
 
 # What comes after the reading.

@@ -1,6 +1,7 @@
 """OLL104: a variable that no Ollama reads, or not the one that is pinned."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from ollama_policy.images import shown
@@ -16,6 +17,7 @@ _PREFIX = "OLLAMA_"
 _CLOSE = 0.85
 _CLOSE_ARGUMENT = 0.7
 _SHORTEST = 6
+_KEPT = 100_000  # names: to compare one with all takes a millisecond, and many servers may share a file of them
 # Not the texts: a key or an address is nobody's business here, and has nothing to do with memory.
 _JUDGED = tuple(name for name, variable in VARIABLES.items() if variable.reading is not Reading.TEXT)
 # Of programs and scripts beside Ollama, often in one environment with it.
@@ -69,6 +71,7 @@ class UnknownVariable(Rule):
                 yield self.at(setting, subject, f"Ollama does not read {name}", label=f"what is meant is {meant}")
 
 
+@lru_cache(_KEPT)
 def _about_llama_argument(name: str, version: Version | None) -> str:
     """What is wrong with a LLAMA_ARG_*; empty where the version's runners read it."""
     if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
@@ -86,6 +89,7 @@ def _about_llama_argument(name: str, version: Version | None) -> str:
     return f"did you mean {PREFIX}{close[0]}?" if close else "llama.cpp's server has no option of this name"
 
 
+@lru_cache(_KEPT)
 def _meant(name: str) -> str:
     if name in NEVER_VARIABLES:
         return NEVER_VARIABLES[name]

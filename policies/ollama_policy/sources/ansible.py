@@ -13,8 +13,8 @@ from ollama_policy.sources.ansible_definitions import SUFFIXES, VARIABLES, Defin
 from ollama_policy.sources.ansible_files import WRITERS, written_servers
 from ollama_policy.sources.ansible_variables import EXPRESSION, Found, Scope, filled
 from ollama_policy.sources.compose import Compose, services_subjects
-from ollama_policy.sources.containers import Role, command_text, is_variable, role
-from ollama_policy.sources.environment import SERVER_ONLY
+from ollama_policy.sources.containers import Role, command_text, role
+from ollama_policy.sources.environment import SERVER_ONLY, is_variable
 from ollama_policy.sources.kubernetes import Kubernetes, object_subjects, objects
 from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree

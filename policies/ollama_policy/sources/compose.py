@@ -24,8 +24,9 @@ from ollama_policy.settings import (
 )
 from ollama_policy.sources.compose_include import CANONICAL, Includes, Missing, has_include
 from ollama_policy.sources.compose_interpolation import Lookup, interpolated
-from ollama_policy.sources.containers import Role, command_text, is_variable, role
-from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.containers import Role, command_text, role
+from ollama_policy.sources.env_files import Dialect, shared_variables
+from ollama_policy.sources.environment import is_variable
 from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
@@ -348,9 +349,8 @@ class _Reader:
             subject.unknown = Unknown(f"the env file {path} is not in the tree")
             return
         dialect = Dialect.DOCKER if entry.text_at("format") == "raw" else Dialect.DOTENV
-        for setting in read_assignments(file.data, file, 0, dialect, f"env_file {path}"):
-            if is_variable(setting.key):
-                subject.settings[setting.key] = setting
+        for setting in shared_variables(file, self.tree, dialect, f"env_file {path}", subject.span.start):
+            subject.settings[setting.key] = setting
 
     def _take_memory(self, subject: Subject, stack: _Stack) -> None:
         found = stack.last("deploy", "resources", "limits", "memory") or stack.last("mem_limit")

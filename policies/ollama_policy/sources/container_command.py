@@ -18,7 +18,7 @@ from ollama_policy.settings import (
     Subject,
     Unknown,
 )
-from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.env_files import Dialect, shared_variables
 from ollama_policy.sources.environment import Lookup, value_of
 from ollama_policy.sources.placed_text import PlacedText, Word
 from ollama_policy.sources.sizes import sized
@@ -81,10 +81,10 @@ def container_server(words: Sequence[Word], file: SourceFile, tree: Tree | None,
     named = {setting.key for setting in subject.settings.values()}
     for name in files:
         found = tree.sibling(file, name) if tree is not None and "$" not in name else None
-        if found is None:
+        if found is None or tree is None:
             subject.unknown = Unknown(f"the env file {name} is not in the tree")
             continue
-        for setting in read_assignments(found.data, found, 0, Dialect.DOCKER, f"--env-file {name}"):
+        for setting in shared_variables(found, tree, Dialect.DOCKER, f"--env-file {name}", span.start):
             if setting.key not in named:  # --env wins
                 subject.add(setting)
     return subject

@@ -11,7 +11,6 @@ _SERVES: Final = re.compile(r"\bollama['\",\s]{1,9}serve\b")
 _CLIENT_VERBS: Final = "pull|run|create|list|ls|ps|show|push|cp|rm|stop|help|signin|launch"
 _IS_CLIENT: Final = re.compile(rf"\bollama['\",\s]{{1,9}}(?:{_CLIENT_VERBS}|--version|-v)\b")
 _PREPARES: Final = re.compile(r"\b(?:curl|wget|sleep|chown|chmod|mkdir|cp)\b|pull|init|load|warm|setup|download|model")
-_VARIABLES: Final = ("OLLAMA_", "LLAMA_ARG_")
 
 
 class Role(Enum):
@@ -48,8 +47,3 @@ def command_text(node: Node | None) -> str | None:
     if node is None or node.is_null:
         return None
     return node.text if node.is_scalar else " ".join(item.text for item in node.items)
-
-
-def is_variable(name: str) -> bool:
-    """Whether a variable is one that Ollama or its runners may read; others, secrets among them, are passed over."""
-    return name.startswith(_VARIABLES)

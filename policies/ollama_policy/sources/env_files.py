@@ -8,6 +8,7 @@ Compose's and dotenv's: inline comments after white space, `export`, references 
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from ollama_policy.settings import (
@@ -21,7 +22,9 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources.environment import SERVER_ONLY, elsewhere, value_of
+from ollama_policy.sources.budget import SETTINGS
+from ollama_policy.sources.environment import SERVER_ONLY, elsewhere, is_variable, value_of
+from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.placed_text import PlacedText
 from ollama_policy.sources.source import Tree
 
@@ -83,6 +86,25 @@ def assignments(text: PlacedText, file: SourceFile, dialect: str, origin: str = 
         )
         seen[key] = setting
         yield setting
+
+
+def shared_variables(file: SourceFile, tree: Tree, dialect: Dialect, origin: str, at: int) -> Iterator[Setting]:
+    """Ollama's variables in an env file that many may read, which is parsed once for a tree. The settings are new.
+
+    Raises TooLargeError, at the place that reads it, where too many do.
+    """
+    every = _SHARED.of(tree)[dialect].of(file)
+    SETTINGS.of(tree).spend(len(every), at)
+    for one in every:
+        yield Setting(one.key, one.value, one.span, one.file, origin, one.is_literal)
+
+
+def _variables(dialect: Dialect, file: SourceFile) -> list[Setting]:
+    every = read_assignments(file.data, file, 0, dialect, "an env file")
+    return [setting for setting in every if is_variable(setting.key)]
+
+
+_SHARED: Final = OfTree(lambda _: {dialect: Kept(partial(_variables, dialect)) for dialect in Dialect})
 
 
 def _line_end(data: bytes, at: int) -> int:

@@ -18,8 +18,16 @@ SERVER_ONLY: Final = frozenset(VARIABLES) - {
     f"OLLAMA_{name}" for name in "HOST MODELS DEBUG EDITOR API_KEY AUTH NOHISTORY NO_CLOUD REMOTES TMPDIR".split()
 }
 
+# What the names of all variables begin with that Ollama or its runners may read.
+PREFIXES: Final = ("OLLAMA_", "LLAMA_ARG_")
+
 Lookup = Callable[[str], "Setting | Unknown"]
 """What a name stands for: a setting that says so, or why that is not known."""
+
+
+def is_variable(name: str) -> bool:
+    """Whether a variable is one that Ollama or its runners may read; others, secrets among them, are passed over."""
+    return name.startswith(PREFIXES)
 
 
 def elsewhere(name: str) -> Unknown:

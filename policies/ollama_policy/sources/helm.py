@@ -27,7 +27,8 @@ from ollama_policy.settings import (
     UnreadableError,
 )
 from ollama_policy.sources.compose import go_text
-from ollama_policy.sources.containers import Role, command_text, is_variable, role
+from ollama_policy.sources.containers import Role, command_text, role
+from ollama_policy.sources.environment import is_variable
 from ollama_policy.sources.kubernetes import add_limits, scalar_setting, setting_of
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import Assignment, assignments, insertion

@@ -7,8 +7,9 @@ handed to helm.py. Nothing is rendered, and no cluster is asked.
 import posixpath
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from ollama_policy import images
@@ -24,8 +25,10 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
-from ollama_policy.sources.containers import Role, command_text, is_variable, role
+from ollama_policy.sources.budget import SETTINGS, Budget
+from ollama_policy.sources.containers import Role, command_text, role
 from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.environment import PREFIXES, is_variable
 from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.sizes import quantity_of, sized
 from ollama_policy.sources.source import Tree
@@ -208,10 +211,12 @@ class _Container:
             if isinstance(found, Unknown):
                 subject.unknown = found
                 continue
-            for name, setting in found.items():
-                setting.key = prefix + name
-                if is_variable(setting.key):
-                    subject.settings[setting.key] = setting
+            names = found.variables(prefix)
+            SETTINGS.of(self.tree.tree).spend(len(names), subject.span.start)
+            for name in names:
+                setting = found.value(name, prefix + name)
+                assert setting is not None  # it is one of its names
+                subject.settings[setting.key] = setting
 
     def _take_env(self, subject: Subject) -> None:
         box = self.node.get("env")
@@ -236,9 +241,8 @@ class _Container:
             kind = next((kind.text for kind, _ in source.members), "elsewhere")
             return Setting(name, Unknown(f"its value is from a {kind}"), source.span, self.file, is_literal=False)
         found = self.tree.config_map(config_map, self.workload, self.file)
-        if isinstance(found, dict) and key in found:
-            setting = found[key]
-            setting.key = name
+        setting = None if isinstance(found, Unknown) else found.value(key, name)
+        if setting is not None:
             return setting
         reason = found if isinstance(found, Unknown) else Unknown(f"the ConfigMap {config_map} has no {key}")
         return Setting(name, reason, source.span, self.file, is_literal=False)
@@ -273,6 +277,29 @@ def _laid_over(own: Subject, below: Subject) -> Subject:
     return own
 
 
+class _ConfigMap:
+    """What a ConfigMap holds, for the many containers that may be given it: each has settings of its own."""
+
+    def __init__(self, settings: dict[str, Setting]) -> None:
+        self._settings = settings
+        self._names: dict[str, list[str]] = {}
+
+    def variables(self, prefix: str) -> Collection[str]:
+        """Its names that Ollama may read as variables, with a prefix before each."""
+        if is_variable(prefix):
+            return self._settings
+        if not any(begin.startswith(prefix) for begin in PREFIXES):
+            return ()
+        if prefix not in self._names:
+            self._names[prefix] = [name for name in self._settings if is_variable(prefix + name)]
+        return self._names[prefix]
+
+    def value(self, key: str, name: str) -> Setting | None:
+        """What it has for a key, as the variable of a name."""
+        one = self._settings.get(key)
+        return None if one is None else Setting(name, one.value, one.span, one.file, one.origin, one.is_literal)
+
+
 class _Named:
     """The objects of a file by kind and name, and what makes a ConfigMap by its name.
 
@@ -282,6 +309,7 @@ class _Named:
     def __init__(self, file: SourceFile) -> None:
         self.objects: dict[tuple[str, str], list[Node]] = {}
         self.config_maps: dict[str, list[Node]] = {}
+        self.made: dict[int, _ConfigMap] = {}  # by the id of the node, which lives as long
         try:
             for item in (item for root in template_documents(file.data) for item in objects(root)):
                 kind, name = item.text_at("kind"), item.text_at("metadata", "name")
@@ -302,6 +330,8 @@ class Objects:
         self._tree = weakref.ref(tree)  # which has this for as long as it lives
         self._named = Kept(_Named)
         self._words: dict[str, Words] = {}
+        self._env_files = Kept(lambda file: list(read_assignments(file.data, file, 0, Dialect.DOCKER)))
+        self._budget = Budget(0, "many ConfigMaps are made of one file of many variables")
 
     @property
     def tree(self) -> Tree:
@@ -322,17 +352,18 @@ class Objects:
             self._words[key] = Words(files())
         return self._words[key]
 
-    def config_map(self, name: str, workload: Node, file: SourceFile) -> dict[str, Setting] | Unknown:
+    def config_map(self, name: str, workload: Node, file: SourceFile) -> _ConfigMap | Unknown:
         """What a ConfigMap of the tree holds, the nearest of its name: in the same file, the same folder, anywhere."""
         if "{{" in name:
             return Unknown(f"the ConfigMap {name} is filled in by a template")
         namespace = workload.text_at("metadata", "namespace")
         for files in self._nearest(file, name):
-            found = [data for each in files for data in self._config_maps(name, namespace, each)]
+            every = (node for each in files for node in self._config_maps(name, namespace, each))
+            found = list(islice(every, 2))
             if len(found) > 1:
                 return Unknown(f"there are several ConfigMaps {name}")
             if found:
-                return found[0]
+                return self._made(*found[0], workload)
         return Unknown(f"the ConfigMap {name} is not in the tree")
 
     def _nearest(self, file: SourceFile, name: str) -> Iterator[Sequence[SourceFile]]:
@@ -347,35 +378,43 @@ class Objects:
     def _makers(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
         return (file for file in files if b"ConfigMap" in file.data or b"configMapGenerator" in file.data)
 
-    def _config_maps(self, name: str, namespace: str, file: SourceFile) -> Iterator[dict[str, Setting]]:
+    def _config_maps(self, name: str, namespace: str, file: SourceFile) -> Iterator[tuple[Node, SourceFile]]:
         for item in self._named.of(file).config_maps.get(name, ()):
-            if not item.text_at("kind"):
-                yield _generated(item, file, self.tree)
-                continue
-            other = item.text_at("metadata", "namespace")
+            other = item.text_at("metadata", "namespace") if item.text_at("kind") else ""
             if not other or not namespace or other == namespace:
-                box = item.get("data")
-                yield {
-                    key.text: scalar_setting(key.text, node, file, f"the ConfigMap {name}")
-                    for key, node in (box.members if box is not None else ())
-                    if node.is_scalar
+                yield item, file
+
+    def _made(self, item: Node, file: SourceFile, workload: Node) -> _ConfigMap:
+        """What a ConfigMap or its generator comes to, worked out once. `workload` is what it is asked for."""
+        made = self._named.of(file).made
+        if item.id not in made:
+            if item.text_at("kind"):
+                box, origin = item.get("data"), f"the ConfigMap {item.text_at('metadata', 'name')}"
+                members = box.members if box is not None else ()
+                settings = {
+                    key.text: scalar_setting(key.text, node, file, origin) for key, node in members if node.is_scalar
                 }
+            else:
+                settings = self._generated(item, file, workload)
+            made[item.id] = _ConfigMap(settings)
+        return made[item.id]
+
+    def _generated(self, generator: Node, file: SourceFile, workload: Node) -> dict[str, Setting]:
+        """What kustomize puts into a ConfigMap from literals and env files."""
+        origin = f"the ConfigMap {generator.text_at('name')}"
+        found: dict[str, Setting] = {}
+        box, literals = generator.get("envs"), generator.get("literals")
+        paths = [item.text for item in box.items] if box is not None else []
+        for path in filter(None, (*paths, generator.text_at("env"))):
+            env_file = self.tree.sibling(file, path)
+            if env_file is not None:
+                every = self._env_files.of(env_file)
+                self._budget.spend(len(every), workload.start)
+                for one in every:
+                    found[one.key] = Setting(one.key, one.value, one.span, one.file, origin, one.is_literal)
+        for assigned in assignments(literals) if literals is not None else ():
+            found[assigned.name] = setting_of(assigned.name, assigned, file, origin)
+        return found
 
 
 _OBJECTS: Final = OfTree(Objects)
-
-
-def _generated(generator: Node, file: SourceFile, tree: Tree) -> dict[str, Setting]:
-    """What kustomize puts into a ConfigMap from literals and env files."""
-    origin = f"the ConfigMap {generator.text_at('name')}"
-    found: dict[str, Setting] = {}
-    box, literals = generator.get("envs"), generator.get("literals")
-    paths = [item.text for item in box.items] if box is not None else []
-    for path in filter(None, (*paths, generator.text_at("env"))):
-        env_file = tree.sibling(file, path)
-        if env_file is not None:
-            for setting in read_assignments(env_file.data, env_file, 0, Dialect.DOCKER, origin):
-                found[setting.key] = setting
-    for assigned in assignments(literals) if literals is not None else ():
-        found[assigned.name] = setting_of(assigned.name, assigned, file, origin)
-    return found

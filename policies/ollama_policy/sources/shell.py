@@ -22,7 +22,7 @@ from ollama_policy.settings import (
 from ollama_policy.sources.calls import is_call, may_call
 from ollama_policy.sources.container_command import container_server
 from ollama_policy.sources.dockerfile import read_dockerfile
-from ollama_policy.sources.env_files import Dialect, own_env_file, read_assignments
+from ollama_policy.sources.env_files import Dialect, own_env_file, shared_variables
 from ollama_policy.sources.environment import REFERENCE, SERVER_ONLY, Lookup, value_of
 from ollama_policy.sources.modelfile import read_modelfile
 from ollama_policy.sources.placed_text import PlacedText, Word
@@ -83,12 +83,13 @@ class Shell:
 
 def _subjects(text: PlacedText, file: SourceFile, tree: Tree, depth: int) -> Iterator[Subject]:
     script = read_script(text, file)
-    found: list[Subject] = []
+    has_server = False
     for command in script.commands:
-        found += _of_command(command, script, tree, depth)
-    if not any(subject.kind is Kind.SERVER and not subject.address.startswith("launchctl") for subject in found):
-        found += _exports(script)
-    yield from found
+        for subject in _of_command(command, script, tree, depth):
+            has_server |= subject.kind is Kind.SERVER and not subject.address.startswith("launchctl")
+            yield subject
+    if not has_server:
+        yield from _exports(script)
     for error in script.errors:
         # The grammar does not know every shell: what is not about Ollama is passed over.
         if b"ollama" in file.data[error.start : error.end].lower():
@@ -198,7 +199,7 @@ def _source(path: str, exports_all: bool, subject: Subject, script: Script, tree
         subject.unknown = Unknown(f"what {path} exports is not known")
         return
     script.budget.spend(len(found.data), subject.span.start)
-    for setting in read_assignments(found.data, found, 0, Dialect.DOTENV, f". {path}"):
+    for setting in shared_variables(found, tree, Dialect.DOTENV, f". {path}", subject.span.start):
         subject.add(setting)
 
 

@@ -25,7 +25,7 @@ from ollama_policy.settings import (
     UnreadableError,
 )
 from ollama_policy.sources.container_command import container_server
-from ollama_policy.sources.env_files import Dialect, read_assignments
+from ollama_policy.sources.env_files import Dialect, shared_variables
 from ollama_policy.sources.environment import SERVER_ONLY, TEMPLATE, value_of
 from ollama_policy.sources.kept import OfTree
 from ollama_policy.sources.placed_text import PlacedText, Word, split_words
@@ -302,10 +302,10 @@ def _add_environment(
     for entry in files:
         name = entry.value.text.removeprefix("-")
         found = _environment_file(name, subject.file, tree) if entry.is_certain else None
-        if found is None:
+        if found is None or tree is None:
             subject.unknown = Unknown(f"the environment file {name} is not in the tree")
             continue
-        for setting in read_assignments(found.data, found, 0, Dialect.SYSTEMD, f"EnvironmentFile={name}"):
+        for setting in shared_variables(found, tree, Dialect.SYSTEMD, f"EnvironmentFile={name}", subject.span.start):
             subject.add(setting)
 
 

@@ -74,8 +74,9 @@ def test_sudo_may_drop_what_is_exported() -> None:
 
 def test_a_file_of_variables_is_followed_where_all_is_exported() -> None:
     text = "set -a; . ./conf; set +a\nollama serve"
-    subject = only(_script(text, conf="A='5m' # x\n"))
-    assert (facts(subject), subject.settings["A"].file.path) == ({"A": ("5m", "'5m'")}, "conf")
+    subject = only(_script(text, conf="OLLAMA_A='5m' # x\nOTHER=1\n"))
+    assert facts(subject) == {"OLLAMA_A": ("5m", "'5m'")}
+    assert subject.settings["OLLAMA_A"].file.path == "conf"
     assert only(_script(text)).unknown is not None
     assert only(_script("source conf\nollama serve", conf="export A=1")).unknown is not None
 
@@ -121,13 +122,14 @@ def test_what_docker_run_may_use() -> None:
 
 
 def test_docker_run_takes_from_the_script_and_from_files() -> None:
-    text = "export A=1d\ndocker run -e A -e B --env-file x.env -e C=3 ollama/ollama\n"
-    subject = only(_script(text, **{"x.env": "C=9\nD='4' # x"}))
+    text = "export A=1d\ndocker run -e A -e B --env-file x.env -e OLLAMA_C=3 ollama/ollama\n"
+    variables = "OLLAMA_C=9\nOLLAMA_D='4' # x\nOTHER=1"
+    subject = only(_script(text, **{"x.env": variables}))
     assert facts(subject) == {
         "A": ("1d", "1d"),
         "B": (UNKNOWN, "B"),
-        "C": ("3", "3"),
-        "D": ("'4' # x", "'4' # x"),
+        "OLLAMA_C": ("3", "3"),
+        "OLLAMA_D": ("'4' # x", "'4' # x"),
         IMAGE: ("ollama/ollama", "ollama/ollama"),
     }
     assert only(_script(text)).unknown is not None

@@ -64,12 +64,11 @@ def test_only_what_runs_ollama_is_a_server(path: str, text: str, is_server: bool
 
 
 def test_files_of_variables_win_over_the_units_own() -> None:
-    text = _SERVES + "EnvironmentFile=-/etc/default/ollama\nEnvironment=A=1 B=2\n"
-    subject = only(
-        read(Systemd(), "root/etc/systemd/system/o.service", text, root__etc__default__ollama="A=24h # x\nC='3'")
-    )
-    assert facts(subject) == {"A": ("24h # x", "24h # x"), "B": ("2", "2"), "C": ("3", "'3'")}
-    assert subject.settings["A"].file.path == "root/etc/default/ollama"
+    text = _SERVES + "EnvironmentFile=-/etc/default/ollama\nEnvironment=OLLAMA_A=1 B=2\n"
+    variables = "OLLAMA_A=24h # x\nOLLAMA_C='3'\nOTHER=4"
+    subject = only(read(Systemd(), "root/etc/systemd/system/o.service", text, root__etc__default__ollama=variables))
+    assert facts(subject) == {"OLLAMA_A": ("24h # x", "24h # x"), "B": ("2", "2"), "OLLAMA_C": ("3", "'3'")}
+    assert subject.settings["OLLAMA_A"].file.path == "root/etc/default/ollama"
     assert [setting.written for setting in subject.repeated] == ["1"]
     assert subject.unknown is None
 
@@ -79,8 +78,8 @@ def test_a_file_of_variables_that_is_not_there_is_said() -> None:
         subject = only(read(Systemd(), "o.service", _SERVES + f"EnvironmentFile={name}\n", ollama="A=1"))
         assert subject.unknown is not None
         assert not subject.settings
-    named = only(read(Systemd(), "a/o.service", _SERVES + "EnvironmentFile=/x/o.env\n", a__o_DOT_env="A=1"))
-    assert facts(named) == {"A": ("1", "1")}
+    named = only(read(Systemd(), "a/o.service", _SERVES + "EnvironmentFile=/x/o.env\n", a__o_DOT_env="OLLAMA_A=1"))
+    assert facts(named) == {"OLLAMA_A": ("1", "1")}
 
 
 def test_drop_ins_belong_to_their_unit_in_the_order_of_their_names() -> None:
