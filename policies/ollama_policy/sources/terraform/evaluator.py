@@ -333,6 +333,7 @@ class _Evaluation:
                 return last if isinstance(last, Unknown) else Invalid("`...` after what is no list")
             arguments += last
         self.work.steps += sum(len(each) for each in arguments if isinstance(each, str | list | dict)) // 8
+        self.work.items += sum(len(each) for each in arguments if isinstance(each, list | dict))
         return _bounded(functions.call(name, arguments))
 
     def _for_tuple(self, node: Any) -> Any:

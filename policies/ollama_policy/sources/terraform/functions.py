@@ -171,13 +171,10 @@ def _flatten(value: Any, depth: int = 32) -> list[Any]:
 
 
 def _distinct(items: Any) -> list[Any]:
-    out: list[Any] = []
-    for item in _one_type(_list(items)):
-        if isinstance(item, list | dict):
-            raise NotImplementedError
-        if not any(values.same(item, other) is True for other in out):
-            out.append(item)
-    return out
+    every = _one_type(_list(items))
+    if any(isinstance(item, list | dict) for item in every):
+        raise NotImplementedError
+    return values.without_repeats(every)
 
 
 def _range(*limits: Any) -> list[int]:

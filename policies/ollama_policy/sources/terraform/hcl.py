@@ -36,35 +36,37 @@ class TerraformSource:
             self._workspace = Workspace(tree)
         workspace = self._workspace
         workspace.work.depth = 0
+        workspace.budget.grow(len(file.data))
         try:
-            return iter(_read(file, workspace))
+            yield from _read(file, workspace)
         except RecursionError:
             raise UnreadableError(0, "nesting that is too deep") from None
 
 
-def _read(file: SourceFile, workspace: Workspace) -> list[Subject]:
+def _read(file: SourceFile, workspace: Workspace) -> Iterator[Subject]:
     every = workspace.blocks(file)
     blocks = [block for block in every if block.kind == "resource" and len(block.labels) == 2]
     wanted = [block for block in blocks if block.labels[0] == models.RESOURCE or block.labels[0] in servers.READERS]
     documents = _here_documents(every) if b"<<" in file.data else []
     if not wanted and not documents:
-        return []
+        return
     folder = workspace.folder(file)
     instances = folder.instances()
     for instance in instances:
         instance.near = file
-    subjects: list[Subject] = []
     for block in wanted:
-        workspace.work.steps = 0
+        workspace.work.steps = workspace.work.items = 0
         if block.labels[0] == models.RESOURCE:
             found = list(models.subjects(block, instances))
         else:
             found = list(servers.subjects(block, instances))
-        subjects += _with_overrides(found, block, file, folder)
+        workspace.spend(block)
+        yield from _with_overrides(found, block, file, folder)
     for document in documents:
-        workspace.work.steps = 0
-        subjects += _with_overrides(list(document.subjects(instances)), document.block, file, folder)
-    return subjects
+        workspace.work.steps = workspace.work.items = 0
+        found = list(document.subjects(instances))
+        workspace.spend(document.block)
+        yield from _with_overrides(found, document.block, file, folder)
 
 
 def _here_documents(blocks: "list[Block]") -> "list[HereDocument]":

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.settings import SourceFile, Unknown, UnreadableError
+from ollama_policy.sources.budget import Budget
 from ollama_policy.sources.kept import Kept
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.terraform import syntax
@@ -23,6 +24,8 @@ JSON: Final = (".tf.json", ".tofu.json")
 VALUES: Final = (".tfvars", ".tfvars.json")
 MAX_INSTANCES: Final = 1000
 _MAX_CALLS: Final = 8  # one inside of another
+_LEAST_STEPS: Final = 1_000_000  # of all expressions of a tree
+_AN_ITEM: Final = 2  # steps: a function looks at each item a few times
 _MAX_VISITS: Final = 5000  # of a folder, on the way up from others
 _PROVIDER: Final = re.compile(rb'\bprovider[\s"]')
 _LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
@@ -69,10 +72,17 @@ class Workspace:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.work = Work()
+        # Each block may take many steps, and N blocks may each look through one list of N.
+        self.budget = Budget(0, "many blocks, each with expressions that take long", _LEAST_STEPS)
         self.visits = 0
         self._folders: dict[str, Folder] = {}
         self._parsed = Kept(_Parsed)
         self._calls: dict[str, list[Call]] | None = None
+
+    def spend(self, block: Block) -> None:
+        """Counts what a block took. Raises TooLargeError where the tree's blocks took too much."""
+        self.budget.spend(self.work.steps + _AN_ITEM * self.work.items, block.start)
+        self.work.steps = self.work.items = 0
 
     def folder(self, file: SourceFile) -> "Folder":
         path = posixpath.dirname(file.path)

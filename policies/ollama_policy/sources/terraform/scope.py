@@ -35,10 +35,11 @@ class Reference(Protocol):
 class Work:
     """How much was done, against expressions that would never end; shared by all scopes of a file."""
 
-    __slots__ = ("depth", "steps")
+    __slots__ = ("depth", "items", "steps")
 
     def __init__(self) -> None:
         self.steps = 0
+        self.items = 0  # that functions looked through
         self.depth = 0
 
 

@@ -90,11 +90,15 @@ def to_set(values: list[Any]) -> Any:
         return SetOf(sorted(set(values)))
     if all(is_number(value) for value in values):
         return SetOf(sorted(set(values)))
-    found = SetOf()
-    for value in values[:MAX_ITEMS]:
-        if not any(same(value, other) is True for other in found):
-            found.append(value)
-    return found
+    return SetOf(without_repeats(values[:MAX_ITEMS]))
+
+
+def without_repeats(values: list[Any]) -> list[Any]:
+    """The first of each that are the same, by `same`: collections are only where they are one."""
+    found: dict[tuple[str, Any], Any] = {}
+    for value in values:
+        found.setdefault((kind_of(value), id(value) if isinstance(value, list | dict) else value), value)
+    return list(found.values())
 
 
 def unified(values: list[Any]) -> list[Any]:
