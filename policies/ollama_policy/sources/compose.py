@@ -22,6 +22,7 @@ from ollama_policy.settings import (
     Unknown,
     UnreadableError,
 )
+from ollama_policy.sources.budget import SETTINGS
 from ollama_policy.sources.compose_include import CANONICAL, Includes, Missing, has_include
 from ollama_policy.sources.compose_interpolation import Lookup, interpolated
 from ollama_policy.sources.containers import Role, command_text, role
@@ -37,6 +38,7 @@ _SIGN: Final = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?services[\"']?[ \t]*:", re.
 _OTHERS: Final = re.compile(rb"^(?:apiVersion|jobs|stages)[ \t]*:", re.MULTILINE)
 _SUFFIXES: Final = (".yaml", ".yml")
 _MAX_EXTENDED: Final = 16
+_AN_EXTENDED_ONE: Final = 6  # settings: what a variable takes that is read again for each service that extends it
 # How yaml.v3, which compose reads with, takes a plain scalar (its resolve.go).
 _GO_INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,63}|0[oO]?[0-7]{1,21}|0|[1-9][0-9]{0,18})")
 _GO_FLOAT: Final = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][+-]?[0-9]{1,3})?")
@@ -334,6 +336,8 @@ class _Reader:
                 if assigned.name not in of_layer:
                     subject.settings.pop(assigned.name, None)  # of a lower layer: no repetition
                 of_layer.add(assigned.name)
+                if layer.is_shared:
+                    SETTINGS.of(self.tree).spend(_AN_EXTENDED_ONE, subject.span.start)
                 subject.add(self._assigned(assigned, layer, assigned.node or assigned.item or environment))
 
     def _take_env_file(self, subject: Subject, entry: Node, layer: _Layer) -> None:

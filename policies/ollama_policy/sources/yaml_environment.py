@@ -12,6 +12,7 @@ from ollama_policy.sources.yaml_nodes import Node
 _DASH: Final = re.compile(rb"([ ]*-[ ]+)(?:[&!][^ ]+[ ]+)*")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+(?:=|$)")
 _LONGEST: Final = 80
+_A_SHARED_ONE: Final = 30  # visits that a variable of an aliased environment is worth, which each container reads again
 _QUOTES: Final = ('"', "'")
 
 
@@ -68,6 +69,8 @@ def assignments(box: Node) -> Iterator[Assignment]:
 
 
 def _assigned(name: Node, value: Node | None, item: Node | None) -> Assignment:
+    if name.is_shared:
+        name.weigh(_A_SHARED_ONE)
     if value is None or not value.is_scalar or value.is_null:
         span = name.span if value is None or value.is_scalar else value.span
         return Assignment(name.text, name.span, None, span, False, value, item)
@@ -75,6 +78,8 @@ def _assigned(name: Node, value: Node | None, item: Node | None) -> Assignment:
 
 
 def _split(item: Node) -> Assignment:
+    if item.is_shared:
+        item.weigh(_A_SHARED_ONE)
     name, equals, _ = item.text.partition("=")
     text = placed(item)
     size = len(name.encode("utf-8", "replace"))

@@ -107,6 +107,12 @@ class Node:
         if text.left < 0:
             raise TooLargeError(self.start, "aliases that stand for too many values")
 
+    def weigh(self, visits: int) -> None:
+        """Counts what is done with it as so many visits more. Raises TooLargeError as they do."""
+        self._text.left -= visits
+        if self._text.left < 0:
+            raise TooLargeError(self.start, "aliases that stand for too many values")
+
     def __repr__(self) -> str:
         return f"<{self._raw.id} at {self.start}>"
 
