@@ -24,6 +24,7 @@ from ollama_policy.sources.container_command import container_server
 from ollama_policy.sources.dockerfile import read_dockerfile
 from ollama_policy.sources.env_files import Dialect, own_env_file, shared_variables
 from ollama_policy.sources.environment import REFERENCE, SERVER_ONLY, Lookup, value_of
+from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.modelfile import read_modelfile
 from ollama_policy.sources.placed_text import PlacedText, Word
 from ollama_policy.sources.request_body import PATH, body_settings
@@ -59,6 +60,7 @@ _FILLED: Final = re.compile(rb"(?<!\\)(?:\$[A-Za-z_{(]|`)")
 _TARGET: Final = re.compile(r"""(?:>{1,2}\s*|\btee\s+(?:-\S+\s+)*)["']?([^\s"'<>|;&]+)""")
 _UNIT: Final = re.compile(rb"^\s*\[(?:Service|Container)\]", re.MULTILINE)
 _DEPTH: Final = 3  # of scripts in scripts
+_BYTES_OF_A_STEP: Final = 8
 
 
 class Shell:
@@ -279,6 +281,7 @@ def _add_body(subject: Subject, body: PlacedText, bodies: int, command: Command,
     variable = known((reference["bare"] or reference["name"]).decode()) if reference is not None else None
     if isinstance(variable, Setting):
         # The variable holds the body, maybe with references in it: read where it is given its value.
+        script.budget.spend((variable.span.end - variable.span.start) // _BYTES_OF_A_STEP, command.span.start)
         parts = words_of(PlacedText.at(file.data[variable.span.start : variable.span.end], variable.span.start))
         body = parts[0].text if len(parts) == 1 else body
     where = body.text
@@ -293,14 +296,21 @@ def _add_body(subject: Subject, body: PlacedText, bodies: int, command: Command,
         if found is None:
             subject.unknown = Unknown(f"its body {where[1:]} is not in the tree")
             return
-        file, body, lookup = found, PlacedText.at(found.data, 0), None
+        file, lookup = found, None
     try:
-        settings = list(body_settings(body, file, lookup))
+        settings = _BODIES.of(tree).of(file) if file is not script.file else list(body_settings(body, file, lookup))
     except UnreadableError as error:
         subject.unknown = Unknown(f"its body is not read: {error}")
         return
-    for setting in settings:
-        subject.add(setting)
+    for one in settings:
+        subject.add(Setting(one.key, one.value, one.span, one.file, one.origin, one.is_literal))
+
+
+def _body(file: SourceFile) -> list[Setting]:
+    return list(body_settings(PlacedText.at(file.data, 0), file, None))
+
+
+_BODIES: Final = OfTree(lambda _: Kept(_body))
 
 
 def _documents(command: Command, program: str, script: Script, tree: Tree, depth: int) -> Iterator[Subject]:
