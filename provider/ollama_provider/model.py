@@ -4,6 +4,7 @@ Schemas, documentation and every engine's adapter are generated from, or checked
 """
 
 import difflib
+import functools
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -442,10 +443,14 @@ def _quoted_hint(value: object) -> str:
 
 
 def _did_you_mean(found: object, accepted: Collection[str]) -> str:
-    text = str(found).lower()
+    meant = _close_to(str(found).lower(), tuple(accepted))
+    return f" (did you mean {meant!r}?)" if meant else ""
+
+
+@functools.lru_cache(1000)  # one slip may stand in many declarations, and each look takes a millisecond
+def _close_to(text: str, accepted: tuple[str, ...]) -> str:
     starts = [candidate for candidate in accepted if len(text) > 2 and candidate.startswith(text)]
-    close = starts or difflib.get_close_matches(text, accepted, 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return next(iter(starts or difflib.get_close_matches(text, accepted, 1)), "")
 
 
 def _shown(value: object) -> str:

@@ -103,6 +103,21 @@ def _terraform_servers(n: int) -> Tree:
     return {"main.tf": server.encode(), **others}
 
 
+def _module_of_many(n: int) -> Tree:
+    """Many calls of one module of many resources."""
+    calls = _lines(n // 4, 'module "m{i}" {{\n  source = "./m"\n  name   = "a{i}"\n}}\n')
+    models = _lines(n // 4, 'resource "ollama_model" "x{i}" {{\n  name = "${{var.name}}-{i}"\n}}\n')
+    return {"main.tf": calls.encode(), "m/main.tf": ('variable "name" {}\n' + models).encode()}
+
+
+def _one_list(n: int) -> Tree:
+    """Many resources that each look through one list."""
+    items = ", ".join(f'"k{i}"' for i in range(n * 16))
+    name = 'name = "a-${{length(distinct(local.l))}}-${{contains(local.l, "{i}")}}"'
+    models = _lines(n // 2, f'resource "ollama_model" "x{{i}}" {{{{\n  {name}\n}}}}\n')
+    return {"main.tf": (f"locals {{\n  l = [{items}]\n}}\n" + models).encode()}
+
+
 def _roles(n: int) -> Tree:
     task = "- community.docker.docker_container:\n    name: o\n    image: ollama/ollama\n    env: '{{ ollama_env }}'\n"
     return {f"roles/r{i}/tasks/main.yml": task.encode() for i in range(n)} | {
@@ -144,6 +159,21 @@ def _drop_ins_with_shared_file(n: int) -> Tree:
         "o.env": _entries(n).encode(),
         "ollama.service": b"[Service]\nExecStart=/usr/bin/ollama serve\n",
     } | {f"ollama.service.d/{i}.conf": b"[Service]\nEnvironmentFile=../o.env\n" for i in range(n * 8)}
+
+
+def _shared_environment(name: str, use: str) -> Growing:
+    """Many services of one environment."""
+
+    def growing(n: int) -> Tree:
+        variables = _lines(n // 2, "    OLLAMA_V{i}: '1'\n")
+        shared = {
+            "x": f"x-e:\n  e: &x\n{variables}services:\n",
+            "base": f"services:\n  base:\n   image: ollama/ollama:0.17.4\n   environment:\n{variables}",
+        }[name]
+        service = f"  s{{i}}:\n    image: ollama/ollama:0.17.4\n    {use}\n"
+        return {"compose.yaml": (shared + _lines(n // 2, service)).encode()}
+
+    return growing
 
 
 _DEPLOYMENT = (
@@ -193,6 +223,8 @@ CHAINS: dict[str, dict[str, Growing]] = {
             ).encode()
         },
         "modules": _terraform_modules,
+        "one module of many resources": _module_of_many,
+        "one list": _one_list,
         "files": _terraform_servers,
     },
     "compose": {
@@ -202,6 +234,8 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "one env file": _with_shared_file(
             "compose.yaml", "  s{i}:\n    image: ollama/ollama:0.17.4\n    env_file: o.env\n", "services:\n"
         ),
+        "one merged environment": _shared_environment("x", "environment: {{<<: *x}}"),
+        "one extended service": _shared_environment("base", "extends: base"),
         "merges": _chain("compose.yaml", "x{j}: &x{j} {{<<: *x{i}, k{i}: 1}}\n", "x0: &x0 {}\n", _SERVICE),
         "files that may be below": lambda n: {
             "a.yaml": ("services:\n" + _lines(n, "  a{i}:\n    environment: {{OLLAMA_DEBUG: '1'}}\n")).encode(),
@@ -272,6 +306,16 @@ CHAINS: dict[str, dict[str, Growing]] = {
             "o.env": _lines(n // 2, "OLLAMA_A{i}=1\n").encode(),
         },
         "one env file": _with_shared_file("a.sh", "docker run --env-file o.env ollama/ollama:0.17.4\n"),
+        "one body": lambda n: {
+            "a.sh": (
+                f'B=\'{{"model": "a", "x": "{"y" * n * 512}", "keep_alive": -1}}\'\n'
+                + 'curl http://localhost:11434/api/generate -d "$B"\n' * (n * 10)
+            ).encode()
+        },
+        "one body in a file": lambda n: {
+            "b.json": f'{{"model": "a", "x": "{"y" * n * 512}", "keep_alive": -1}}'.encode(),
+            "a.sh": b"# ollama\n" + b"curl http://localhost:11434/api/generate -d @b.json\n" * (n * 10),
+        },
         "one export": lambda n: {"a.sh": ("export OLLAMA_KEEP_ALIVE=-1" + " A=1" * (n * 256) + "\n").encode()},
         "readers of one text": lambda n: {
             "a.sh": (
@@ -283,6 +327,21 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "options": lambda n: {"a.sh": ("docker run" + " -e OLLAMA_A=1" * (n * 70) + " ollama/ollama\n").encode()},
     },
     "pulumi_python": {
+        "one dict": lambda n: {
+            "__main__.py": (
+                _PROGRAM
+                + "D = {"
+                + _lines(n // 2, '"k{i}": {{"name": "m{i}"}}, ')
+                + "}\n"
+                + _lines(n // 2, 'OllamaModel("a{i}", name=D["k{i}"]["name"])\n')
+            ).encode()
+        },
+        "one loop": lambda n: {
+            "__main__.py": (
+                f"{_PROGRAM}for i in {[*range(200)]}:\n"
+                + _lines(n, '  OllamaModel(f"a{i}-{{i}}", name=f"m{i}-{{i}}")\n')
+            ).encode()
+        },
         "names": _chain("__main__.py", "a{j} = a{i}\n", _PROGRAM + "a0 = '1'\n", 'OllamaModel("m", keep_alive=a9)\n'),
         "models": _chain(
             "__main__.py",

@@ -106,6 +106,7 @@ class Program:
         self.classes: list[tuple[ast.ClassDef, Scope]] = []
         self._changed: set[str] = set()  # names of containers that something may have changed
         self._steps = 0
+        self._members: dict[ast.Dict, dict[Any, ast.expr]] = {}  # many look into one dict
         self._todo: list[tuple[ast.AST, Scope, Where]] = [(tree, self.module, ())]
         while self._todo:
             self._visit(*self._todo.pop())
@@ -454,9 +455,9 @@ class Program:
         if not isinstance(box.node, ast.Dict):
             return None
         name = self.value(key, run, depth)
-        for at, item in reversed(self._entries(box.node)):
-            if isinstance(at, ast.Constant) and at.value == name:
-                return Expression(item, box.scope)
+        member = self._member(box.node, name)
+        if member is not None:
+            return Expression(member, box.scope)
         return Expression(default[0] if default else ast.copy_location(ast.Constant(None), key.node), key.scope)
 
     def _bag(self, holder: Expression, run: Run, depth: int) -> str | None:
@@ -487,14 +488,21 @@ class Program:
 
     def _element(self, box: Expression, key: Any) -> Expression:
         if isinstance(box.node, ast.Dict):
-            for at, item in reversed(self._entries(box.node)):
-                if isinstance(at, ast.Constant) and at.value == key:
-                    return Expression(item, box.scope)
+            member = self._member(box.node, key)
+            if member is not None:
+                return Expression(member, box.scope)
         elif isinstance(box.node, ast.List | ast.Tuple) and isinstance(key, int):
             items = self._items(box.node)
             if -len(items) <= key < len(items):
                 return Expression(items[key], box.scope)
         raise UndecidedError(f"there is no {key!r:.60} in what is written on line {box.node.lineno}")
+
+    def _member(self, node: ast.Dict, key: Any) -> ast.expr | None:
+        """What a dict has for a key, the last where it is repeated."""
+        if node not in self._members:
+            entries = self._entries(node)
+            self._members[node] = {at.value: item for at, item in entries if isinstance(at, ast.Constant)}
+        return None if isinstance(key, list | dict) else self._members[node].get(key)
 
     def _items(self, node: ast.List | ast.Tuple | ast.Set) -> list[ast.expr]:
         if any(isinstance(item, ast.Starred) for item in node.elts):
