@@ -93,7 +93,7 @@ def diagnosed() -> Iterator[None]:
 def failure(error: OllamaError | UnplacedError) -> Diagnostic:
     if isinstance(error, UnreachableError) and not isinstance(error, LateError):
         words = error.words.replace(OF_COMMANDS, "")
-        return Diagnostic("The server does not answer", f"{_capitalised(error.asked)} at {error.server}: {words}")
+        return Diagnostic("The server does not answer", f"{error.server}: {words}")
     if isinstance(error, OllamaError):
         return Diagnostic(f"{_capitalised(error.asked)} failed", f"{error.server}: {error.words}")
     return Diagnostic("The model is there, and memory is not as declared", str(error))
