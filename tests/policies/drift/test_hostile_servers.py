@@ -539,4 +539,4 @@ def test_every_problem_is_one_line_of_text(
     bad.answer("GET", "/api/version", status(403, {"error": "a\nb\x1b[2J"}))
     result = command("drift", "--host", bad.url)
     assert len(result.stdout.splitlines()) == 2
-    assert re.search(r"unreadable: HTTP 403, a\\nb\\x1b\[2J", result.stdout)
+    assert re.search(r"unreadable: HTTP 403, a; b\\x1b\[2J", result.stdout)
