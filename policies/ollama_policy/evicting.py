@@ -1,38 +1,35 @@
 """Whether a load for a measurement would end a runner that somebody has pinned."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ollama_policy.probe.processes import Processes, UnseenError
-from ollama_policy.same_weights import holder
-from ollama_provider.ollama.answers import Running
+from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.errors import RefusedError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.variables import env_uint
-
-if TYPE_CHECKING:
-    from ollama_provider.ollama.api import Ollama
 
 _VARIABLE: Final = "OLLAMA_MAX_LOADED_MODELS"
 _WITHOUT_GPU: Final = 3  # server/sched.go: defaultModelsPerGPU
 
 
-async def require_no_eviction(client: "Ollama", name: ModelName, running: Running) -> None:
+def require_no_eviction(url: str, name: ModelName, running: Running, held: RunningModel | None) -> None:
     """Raises a RefusedError where a load of `name` would end a pinned runner, as far as this machine shows it.
 
+    `held` is the model in memory whose runner has the weights of `name`: then nothing is loaded.
     At its limit of models Ollama ends the one whose time is over soonest: a pinned one where all are pinned. The limit
     is in the environment of a server on this machine; what a server elsewhere does, nobody can tell beforehand.
     """
     pinned = [str(model.name) for model in running.models if running.is_pinned(model)]
-    if not pinned or await holder(client, name, running) is not None:
+    if not pinned or held is not None:
         return
-    limit = _limit(client.url, running)
+    limit = _limit(url, running)
     if limit is not None and len(pinned) >= limit:
         words = (
             f"the server holds {limit} {'models' if limit > 1 else 'model'} at once ({_VARIABLE}), and "
             f"{', '.join(sorted(pinned))} {'are' if len(pinned) > 1 else 'is'} pinned: the load of {name} would end a "
             "runner that is pinned. Release one of them first, or raise the limit"
         )
-        raise RefusedError(f"the load of {name}", client.url, words)
+        raise RefusedError(f"the load of {name}", url, words)
 
 
 def _limit(url: str, running: Running) -> int | None:

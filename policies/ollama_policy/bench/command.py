@@ -79,8 +79,8 @@ async def _planned(servers: Iterable[Connection], sides: tuple[Side, Side], name
 async def _refuse_others(client: Ollama, name: ModelName) -> None:
     """Raises RefusedError where to measure would end or reload what another name has in memory."""
     running = await client.running()
-    await require_no_eviction(client, name, running)
     held = await holder(client, name, running)
+    require_no_eviction(client.url, name, running, held)
     if held is not None and held.name != name:
         words = f"{held.name} has the same weights and is in memory, and bench would end its runner: unload it first"
         raise RefusedError(f"the bench of {name}", client.url, words)

@@ -58,8 +58,9 @@ def planned(connection: Connection, name: ModelName, plan: Plan) -> str:
             await ollama.supported_version()
             await installed_one(ollama, name)
             running = await ollama.running()
-            await require_no_eviction(ollama, name, running)
-            return running, await holder(ollama, name, running)
+            held = await holder(ollama, name, running)
+            require_no_eviction(ollama.url, name, running, held)
+            return running, held
 
     before, held = answered(look())
     called = name if held is None else held.name

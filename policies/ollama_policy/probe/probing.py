@@ -180,8 +180,8 @@ class _Probe:
         version = await self._ollama.supported_version()
         await installed_one(self._ollama, self._name)
         running = await self._ollama.running()
-        await require_no_eviction(self._ollama, self._name, running)
         held = await holder(self._ollama, self._name, running)
+        require_no_eviction(self._ollama.url, self._name, running, held)
         by_name = None if held is None or held.name == self._name else str(held.name)
         if held is not None:
             # A runner has one set of options, those of the name that loaded it: to call it by another may reload it.

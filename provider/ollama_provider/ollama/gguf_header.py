@@ -91,11 +91,6 @@ def read_header(file: BinaryIO) -> GgufHeader:
     return _Reader(file).header()
 
 
-def read_metadata(file: BinaryIO) -> dict[str, Any]:
-    """The keys alone, without what stands before the tensors' data. Raises InvalidGgufError."""
-    return _Reader(file).metadata()[1]
-
-
 class _Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.vocabulary = file, 0
