@@ -8,7 +8,7 @@ Each server has a deadline of its own, and its failure is its own: whatever goes
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any, Final
@@ -16,14 +16,13 @@ from typing import Any, Final
 from ollama_policy.drift.snapshot import AbandonedRunner, OnDisk, Seen, Server, Unseen
 from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
 from ollama_policy.probe.processes import Processes, UnseenError, of_server
-from ollama_policy.probe.runner import Engine, runner_of
+from ollama_policy.probe.runner import Engine, Runner
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import Connection, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import NotOllamaError, OllamaError
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.proxies import is_loopback
-from ollama_provider.ollama.reloading import flags_in
 from ollama_provider.ollama.transport import no_answer
 
 AT_ONCE: Final = 256  # so many never wait for each other
@@ -105,28 +104,25 @@ class _ThisMachine:
         here = await asyncio.to_thread(of_server, url, self._every) if self._every else []
         return tuple(AbandonedRunner(one.pid, one.blob, one.resident, one.user) for one in here)
 
-    async def flags(self, seen: Seen) -> dict[ModelName, dict[str, str]]:
+    async def flags(self, seen: Seen) -> dict[ModelName, Mapping[str, str]]:
         if not is_loopback(seen.url) or not seen.running.models:
             return {}
         try:
-            commands = await asyncio.to_thread(lambda: Processes(seen.url).commands())
+            runners = await asyncio.to_thread(lambda: Processes(seen.url).known_runners())
         except UnseenError:
             return {}
-        return flags_of(seen.running.models, commands)
+        return flags_of(seen.running.models, runners)
 
 
-def flags_of(
-    models: Sequence[RunningModel], commands: Sequence[tuple[int, Sequence[str]]]
-) -> dict[ModelName, dict[str, str]]:
+def flags_of(models: Sequence[RunningModel], runners: Sequence[Runner]) -> dict[ModelName, Mapping[str, str]]:
     """What the command lines of runners show of models in memory: of those whose context no other one has.
 
     Their weights, which a command line names, are no part of /api/ps.
     """
-    by_context: dict[int, list[dict[str, str]]] = {}
-    for pid, command in commands:
-        runner = runner_of(pid, command)
-        if runner and runner.engine is Engine.LLAMA_SERVER and runner.context:
-            by_context.setdefault(runner.context // runner.slots, []).append(flags_in(command))
+    by_context: dict[int, list[Mapping[str, str]]] = {}
+    for runner in runners:
+        if runner.engine is Engine.LLAMA_SERVER and runner.context:
+            by_context.setdefault(runner.context // runner.slots, []).append(runner.flags)
     contexts = Counter(model.context_length for model in models)
     alone = [model for model in models if contexts[model.context_length] == 1]
     return {one.name: found[0] for one in alone if len(found := by_context.get(one.context_length, [])) == 1}

@@ -90,12 +90,14 @@ class Processes:
         except self._psutil.Error:
             return []
 
-    def commands(self) -> list[tuple[int, list[str]]]:
-        """The process and the command line of each runner."""
+    def known_runners(self) -> list[Runner]:
+        """The runners whose command line says what they are."""
         found = []
         for process in self.runners():
             try:
-                found.append((process.pid, process.cmdline()))
+                runner = runner_of(process.pid, process.cmdline())
+                if runner is not None:
+                    found.append(runner._replace(environment=self._environment(process)))
             except self._psutil.Error:
                 continue
         return found
@@ -136,14 +138,7 @@ class Processes:
             return False
 
     def _runner_of(self, name: ModelName, blob: str) -> Runner | None:
-        found = []
-        for process in self.runners():
-            try:
-                runner = runner_of(process.pid, process.cmdline())
-                if runner is not None:
-                    found.append(runner._replace(environment=self._environment(process)))
-            except self._psutil.Error:
-                continue
+        found = self.known_runners()
         fitting = [one for one in found if one.holds(name, blob)]
         if fitting:
             return fitting[-1]

@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.reloading import flags_in
 
 _BLOB: Final = re.compile(r"sha256[-:]([0-9a-f]{64})(?![0-9a-f])")
 _INTEGER: Final = re.compile(r"\s*([+-]?\d+)")
@@ -28,7 +30,8 @@ class Engine(StrEnum):
 class Runner(NamedTuple):
     """One runner. `model` is a path or a name, `context` the tokens of all its `slots` together.
 
-    `environment` has what of VARIABLES is set; None where the process does not show it.
+    `environment` has what of VARIABLES is set; None where the process does not show it. `flags` are those of a
+    llama-server that come from options.
     """
 
     pid: int
@@ -37,6 +40,7 @@ class Runner(NamedTuple):
     context: int | None = None
     slots: int = 1
     environment: Mapping[str, str] | None = None
+    flags: Mapping[str, str] = MappingProxyType({})
 
     @property
     def blob(self) -> str:
@@ -82,7 +86,7 @@ def runner_of(pid: int, command: Sequence[str]) -> Runner | None:
         return None
     if program == "llama-server":
         context, slots = _number(_after(command, "-c")), _number(_after(command, "-np"))
-        return Runner(pid, Engine.LLAMA_SERVER, model, context, slots or 1)
+        return Runner(pid, Engine.LLAMA_SERVER, model, context, slots or 1, flags=flags_in(command))
     if "runner" in command[1:3]:
         return Runner(pid, Engine.OLLAMA if _BLOB.search(model) else Engine.MLX, model)
     return None

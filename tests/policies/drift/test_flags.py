@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from ollama_policy.drift.looking import flags_of
+from ollama_policy.probe.runner import Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.reloading import fields_hidden, flags_in, options_shown
 from tests.policies.drift.servers import running
@@ -18,9 +19,13 @@ def command(context: int, *more: str) -> list[str]:
     return ["/usr/lib/ollama/llama-server", "--model", "/models/blobs/sha256-" + "a" * 64, *given, *more]
 
 
+def runners(*commands: Sequence[str]) -> list[Runner]:
+    return [runner for pid, one in enumerate(commands) if (runner := runner_of(pid, one))]
+
+
 def test_a_model_has_the_process_with_its_context_where_no_other_has_that() -> None:
     models = [running("chat", context=2048), running("rag", context=4096)]
-    found = flags_of(models, [(1, command(2048, "-t", "1")), (2, command(4096))])
+    found = flags_of(models, runners(command(2048, "-t", "1"), command(4096)))
     assert {name: options_shown(flags) for name, flags in found.items()} == {CHAT: {"num_thread": "1"}, RAG: {}}
 
 
@@ -35,9 +40,9 @@ def test_a_model_has_the_process_with_its_context_where_no_other_has_that() -> N
     ],
 )
 def test_nothing_is_said_of_a_model_whose_process_is_not_certain(commands: Sequence[Sequence[str]]) -> None:
-    assert flags_of([running("chat", context=2048)], list(enumerate(commands))) == {}
+    assert flags_of([running("chat", context=2048)], runners(*commands)) == {}
     twice = [running("chat", context=2048), running("rag", context=2048)]
-    assert flags_of(twice, [(1, command(2048))]) == {}
+    assert flags_of(twice, runners(command(2048))) == {}
 
 
 def test_a_batch_that_ollama_chooses_itself_is_no_option() -> None:
