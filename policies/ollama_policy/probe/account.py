@@ -98,7 +98,7 @@ class Account:
             "model": self.model,
             "server": self.server,
             "ollama": self.called.version,
-            "runner": None if runner is None else runner._asdict(),
+            "runner": None if runner is None else runner.as_body,
             "unseen": self.sight.unseen,
             "counts": self.sight.counts,
             "lost": [one._asdict() for one in self.sight.lost],

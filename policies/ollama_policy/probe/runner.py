@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.reloading import flags_in
@@ -41,6 +41,11 @@ class Runner(NamedTuple):
     slots: int = 1
     environment: Mapping[str, str] | None = None
     flags: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def as_body(self) -> dict[str, Any]:
+        """What a probe's document says of it: whose it is and what bounds its caches."""
+        return {key: value for key, value in self._asdict().items() if key != "flags"}
 
     @property
     def blob(self) -> str:
