@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ollama_policy.checking import CannotLookError
 from ollama_policy.drift.fleet import Tokens
+from ollama_policy.formats.escaping import shown
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import HOST_VARIABLE, Connection, ModelDetails
@@ -39,14 +40,18 @@ def named_connection(host: str | None, ca_file: str | None, doing: str) -> Conne
     return connection(host, ca_file)
 
 
-def named_model(text: str) -> ModelName:
-    """The name of a model that a command is to load. Raises CannotLookError where no server is to be asked for it."""
+def named_model(text: str, option: str = "") -> ModelName:
+    """The name of a model that a command is to load, given as an argument or by an option.
+
+    Raises CannotLookError where no server is to be asked for it.
+    """
+    said = f"{option} " if option else ""
     try:
         name = ModelName.parse(text)
     except InvalidNameError as error:
-        raise CannotLookError(str(error)) from None
+        raise CannotLookError(f"{said}{shown(text)}: {error}" if option else str(error)) from None
     if why := why_not_called(name):
-        raise CannotLookError(f"{name}: {why}")
+        raise CannotLookError(f"{said}{name}: {why}")
     return name
 
 

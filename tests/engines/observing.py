@@ -13,8 +13,8 @@ from ollama_provider.ollama import durations
 from tests.engines.ollama_server import OllamaServer
 
 NOTHING_ANSWERS = (
-    "no connection: nothing answers there (connection refused); start Ollama there, or correct its address (--host, "
-    "OLLAMA_HOST, or `host` where it is declared)"
+    "no connection: nothing answers there (connection refused); start Ollama there, or correct its address (`host` "
+    "where it is declared, OLLAMA_HOST, or --host of a command)"
 )
 
 

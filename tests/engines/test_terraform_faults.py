@@ -32,7 +32,6 @@ from tests.engines.registry import Registry
 from tests.engines.terraform_stack import Running, TerraformStack, configuration, resource
 from tests.promptness import assert_took_less
 
-NO_ANSWER = NOTHING_ANSWERS.replace("--host, ", "")  # an engine has no such option
 pytestmark = pytest.mark.engines
 M = "ollama_model.m"
 
@@ -252,7 +251,7 @@ def test_a_plan_of_new_models_needs_no_server_and_a_refresh_without_one_keeps_th
     offline = terraform_of(configuration(m=model), OLLAMA_HOST=f"127.0.0.1:{free_port()}")
     assert offline.plan().planned == {M: "create"}
     [error] = offline.apply(check=False).errors
-    assert error.detail.endswith(f": {NO_ANSWER}")
+    assert error.detail.endswith(f": {NOTHING_ANSWERS}")
     stack = terraform_of(configuration(m=model))
     stack.apply()
     before = stack.state()
@@ -260,7 +259,7 @@ def test_a_plan_of_new_models_needs_no_server_and_a_refresh_without_one_keeps_th
     try:
         [error] = stack.plan(check=False).errors
         assert error.summary == "The server does not answer"
-        assert error.detail == f"{ollama.url}: {NO_ANSWER}"
+        assert error.detail == f"{ollama.url}: {NOTHING_ANSWERS}"
         assert stack.plan("-refresh=false").planned == {}
         assert stack.state() == before
     finally:
@@ -315,7 +314,7 @@ def test_one_server_of_a_fleet_that_is_down_holds_up_its_own_models_alone(
     stack = terraform_of(configuration(m={"name": "tiny", "host": ollama.url}, down={"name": "tiny", "host": nobody}))
     outcome = stack.apply(check=False)
     [error] = outcome.errors
-    assert error.detail == f"{nobody}: {NO_ANSWER}"
+    assert error.detail == f"{nobody}: {NOTHING_ANSWERS}"
     assert (outcome.applied, list(stack.state())) == ({M: "create"}, [M])
 
 

@@ -234,6 +234,10 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "one env file": _with_shared_file(
             "compose.yaml", "  s{i}:\n    image: ollama/ollama:0.17.4\n    env_file: o.env\n", "services:\n"
         ),
+        "one Dockerfile": lambda n: {
+            "Dockerfile": f"FROM ollama/ollama:0.17.4\n{_lines(n // 2, 'ENV OLLAMA_V{i}=1' + chr(10))}".encode(),
+            "compose.yaml": ("# ollama\nservices:\n" + _lines(n // 2, "  s{i}:\n    build: .\n")).encode(),
+        },
         "one merged environment": _shared_environment("x", "environment: {{<<: *x}}"),
         "one extended service": _shared_environment("base", "extends: base"),
         "merges": _chain("compose.yaml", "x{j}: &x{j} {{<<: *x{i}, k{i}: 1}}\n", "x0: &x0 {}\n", _SERVICE),

@@ -96,7 +96,8 @@ def test_a_dead_server_is_one_sentence(
     told = result.stdout if which in ("drift", "fit") else result.stderr
     sentences = [line for line in told.splitlines() if words in line]
     assert len(sentences) == 1, result.output
-    cure = f"; {verb} Ollama there, or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)"
+    places = "`host` where it is declared, OLLAMA_HOST, or --host of a command"
+    cure = f"; {verb} Ollama there, or correct its address ({places})"
     assert url in sentences[0]
     assert sentences[0].endswith(cure), sentences[0]
     assert "Traceback" not in result.output

@@ -78,7 +78,11 @@ def test_nothing_is_done_to_a_server_that_nobody_named(
     assert result.output.endswith(": name the server with --host URL, or OLLAMA_HOST\n")
 
 
-@pytest.mark.parametrize("arguments", [("probe",), ("bench", "pinned")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [("probe",), ("bench", "pinned"), ("report", "--model"), ("reclaim", "--yes", "--reload")],
+    ids=" ".join,
+)
 @pytest.mark.parametrize(
     ("model", "why"),
     [
@@ -92,5 +96,6 @@ def test_a_name_that_no_server_holds_is_refused_before_any_request(
 ) -> None:
     with FakeOllamaWithFaults() as fake:
         result = command(*arguments, model, "--host", fake.url)
-        assert (result.exit_code, result.stderr) == (2, f"Error: {model}: {why}\n")
+        said = f"{arguments[-1]} {model}" if arguments[-1].startswith("--") else model
+        assert (result.exit_code, result.stderr) == (2, f"Error: {said}: {why}\n")
         assert fake.requests == []

@@ -361,8 +361,8 @@ def test_a_question_without_an_answer_has_a_deadline(
     error = failure(fake.url, RUNNING)
     assert type(error) is UnreachableError
     assert error.words == (
-        "no answer within 0.1 s (timeout); restart Ollama there, or correct its address (--host, OLLAMA_HOST, or "
-        "`host` where it is declared)"
+        "no answer within 0.1 s (timeout); restart Ollama there, or correct its address (`host` where it is "
+        "declared, OLLAMA_HOST, or --host of a command)"
     )
 
 
@@ -375,7 +375,7 @@ def test_no_server_at_all_is_one_clear_error(call: Call) -> None:
     assert type(error) is UnreachableError
     assert error.words == (
         "no connection: nothing answers there (connection refused); start Ollama there, or correct its address "
-        "(--host, OLLAMA_HOST, or `host` where it is declared)"
+        "(`host` where it is declared, OLLAMA_HOST, or --host of a command)"
     )
 
 

@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from ollama_policy.as_found import load_again
-from ollama_policy.checking import CannotLookError, deliver
+from ollama_policy.checking import deliver
 from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many
 from ollama_policy.json_schemas import BYTES, FLAG, TEXT, Schema, document, listed, or_null, record
 from ollama_policy.probe.processes import Processes, UnseenError
-from ollama_policy.reaching import answered, details_of
+from ollama_policy.reaching import answered, details_of, named_model
 from ollama_policy.reclaiming.command import Confirm, agreed
 from ollama_policy.reclaiming.freeing import UNLOAD_SECONDS
 from ollama_policy.reclaiming.plan import is_current
@@ -27,7 +27,7 @@ from ollama_policy.result import CLEAN, FINDINGS
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running, RunningModel
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
-from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.sizes import exact_text_of as size
 
 VERSION: Final = 1
@@ -74,7 +74,7 @@ def run(request: Request, confirm: Confirm | None, unload_seconds: float = UNLOA
     A model that is not unloaded within `unload_seconds` keeps the pin or the timer that it had.
     """
     url = request.connection.url
-    running, wanted = answered(_look(request.connection, [_name(one) for one in request.names]))
+    running, wanted = answered(_look(request.connection, [named_model(one, "--reload") for one in request.names]))
     planned = _planned(url, running, wanted)
     if request.form == "text":
         deliver(planned, None)
@@ -89,13 +89,6 @@ def run(request: Request, confirm: Confirm | None, unload_seconds: float = UNLOA
     is_done = done is not None and not any(one.left for one in done)
     are_others_fresh = all(one.is_fresh for one in wanted if one.problem)
     return CLEAN if are_others_fresh and (is_done or not can_do) else FINDINGS
-
-
-def _name(text: str) -> ModelName:
-    try:
-        return ModelName.parse(text)
-    except InvalidNameError as error:
-        raise CannotLookError(f"--reload {shown(text)}: {error}; expected a model's name, such as llama3:8b") from None
 
 
 async def _look(connection: Connection, names: Iterable[ModelName]) -> tuple[Running, list[Wanted]]:

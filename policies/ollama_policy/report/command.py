@@ -25,7 +25,7 @@ from ollama_policy.named_files import read_named
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import exit_code, planned, probed
 from ollama_policy.probe.probing import Plan
-from ollama_policy.reaching import connection, named_connection
+from ollama_policy.reaching import connection, named_connection, named_model
 from ollama_policy.remedies import facts
 from ollama_policy.remedies import looking as remedy_looking
 from ollama_policy.remedies import sources as remedy_sources
@@ -38,7 +38,7 @@ from ollama_policy.settings import UnreadableError
 from ollama_policy.tree import Tree
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.errors import OllamaError
-from ollama_provider.ollama.names import InvalidNameError, ModelName
+from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.proxies import is_loopback
 
 _LOOK_SECONDS = 10.0
@@ -71,7 +71,7 @@ def run(request: Request, now: datetime | None = None) -> int:
         raise CannotLookError("--model measures and --from reads what was measured: give one of them")
     if request.form == "svg" and request.model is None and request.from_file is None:
         raise CannotLookError("--format svg draws memory over time: give --model, or --from")
-    name = None if request.model is None else _name(request.model)
+    name = None if request.model is None else named_model(request.model, "--model")
     reached = _reached(request, name)
     if request.is_dry:
         only_reads = "this would only read: without --model nothing is asked of a server\n"
@@ -102,13 +102,6 @@ def _reached(request: Request, called: ModelName | None) -> Connection | None:
         return named_connection(request.host, request.ca_file, f"--model {called} is loaded and called")
     is_asked = request.from_file is None or request.host is not None
     return connection(request.host, request.ca_file) if is_asked else None
-
-
-def _name(text: str) -> ModelName:
-    try:
-        return ModelName.parse(text)
-    except InvalidNameError as error:
-        raise CannotLookError(f"--model {text}: {error}") from None
 
 
 def _read(path: str, read: Callable[[bytes], _Read]) -> _Read:

@@ -28,6 +28,7 @@ from ollama_policy.sources.compose_interpolation import Lookup, interpolated
 from ollama_policy.sources.containers import Role, command_text, role
 from ollama_policy.sources.env_files import Dialect, shared_variables
 from ollama_policy.sources.environment import is_variable
+from ollama_policy.sources.kept import Kept, OfTree
 from ollama_policy.sources.sizes import sized
 from ollama_policy.sources.source import Tree
 from ollama_policy.sources.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
@@ -307,15 +308,14 @@ class _Reader:
         if file is None or build.get("target") is not None:
             subject.unknown = Unknown(f"{path} is not in the tree" if file is None else f"{path} may set more")
             return reference
-        from ollama_policy.sources.dockerfile import read_dockerfile  # noqa: PLC0415 - few services are built
-
-        for built in read_dockerfile(file.data, file, 0, subject.address):
-            for setting in built.settings.values():
-                if setting.key == IMAGE or is_variable(setting.key):
-                    setting.origin, setting.is_literal = f"built from {path}", False
-                    subject.settings[setting.key] = setting
-            return "ollama"
-        return ""
+        built = _BUILT.of(self.tree).of(file)
+        if built is None:
+            return ""
+        SETTINGS.of(self.tree).spend(len(built), subject.span.start)
+        origin = f"built from {path}"
+        for one in built:
+            subject.settings[one.key] = Setting(one.key, one.value, one.span, one.file, origin, is_literal=False)
+        return "ollama"
 
     def _take_environment(self, subject: Subject, stack: _Stack) -> None:
         for layer in stack.layers:
@@ -434,3 +434,16 @@ def _go_float(value: float) -> str:
     if -4 <= power < _GO_LARGE:
         return sign + repr(abs(value)).removesuffix(".0") if power >= 0 else f"{sign}0.{'0' * (-power - 1)}{digits}"
     return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{power:+03d}"
+
+
+def _server_built(file: SourceFile) -> list[Setting] | None:
+    """What the Dockerfile of a server gives it; None where it makes none."""
+    from ollama_policy.sources.dockerfile import read_dockerfile  # noqa: PLC0415 - few services are built
+
+    server = next(read_dockerfile(file.data, file, 0, ""), None)
+    if server is None:
+        return None
+    return [one for one in server.settings.values() if one.key == IMAGE or is_variable(one.key)]
+
+
+_BUILT: Final = OfTree(lambda _: Kept(_server_built))

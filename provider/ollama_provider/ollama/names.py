@@ -147,6 +147,7 @@ def server_url(text: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
             raise InvalidServerError(f"its host {host!r} is no name and no address") from None
     else:
+        address = getattr(address, "ipv4_mapped", None) or address  # both dial the same
         if address.is_unspecified:
             address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
         host = f"[{address}]" if address.version == 6 else str(address)

@@ -11,9 +11,7 @@ import httpx
 
 from ollama_provider.ollama.proxies import InvalidProxyError, Proxy, proxy_of
 
-# Where an address may be said; an engine has no options of a command.
-OF_COMMANDS: Final = "--host, "
-_ADDRESS: Final = f"or correct its address ({OF_COMMANDS}OLLAMA_HOST, or `host` where it is declared)"
+_ADDRESS: Final = "or correct its address (`host` where it is declared, OLLAMA_HOST, or --host of a command)"
 _OF_GATEWAYS: Final = {502, 503, 504}
 _REFUSALS: Final = {401, 403}  # Ollama's own in form, and a proxy's as well
 

@@ -11,7 +11,6 @@ from ollama_provider.memory import Report
 from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, Problem
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.errors import LateError, OllamaError, UnreachableError
-from ollama_provider.ollama.transport import OF_COMMANDS
 from ollama_provider.ownership import Origin
 from ollama_provider.server import Server, Servers
 from ollama_provider.sight import Sight
@@ -92,8 +91,7 @@ def diagnosed() -> Iterator[None]:
 
 def failure(error: OllamaError | UnplacedError) -> Diagnostic:
     if isinstance(error, UnreachableError) and not isinstance(error, LateError):
-        words = error.words.replace(OF_COMMANDS, "")
-        return Diagnostic("The server does not answer", f"{error.server}: {words}")
+        return Diagnostic("The server does not answer", f"{error.server}: {error.words}")
     if isinstance(error, OllamaError):
         return Diagnostic(f"{_capitalised(error.asked)} failed", f"{error.server}: {error.words}")
     return Diagnostic("The model is there, and memory is not as declared", str(error))

@@ -232,7 +232,8 @@ def test_nobody_there_and_no_such_name(declared: Path, command: Command) -> None
         result = command("drift", "--host", address, "--host", "no-such-host.invalid", "--timeout", "5s")
     assert result.exit_code == 2
     assert f"http://{address} unreadable: no connection" in result.stdout
-    cure = "; start Ollama there, or correct its address (--host, OLLAMA_HOST, or `host` where it is declared)\n"
+    places = "`host` where it is declared, OLLAMA_HOST, or --host of a command"
+    cure = f"; start Ollama there, or correct its address ({places})\n"
     assert f"nothing answers there (connection refused){cure}" in result.stdout
     assert f"nothing answers there (name not found){cure}" in result.stdout
     assert "http://no-such-host.invalid:11434 unreadable: " in result.stdout

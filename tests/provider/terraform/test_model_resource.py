@@ -262,7 +262,7 @@ def test_a_server_that_does_not_answer_is_one_error_and_the_state_stays(host: Ho
     [(path, summary, detail)] = problems(response)
     assert (path, summary) == ((), "The server does not answer")
     assert "127.0.0.1:1" in detail
-    assert "correct its address (OLLAMA_HOST, or `host` where it is declared)" in detail
+    assert "correct its address (`host` where it is declared, OLLAMA_HOST, or --host of a command)" in detail
     assert response.new_state == wire.DynamicValue()
 
 
