@@ -26,7 +26,7 @@ _REFUSED: Final = "failed to create llama_context"
 _HOST = re.compile(r"^Host +(\d+) +(\d+) +(\d+)", re.MULTILINE)
 _REASON = re.compile(r"(?: E |^/\S+/|^E )(.+)", re.MULTILINE)
 _WITHIN: Final = 60.0
-KV_CACHE_TYPES: Final = ("f16", "f16", "q8_0", "q4_0")
+KV_CACHE_TYPES: Final = (*["f16"] * 6, *["q8_0"] * 3, *["q4_0"] * 2, "bf16", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 
 class RefusedError(EngineError):

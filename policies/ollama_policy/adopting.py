@@ -71,7 +71,8 @@ async def look(connection: Connection, *, only_resident: bool = False) -> Holdin
         for model in running.models:
             in_memory.setdefault(model.name, []).append(model)
         wanted = [name for name in installed if name not in second_names and (name in in_memory or not only_resident)]
-        names = [name for name in wanted if not name.is_local_tag]
+        elsewhere = [name for name in wanted if kinds.is_called_elsewhere(name, installed[name], None)]
+        names = [name for name in wanted if not name.is_local_tag and name not in elsewhere]
         names.sort(key=lambda name: str(name).lower())
         at_once = asyncio.Semaphore(_AT_ONCE)
         origins = await asyncio.gather(*(_origin(client, installed[name], at_once) for name in names))
@@ -84,7 +85,7 @@ async def look(connection: Connection, *, only_resident: bool = False) -> Holdin
         memory = [_memory(model, running, model.digest == installed[name].digest) for model in runners]
         models.append(Held(name, is_pinned, (*origin, *memory), keep_alive))
     left_out = sorted(str(name) for name in wanted if name.is_local_tag)
-    remarks = (*_not_declared(running, installed, second_names), *map(_unreached, left_out))
+    remarks = (*_not_declared(running, installed, second_names), *map(_unreached, left_out), *map(_sent, elsewhere))
     return Holding(connection.url, tuple(models), remarks)
 
 
@@ -171,6 +172,10 @@ def _not_declared(running: Running, installed: Collection[ModelName], second_nam
             yield f"{model.name} is in memory and not on disk: `ollama-policy reclaim` frees it."
     for name in sorted(map(str, second_names.intersection(installed))):
         yield f"{name} is what an apply that was cut off has left: the next apply of that model removes it."
+
+
+def _sent(name: ModelName) -> str:
+    return f"{name} is left out: {kinds.called_elsewhere(name)}."
 
 
 def _unreached(name: str) -> str:

@@ -170,7 +170,7 @@ async def _free_older_contents(server: Server, name: ModelName, digest: str, tim
     unreached = False
     for old in old_digests:
         same = (model.name for model in installed.values() if model.digest == old)
-        through = next((other for other in same if not other.is_local_tag), None)
+        through = next((other for other in same if not other.names_a_source), None)
         unreached |= through is None
         if through is not None:
             await _unload(server, through, _of_content(name, old), timeout, report)

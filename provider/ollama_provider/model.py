@@ -316,10 +316,10 @@ def recorded(values: Mapping[str, Any]) -> ModelDeclaration:
         raise InvalidDeclarationError(problems) from None
 
 
-def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> list[Problem]:
+def problems_of(values: Mapping[str, Any], unknown: Collection[str] = (), *, opens_files: bool = True) -> list[Problem]:
     """All that is wrong with values, of which some properties may not be known yet: those are taken as right.
 
-    A local file that is missing is not among it (`missing_file`).
+    A local file that is missing is not among it (`missing_file`). `opens_files` False: nor is what a file holds.
     """
     known = {name: value for name, value in _given(values).items() if name not in unknown}
     problems = []
@@ -332,6 +332,9 @@ def problems_of(values: Mapping[str, Any], unknown: Collection[str] = ()) -> lis
     refused = {str(problem.path[0]) for problem in problems}
     valid = {name: value for name, value in known.items() if name not in refused}
     problems.extend(_contradictions(valid, refused.union(unknown)))
+    file = valid.get("gguf") if opens_files else None
+    if file is not None and not is_missing(Path(file)) and (wrong := _wrong_file(file)):
+        problems.append(wrong)
     problems.extend(_parameter_problems(valid.get("parameters") or {}))
     return problems
 
@@ -366,8 +369,6 @@ def _contradictions(values: Mapping[str, Any], unknown: Collection[str]) -> Iter
     if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
         yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
     yield from _names_of_others(values, unknown)
-    if "gguf" in values and not is_missing(Path(values["gguf"])) and (problem := _wrong_file(values["gguf"])):
-        yield problem
 
 
 def _names_of_others(values: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Problem]:

@@ -130,6 +130,7 @@ def policy(ollama: OllamaServer, *arguments: str | Path) -> tuple[int, str]:
 def all_kinds(ollama: OllamaServer, tiny: Path) -> None:
     ollama.create_from_gguf("chat", tiny)
     copy(ollama, "chat", "chat:local")
+    copy(ollama, "chat", "mine:my-cloud")
     make_remote(ollama, "far")
     make_remote(ollama, "gpt-oss:120b-cloud")
     make_image(ollama, "painter", tiny)
@@ -140,6 +141,7 @@ def test_adopt_writes_nothing_that_an_apply_refuses(ollama: OllamaServer, terraf
     since = ollama.mark()
     _, written = policy(ollama, "adopt")
     assert "# chat:local is left out: a declaration of the tag local is refused" in written
+    assert "# mine:my-cloud is left out: Ollama sends every call of this name to mine:my on ollama.com" in written
     assert f"# Runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory" in written
     stack = terraform_of(written)
     stack.apply()
@@ -167,6 +169,8 @@ def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaSe
     undeclared = {one["message"]: one["advice"] for one in json.loads(said)["findings"] if one["rule"] == "OLL510"}
     [advice] = [advice for message, advice in undeclared.items() if message.startswith('"chat:local"')]
     assert "ollama rm" not in advice
+    [sent] = [message for message in undeclared if message.startswith('"mine:my-cloud"')]
+    assert sent.endswith("Ollama sends every call of this name to mine:my on ollama.com: copy it to another tag")
     code, said = policy(ollama, "fit", "--memory", "16GiB", "--format", "json", declared)
     [server] = json.loads(said)["servers"]
     assert (code, server["unknown"], server["models"]) == (0, [], [])
@@ -175,6 +179,18 @@ def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaSe
     assert f"far:latest ({declared}:1:" in said
     assert "takes nothing here, it runs on" in said
     assert asked(ollama, since) == 0
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_what_no_call_reaches_or_nothing_loads_is_not_known(ollama: OllamaServer, tmp_path: Path) -> None:
+    declared = tmp_path / "models.yaml"
+    declared.write_text(json.dumps({"models": [{"name": "mine:my-cloud"}, {"name": "painter"} | MANUAL]}))
+    since = ollama.mark()
+    code, said = policy(ollama, "fit", "--memory", "16GiB", declared)
+    assert code == 2
+    assert "not known: mine:my-cloud: Ollama sends every call of this name to mine:my on ollama.com" in said
+    assert "not known: painter:latest makes images, and this version of Ollama loads no such model" in said
+    assert asked(ollama, since) == 1, "what painter is, and nothing of the other"
 
 
 def test_of_a_safetensors_model_it_is_said_what_cannot_be_known(run: Run, ollama: OllamaServer, tmp_path: Path) -> None:

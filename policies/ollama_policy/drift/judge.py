@@ -230,7 +230,8 @@ class _Judge:
         what = f"{_quoted(runner.name)} {runner.digest[:_DIGITS]} is in memory, {size(runner.size)}"
         why = "its name has other content now" if there is not None else "its name is gone"
         same = [name for name, model in self._seen.installed.items() if model.digest == runner.digest]
-        through = [name for name in same if kinds.can_be_reached(name, version_in(self._seen.version))]
+        version = version_in(self._seen.version)
+        through = [name for name in same if kinds.can_be_reached(name, version) and not name.is_cloud_tag]
         advice = mending.stop(self._url, through[0]) if through else mending.reclaim(self._url)
         severity = None if self._seen.running.is_pinned(runner) else Severity.INFO
         owner = next((one for one in self._models if one.model_name == runner.name), None)
@@ -265,6 +266,8 @@ class _Judge:
                 if not kinds.can_be_reached(installed, version_in(self._seen.version)):
                     message += f"; this version of Ollama reaches {_quoted(installed.reached)} by that name"
                     advice = kinds.how_to_remove(installed)
+                if kinds.is_called_elsewhere(installed, model_on_disk, version_in(self._seen.version)):
+                    message += f"; {kinds.called_elsewhere(installed)}"
                 yield self._on(UndeclaredOnDisk, name, message, advice, name)
 
     def _held(self, model: RunningModel) -> str:

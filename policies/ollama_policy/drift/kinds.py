@@ -146,7 +146,10 @@ class Orphan(Drift):
         "finds a runner by its weights file: stop-by-name answers, and does nothing to this one. A pinned one stays "
         "until the server ends; one whose timer runs goes by itself (an info then)."
     )
-    fix = "Free it with `ollama-policy reclaim`, which gives its weights a name again; or restart the server."
+    fix = (
+        "Free it with `ollama-policy reclaim`, which gives its weights a name again. Where their file is deleted, too, "
+        "only a restart of the server frees it, and `reclaim` says so."
+    )
     bad = (_model(name='«"chat"»'), _server(memory=_memory("chat", _NEVER, _OLD)))
     good = (_model(_MANUAL), _PINNED)
     source = "server/sched.go: runners are found by their model's path; issue 4443; measured on 0.17.4 and 0.34.3"

@@ -12,15 +12,16 @@ from typing import Any, Final, NamedTuple
 
 from ollama_policy.drift import snapshot
 from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
-from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.probe.processes import variables_of
 from ollama_policy.reaching import details_of
 from ollama_policy.settings import UnreadableError
-from ollama_provider.ollama.answers import Connection, ModelDetails
+from ollama_provider.ollama.answers import Connection, InstalledModel, ModelDetails
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
-from ollama_provider.ollama.kinds import runs_elsewhere
+from ollama_provider.ollama.kinds import is_called_elsewhere, runs_elsewhere
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.transport import no_answer
+from ollama_provider.ollama.versions import version_in
 
 _SERVERS_AT_ONCE: Final = 64
 _DETAILS: Final = frozenset(("blob", "context_length", "capabilities", "parent", "num_ctx", "metadata"))
@@ -63,8 +64,8 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
         async with asyncio.timeout(seconds), Ollama(asked.connection) as client:
             version = await client.supported_version()
             installed, running = await asyncio.gather(client.installed(), client.running())
-            here = [name for name in asked.names if name in installed and not runs_elsewhere(installed[name])]
-            details = await details_of(client, here)
+            here = (name for name in asked.names if name in installed)
+            details = await details_of(client, [name for name in here if _is_told(name, installed[name], version)])
             on_disk = {name: OnDisk.of(model) for name, model in installed.items()}
             seen = Seen(url, asked.is_given, version, on_disk, running)
             if not client.is_on_this_machine:
@@ -79,12 +80,9 @@ async def _look(asked: Asked, seconds: float) -> Looked | Unseen:
         return Unseen(url, asked.is_given, f"it could not be looked at: {words}")
 
 
-def variables_of(url: str) -> dict[str, str] | None:
-    """What bounds caches in the environment of a server's process; None where that does not show it."""
-    try:
-        return Processes(url).variables()
-    except UnseenError:
-        return None
+def _is_told(name: ModelName, model: InstalledModel, version: str) -> bool:
+    """Whether it is this server that answers for it."""
+    return not runs_elsewhere(model) and not is_called_elsewhere(name, model, version_in(version))
 
 
 def to_json(servers: Sequence[Looked | Unseen]) -> str:

@@ -123,6 +123,8 @@ def _model(
     for name in names:
         if name in looked.seen.installed and name in looked.details:
             details, on_disk = looked.details[name], looked.seen.installed[name]
+            if why := kinds.why_not_held(name, on_disk, details.capabilities, version_in(looked.seen.version)):
+                return model._replace(problem=why)
             if kinds.is_mlx(on_disk):
                 return model._replace(problem=kinds.MLX_MEMORY)
             if num_ctx_from != "its parameters" and details.num_ctx is not None:
@@ -161,6 +163,10 @@ def _elsewhere(chain: Sequence[Declared], looked: Looked) -> str:
 def _reaches_another(chain: Sequence[Declared], looked: Looked) -> str:
     """Why a name of the chain means another model to the server; empty where none does."""
     version = version_in(looked.seen.version)
+    for one in _names(chain):
+        there = looked.seen.installed.get(one)
+        if there is not None and kinds.is_called_elsewhere(one, there, version):
+            return f"{one}: {kinds.called_elsewhere(one)}"
     name = next((name for name in _names(chain) if not kinds.can_be_reached(name, version)), None)
     return (
         "" if name is None else f"an apply refuses {name}, by which Ollama reaches {name.reached}: declare another tag"

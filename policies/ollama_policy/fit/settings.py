@@ -8,9 +8,10 @@ from ollama_policy.fit.sums import Settings
 from ollama_policy.formats.writing import place_of
 from ollama_policy.rules.rule import Target
 from ollama_policy.servers import MIB, may_have_gpu, memory_limit, raw_text, text, version_of
-from ollama_policy.settings import MEMORY_LIMIT, Subject, Unknown
+from ollama_policy.settings import MEMORY_LIMIT, Setting, Subject, Unknown
 from ollama_provider.ollama import llama_arguments
-from ollama_provider.ollama.memory import KV_CACHE_TYPES
+from ollama_provider.ollama.kv_cache_types import DEFAULT, OF_BOTH, OF_KEYS, OF_VALUES, VARIABLES, in_effect, larger
+from ollama_provider.ollama.memory import kv_cache_types
 from ollama_provider.ollama.sizes import bytes_of, text_of
 from ollama_provider.ollama.variables import (
     DEFAULT_KEEP_ALIVE,
@@ -19,12 +20,14 @@ from ollama_provider.ollama.variables import (
     env_bool,
     env_keep_alive,
     env_uint,
+    trimmed,
 )
 from ollama_provider.ollama.versions import NEWEST_KNOWN, Behavior, Version, beyond_known, dotted, version_in
 from ollama_provider.room import DEFAULT_NUM_CTX, memory_of_this_machine
 
 _T = TypeVar("_T")
 _CACHE_RAM = "LLAMA_ARG_CACHE_RAM"
+_PROCESS = "the server's process"
 _VRAM_OF_TIERS = (0, 23 * 2**30, 47 * 2**30)  # of VRAM_TIERS: Behavior.CONTEXT_BY_VRAM
 _MODELS_A_GPU = 3  # defaultModelsPerGPU in server/sched.go, and as many without one
 
@@ -59,6 +62,7 @@ class Sources:
     def __init__(self, given: Given, servers: Sequence[Subject], target: Target) -> None:
         self._given, self._target = given, target
         self._server = servers[0] if len(servers) == 1 else None
+        self._running: Mapping[str, str] | None = None
         self._origins: dict[str, str] = {}
         self._assumed: list[str] = []
         if len(servers) > 1:
@@ -69,7 +73,11 @@ class Sources:
             )
 
     def read(self, version_text: str, is_here: bool, running_with: Mapping[str, str] | None = None) -> Found:
-        """`running_with` is what the server's own process shows. Raises CannotLookError for an option that is none."""
+        """`running_with` is what the server's own process shows: it counts, and where a file differs, that is said.
+
+        Raises CannotLookError for an option that is none.
+        """
+        self._running = running_with
         given, target = self._given, self._target
         version = version_in(version_text) or (version_of(self._server, target) if self._server else target.version)
         gpus = target.gpu_count if target.gpu_count is not None else 1
@@ -77,21 +85,21 @@ class Sources:
         if gpu_bytes is None:
             gpu_bytes = (target.gpu_memory_bytes or 0) * gpus
         memory, memory_from = self._memory(is_here)
-        context = self._one("OLLAMA_CONTEXT_LENGTH", given.context_length, "--context-length", env_uint, version)
-        prompt_cache, refused = self._prompt_cache(version, running_with)
+        context = self._one("OLLAMA_CONTEXT_LENGTH", given.context_length, "--context-length", env_uint)
+        prompt_cache, refused = self._prompt_cache(version)
         settings = Settings(
             memory,
             gpu_bytes,
-            self._one("OLLAMA_NUM_PARALLEL", given.num_parallel, "--num-parallel", env_uint, version) or 1,
+            self._one("OLLAMA_NUM_PARALLEL", given.num_parallel, "--num-parallel", env_uint) or 1,
             self._kv_cache_type(version),
-            self._one("OLLAMA_FLASH_ATTENTION", given.flash_attention, "--flash-attention", env_bool, version),
-            self._one("OLLAMA_MAX_LOADED_MODELS", given.max_loaded, "--max-loaded", env_uint, version)
+            self._one("OLLAMA_FLASH_ATTENTION", given.flash_attention, "--flash-attention", env_bool),
+            self._one("OLLAMA_MAX_LOADED_MODELS", given.max_loaded, "--max-loaded", env_uint)
             or _MODELS_A_GPU * max(1, gpus if gpu_bytes else 1),
             prompt_cache,
             version,
             refused,
         )
-        keep_alive = self._one("OLLAMA_KEEP_ALIVE", None, "", env_keep_alive, version)
+        keep_alive = self._one("OLLAMA_KEEP_ALIVE", None, "", env_keep_alive)
         num_ctx, num_ctx_from = _default_context(gpu_bytes, version)
         if context:
             num_ctx, num_ctx_from = context, self._origins["OLLAMA_CONTEXT_LENGTH"]
@@ -122,16 +130,16 @@ class Sources:
             return here, "this machine's"
         return None, ""
 
-    def _one(
-        self, name: str, given: _T | None, option: str, read: Callable[[str], _T | None], version: Version | None
-    ) -> _T | None:
+    def _one(self, name: str, given: _T | None, option: str, read: Callable[[str], _T | None]) -> _T | None:
         if given is not None:
             self._origins[name] = option
             return given
         setting = self._server.settings.get(name) if self._server is not None else None
+        if self._running is not None:
+            return self._one_of_process(name, setting, self._running.get(name, ""), read)
         if setting is None:
             return None
-        where = place_of(setting.file, setting.file.position(setting.span.start))
+        where = _where(setting)
         if isinstance(setting.value, Unknown):
             self._assumed.append(
                 f"{where}: {name} cannot be decided ({setting.value.reason}): Ollama's default is taken"
@@ -142,23 +150,46 @@ class Sources:
             self._origins[name] = where
         return value
 
-    def _kv_cache_type(self, version: Version | None) -> str:
-        given = self._given.kv_cache_type
-        found = self._one(
-            "OLLAMA_KV_CACHE_TYPE", given, "--kv-cache-type", lambda value: value.lower() or None, version
-        )
-        if found is None or found in KV_CACHE_TYPES:
-            return found or "f16"
-        if given is not None:
-            raise CannotLookError(f"--kv-cache-type {given}: expected one of {', '.join(KV_CACHE_TYPES)}")
-        where = self._origins.pop("OLLAMA_KV_CACHE_TYPE")
-        if not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=False):
-            self._assumed.append(f"{where}: Ollama ignores the KV cache type {found!r}, and takes f16")
-        else:
-            self._assumed.append(f"{where}: the size of the KV cache type {found!r} is not known, f16 is taken")
-        return "f16"
+    def _one_of_process(
+        self, name: str, setting: Setting | None, runs: str, read: Callable[[str], _T | None]
+    ) -> _T | None:
+        value = read(trimmed(runs))
+        if setting is not None and not isinstance(setting.value, Unknown) and read(text(setting)) != value:
+            self._assumed.append(
+                f"the server runs with {name} {trimmed(runs) or 'not set'}, {_where(setting)} says "
+                f"{text(setting) or 'nothing'}: it takes effect with a restart"
+            )
+        if value is not None:
+            self._origins[name] = _PROCESS
+        return value
 
-    def _prompt_cache(self, version: Version | None, running_with: Mapping[str, str] | None) -> tuple[int, str]:
+    def _kv_cache_type(self, version: Version | None) -> str:
+        given, known = self._given.kv_cache_type, kv_cache_types(version)
+        if given is not None and given.lower() not in known:
+            raise CannotLookError(f"--kv-cache-type {given}: expected one of {', '.join(known)}")
+        found = {OF_BOTH: self._one(OF_BOTH, given, "--kv-cache-type", lambda value: value.lower() or None)}
+        if found[OF_BOTH] is None and Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
+            found |= {name: self._one(name, None, "", lambda value: value or None) for name in (OF_KEYS, OF_VALUES)}
+        keys, values = in_effect(lambda name: found.get(name) or "", version)
+        taken = larger(keys, values)
+        if keys != values:
+            self._assumed.append(
+                f"keys are cached as {keys} and values as {values}: the sums are with {taken} for both"
+            )
+        if taken in known:
+            return taken
+        name = next(name for name in VARIABLES if (found.get(name) or DEFAULT) == taken)
+        where = self._origins.pop(name)
+        if not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=False):
+            self._assumed.append(f"{where}: Ollama ignores the KV cache type {taken!r}, and takes f16")
+        else:
+            self._assumed.append(
+                f"{where}: what a model takes with the KV cache type {taken!r} is not known: f16 is taken, and it may "
+                "be more"
+            )
+        return DEFAULT
+
+    def _prompt_cache(self, version: Version | None) -> tuple[int, str]:
         """Bytes of each runner, negative: as many tokens as its context has; and why llama-server ends, if it does.
 
         What the server runs with counts; where a file says otherwise, that is said.
@@ -166,19 +197,19 @@ class Sources:
         if not Behavior.PROMPT_CACHE.holds(version, if_unknown=True):
             return 0, ""
         setting = self._server.settings.get(_CACHE_RAM) if self._server is not None else None
-        if running_with is None:
-            self._one(_CACHE_RAM, None, "", lambda value: value, version)
+        if self._running is None:
+            self._one(_CACHE_RAM, None, "", lambda value: value)
         written = None if setting is None or not setting.is_known or setting.value is None else raw_text(setting)
-        where = "" if setting is None else place_of(setting.file, setting.file.position(setting.span.start))
-        if running_with is not None:
-            runs = running_with.get(_CACHE_RAM)
+        where = "" if setting is None else _where(setting)
+        if self._running is not None:
+            runs = self._running.get(_CACHE_RAM)
             if written is not None and _cache(runs) != _cache(written):
                 then = " and no model loads then" if _cache(written) is None else ""
                 self._assumed.append(
                     f"the server runs with {_CACHE_RAM} {_said(runs)}, {where} says {_said(written)}: it takes effect "
                     f"with a restart{',' if then else ''}{then}"
                 )
-            written, where = runs, "the server's process"
+            written, where = runs, _PROCESS
             if runs is not None:
                 self._origins[_CACHE_RAM] = where
         cache = _cache(written)
@@ -228,6 +259,10 @@ def _bytes(value: str | None, option: str) -> int | None:
     if found < MIB and value.strip().isdigit():
         raise CannotLookError(f"{option} {value} is {found} bytes: write the unit, such as {value.strip()}GiB")
     return found
+
+
+def _where(setting: Setting) -> str:
+    return place_of(setting.file, setting.file.position(setting.span.start))
 
 
 def _place(server: Subject) -> Any:

@@ -10,6 +10,7 @@ from ollama_policy.logs.leaving import Leaving
 from ollama_policy.logs.llama_cpp import are_all_offloaded, buffer, general_name, role_of_cache
 from ollama_policy.logs.model import Ahead, Load, Model
 from ollama_policy.logs.state import MOST_MODELS, Fields, State
+from ollama_provider.ollama import kv_cache_types
 
 _STARTED: Final = re.compile(r"in (\d{1,9}\.\d\d) seconds")
 _COUNT: Final = re.compile("[0-9]{1,6}")
@@ -242,7 +243,7 @@ class Loads:
         if self._refused:
             words += f"; {self._refused}"
         elif "cache type" in error:
-            words += "; OLLAMA_KV_CACHE_TYPE has a type that the model cannot use"
+            words += f"; {kv_cache_types.NAMES} has a type that the model cannot use"
         if _MEMORY.search(told):
             cause = "memory"
         elif self._refused or "cache type" in error:

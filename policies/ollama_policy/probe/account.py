@@ -126,7 +126,7 @@ def schema() -> Schema:
     runner = {"pid": COUNT, "engine": {"enum": [engine.value for engine in Engine]}, "model": TEXT}
     runner |= {"context": or_null(COUNT), "slots": COUNT}
     environment = {"type": "object", "additionalProperties": TEXT}
-    runner |= {"environment": or_null(environment, "What bounds its caches; null where it is not shown.")}
+    runner |= {"environment": or_null(environment, "What its memory depends on; null where it is not shown.")}
     unseen = {"type": "string", "description": "Why the server's processes cannot be seen; empty where they can."}
     sample = {"seconds": NUMBER, "phase": {"enum": list(PHASES)}, "call": COUNT, "moment": {"enum": list(MOMENTS)}}
     sample |= {"server": or_null(COUNT), "runners": or_null(COUNT), "ps_size": COUNT, "ps_size_vram": COUNT}

@@ -145,7 +145,7 @@ class Processes:
         return found[0] if len(found) == 1 and not (blob and found[0].blob) else None
 
     def _environment(self, process: "psutil.Process") -> dict[str, str] | None:
-        """What bounds its caches, and nothing else: an environment has secrets in it."""
+        """What its memory depends on, and nothing else: an environment has secrets in it."""
         try:
             return {name: value for name, value in process.environ().items() if name in VARIABLES}
         except self._psutil.Error:
@@ -202,3 +202,11 @@ def _is_here(host: str) -> bool:
     except OSError:
         return False
     return any(ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
+
+
+def variables_of(url: str) -> dict[str, str] | None:
+    """What memory depends on in the environment of a server's process; None where that does not show it."""
+    try:
+        return Processes(url).variables()
+    except UnseenError:
+        return None

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from ollama_provider.ollama import kv_cache_types
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.ollama.reloading import flags_in
 
@@ -16,7 +17,18 @@ DEFAULT_CHECKPOINTS: Final = 32  # of a slot: llama.cpp's common/common.h (n_ctx
 MLX_CACHE_BYTES: Final = 8 * 2**30  # mlxrunner/prefix_cache.go:43 of 0.34.3, read: nothing sets it
 CACHE_VARIABLE: Final = "LLAMA_ARG_CACHE_RAM"
 CHECKPOINTS_VARIABLE: Final = "LLAMA_ARG_CTX_CHECKPOINTS"
-VARIABLES: Final = frozenset((CACHE_VARIABLE, CHECKPOINTS_VARIABLE))
+VARIABLES: Final = frozenset(
+    (
+        CACHE_VARIABLE,
+        CHECKPOINTS_VARIABLE,
+        *kv_cache_types.VARIABLES,
+        "OLLAMA_CONTEXT_LENGTH",
+        "OLLAMA_FLASH_ATTENTION",
+        "OLLAMA_KEEP_ALIVE",
+        "OLLAMA_MAX_LOADED_MODELS",
+        "OLLAMA_NUM_PARALLEL",
+    )
+)  # what memory depends on
 
 
 class Engine(StrEnum):

@@ -92,7 +92,7 @@ async def blobs_near(
     current = {model.name for model in running.models if is_current(model, installed)}
     alike = {name for model in lost for name in lookalikes(model, installed)}
     same = {name for name, model in installed.items() if any(model.digest == one.digest for one in lost)}
-    same = {name for name in same if not name.is_local_tag}
+    same = {name for name in same if not name.names_a_source}
     return await blobs_of(client, sorted(current | alike | same, key=str))
 
 

@@ -127,7 +127,7 @@ def lookalikes(model: RunningModel, installed: Mapping[ModelName, InstalledModel
         name
         for name, other in installed.items()
         if (other.family, other.parameter_size, other.quantization_level) == form
-        and not name.is_local_tag
+        and not name.names_a_source
         and not runs_elsewhere(other)
     ]
 
@@ -175,8 +175,8 @@ def _entry(model: RunningModel, why: Why, facts: Facts, wishes: Wishes) -> Entry
 
 
 def _ways(model: RunningModel, facts: Facts) -> Iterator[Way]:
-    # By a name with the tag `local` a newer Ollama reaches another model.
-    same = [name for name, other in facts.installed.items() if other.digest == model.digest and not name.is_local_tag]
+    # By a name with the tag `local` or `cloud` a newer Ollama reaches another model.
+    same = [name for name, other in facts.installed.items() if other.digest == model.digest and not name.names_a_source]
     if same:
         yield from (Way(name, facts.blobs.get(name, "")) for name in _best_first(same))
         return

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ollama_policy.drift.declared import Declared
+from ollama_policy.probe.runner import CACHE_VARIABLE
 from ollama_policy.reclaiming.plan import Entry
 from ollama_policy.remedies.growth import Grown
 from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
+from ollama_provider.ollama.kv_cache_types import in_effect, larger
+from ollama_provider.ollama.llama_arguments import whole
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.variables import PROMPT_CACHE_MIB, env_uint
 from ollama_provider.ollama.versions import Behavior, Version, version_in
 
 ASSUMED_PARALLEL: Final = 1  # from 0.10 on
@@ -17,7 +20,8 @@ ASSUMED_PARALLEL: Final = 1  # from 0.10 on
 class Server(NamedTuple):
     """What a server said. `details` are those of the models that are in memory and reached by their names.
 
-    `grown` are those whose processes show by how much they have grown.
+    `grown` are those whose processes show by how much they have grown. `variables` are those of its own process that
+    memory depends on; None where that is not shown.
     """
 
     url: str
@@ -27,6 +31,7 @@ class Server(NamedTuple):
     details: Mapping[ModelName, ModelDetails] = {}
     orphans: Sequence[Entry] = ()
     grown: Mapping[ModelName, Grown] = {}
+    variables: Mapping[str, str] | None = None
 
     @property
     def version(self) -> Version | None:
@@ -44,7 +49,7 @@ class Server(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the files say of the server's variables; what they do not say is what Ollama takes by itself.
+    """What is known of the server's variables; what is not said is what Ollama takes by itself.
 
     `place` is where its environment is written, empty where no file shows it, or several that may be meant.
     """
@@ -54,6 +59,18 @@ class Settings(NamedTuple):
     kv_cache_type: str | None = None
     cache_mib: int | None = None  # negative: as many tokens as the context has
     is_container: bool = False
+
+    def of(self, server: Server) -> "Settings":
+        """The same, with what the server's process shows in place of what files say: it runs with that."""
+        variables = server.variables
+        if variables is None:
+            return self
+        cache = variables.get(CACHE_VARIABLE)
+        return self._replace(
+            parallel=env_uint(variables.get("OLLAMA_NUM_PARALLEL", "")) or ASSUMED_PARALLEL,
+            kv_cache_type=larger(*in_effect(lambda name: variables.get(name, ""), server.version)),
+            cache_mib=None if cache is None else whole(cache),
+        )
 
     @property
     def cache(self) -> int:

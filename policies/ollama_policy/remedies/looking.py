@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from ollama_policy.drift.snapshot import Seen
+from ollama_policy.probe.processes import variables_of
 from ollama_policy.reaching import details_of
 from ollama_policy.reclaiming.looking import blobs_near
 from ollama_policy.reclaiming.plan import Facts, Wishes, is_current, orphans, plan
@@ -15,7 +16,7 @@ from ollama_policy.remedies.growth import grown
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
-from ollama_provider.ollama.kinds import runs_elsewhere
+from ollama_provider.ollama.kinds import is_called_elsewhere, runs_elsewhere
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.transport import no_answer
 from ollama_provider.ollama.versions import Behavior, version_in
@@ -64,11 +65,13 @@ async def _beside(
     more: Collection[ModelName],
 ) -> Server:
     current = {model.name for model in running.models if is_current(model, installed)}
-    wanted = {name for name in more if name in installed and not runs_elsewhere(installed[name])}
+    there = {name: installed[name] for name in more if name in installed and not runs_elsewhere(installed[name])}
+    wanted = {name for name, model in there.items() if not is_called_elsewhere(name, model, version_in(version))}
     details = await details_of(client, sorted(current | wanted, key=str))
     entries = plan(await _facts(client, installed, running), wishes).entries
     has_cache = Behavior.PROMPT_CACHE.holds(version_in(version), if_unknown=True)
     found = await asyncio.to_thread(grown, client.url, running.models, details) if has_cache else {}
+    variables = await asyncio.to_thread(variables_of, client.url) if client.is_on_this_machine else None
     return Server(
         client.url,
         version,
@@ -77,6 +80,7 @@ async def _beside(
         details,
         tuple(entry for entry in entries if entry.why.is_orphan),
         found,
+        variables,
     )
 
 

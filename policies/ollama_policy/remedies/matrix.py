@@ -11,5 +11,6 @@ def matrix(server: Server, declared: Declarations, cache_mib: int = MODEST_CACHE
 
     What gives nothing back is possible, and recommended nowhere.
     """
+    declared = declared._replace(settings=declared.settings.of(server))
     every = [*releasing(server, declared), *saving(server, declared, cache_mib)]
     return in_order(one._replace(is_recommended=False) if one.gain.bytes == 0 else one for one in every)

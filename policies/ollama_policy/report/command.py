@@ -16,7 +16,7 @@ from ollama_policy.drift.looking import Asked, look
 from ollama_policy.drift.snapshot import Seen, Server, Unseen
 from ollama_policy.fit.command import Request as FitRequest
 from ollama_policy.fit.command import judged_of
-from ollama_policy.fit.looking import Looked, variables_of
+from ollama_policy.fit.looking import Looked
 from ollama_policy.fit.needs import wanted
 from ollama_policy.fit.text import Judged
 from ollama_policy.formats.escaping import shown
@@ -25,6 +25,7 @@ from ollama_policy.named_files import read_named
 from ollama_policy.probe.account import Account
 from ollama_policy.probe.command import exit_code, planned, probed
 from ollama_policy.probe.probing import Plan
+from ollama_policy.probe.processes import variables_of
 from ollama_policy.reaching import connection, named_connection, named_model
 from ollama_policy.remedies import facts
 from ollama_policy.remedies import looking as remedy_looking

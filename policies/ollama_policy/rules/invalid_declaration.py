@@ -118,10 +118,6 @@ def problems_in(subject: Subject) -> "list[Problem]":
 def _problems(values: dict[str, Any], unknown: frozenset[str]) -> "list[Problem]":
     if certainly_valid(values, unknown):
         return []
-    from ollama_provider.model import Problem, problems_of  # noqa: PLC0415 - imports pydantic, 0.1 s
+    from ollama_provider.model import problems_of  # noqa: PLC0415 - imports pydantic, 0.1 s
 
-    is_path = isinstance(values.get("gguf"), str) and values["gguf"] != ""
-    problems = problems_of(values, unknown | {"gguf"} if is_path else unknown)
-    if is_path and "base" in values and not problems:
-        problems.append(Problem(("gguf",), f'"{values["gguf"]}"', "either base or gguf, and base is given too"))
-    return problems
+    return problems_of(values, unknown, opens_files=False)

@@ -8,7 +8,8 @@ from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
 from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.servers import decided, gpu_count, may_have_gpu, said, text, version_of
-from ollama_policy.settings import Kind, Subject
+from ollama_policy.settings import Kind, Setting, Subject
+from ollama_provider.ollama.kv_cache_types import OF_BOTH, VARIABLES, in_effect
 from ollama_provider.ollama.variables import (
     LLAMA_CPP_KV_CACHE_TYPES,
     UNQUANTISED_KV_CACHE_TYPES,
@@ -16,7 +17,7 @@ from ollama_provider.ollama.variables import (
 )
 from ollama_provider.ollama.versions import Behavior, Version
 
-_TYPE, _FLASH = "OLLAMA_KV_CACHE_TYPE", "OLLAMA_FLASH_ATTENTION"
+_FLASH = "OLLAMA_FLASH_ATTENTION"
 _QUANTISED = frozenset(LLAMA_CPP_KV_CACHE_TYPES) - UNQUANTISED_KV_CACHE_TYPES
 
 
@@ -25,7 +26,7 @@ class QuantisedKvWithoutFlashAttention(Rule):
     name = "quantised-kv-without-flash-attention"
     severity = Severity.WARNING
     kind = Kind.SERVER
-    keys: ClassVar[frozenset[str]] = frozenset((_TYPE, _FLASH))
+    keys: ClassVar[frozenset[str]] = frozenset((*VARIABLES, _FLASH))
     summary = "a quantised KV cache without the flash attention that it needs"
     why = (
         "A quantised KV cache works with flash attention only. Up to 0.24 most models use it only where "
@@ -47,8 +48,8 @@ class QuantisedKvWithoutFlashAttention(Rule):
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
-        setting = said(subject, _TYPE, target)
-        if setting is None or text(setting).lower() not in _QUANTISED or not decided(subject, _FLASH):
+        setting = _quantising(subject, target)
+        if setting is None or not decided(subject, _FLASH):
             return
         version, flash = version_of(subject, target), env_bool(text(subject.known(_FLASH)))
         if flash:
@@ -66,6 +67,16 @@ class QuantisedKvWithoutFlashAttention(Rule):
         has_no_gpu = gpu_count(subject, target) == 0 and not may_have_gpu(subject)
         is_right_by_itself = flash is None and not is_old and has_no_gpu
         yield found._replace(severity=Severity.INFO) if is_right_by_itself else found
+
+
+def _quantising(subject: Subject, target: Target) -> Setting | None:
+    """What makes the cache of keys, or of values, a quantised one."""
+    settings = {name: setting for name in VARIABLES if (setting := subject.known(name)) is not None}
+    if said(subject, OF_BOTH, target) is None:
+        settings.pop(OF_BOTH, None)
+    types = in_effect(lambda name: text(settings.get(name)), version_of(subject, target))
+    quantised = (one for one in settings.values() if text(one).lower() in _QUANTISED & {*types})
+    return next(quantised, None)
 
 
 def _what_happens(old: Version | None, *, is_off: bool) -> str:

@@ -57,6 +57,17 @@ def can_be_reached(name: ModelName, version: Version | None) -> bool:
     return not name.is_local_tag or not Behavior.LOCAL_AND_CLOUD_TAGS.holds(version, if_unknown=True)
 
 
+def is_called_elsewhere(name: ModelName, model: Listed, version: Version | None) -> bool:
+    """Whether calls of a model that is here, a copy under such a name, go to ollama.com; a delete does not."""
+    is_here = not runs_elsewhere(model)
+    return is_here and name.is_cloud_tag and Behavior.LOCAL_AND_CLOUD_TAGS.holds(version, if_unknown=True)
+
+
+def called_elsewhere(name: ModelName) -> str:
+    """The same in words, with what to do."""
+    return f"Ollama sends every call of this name to {name.reached} on ollama.com: copy it to another tag"
+
+
 def why_not_called(name: ModelName) -> str:
     """Why no server is to be asked to load a model by this name; empty where the name says nothing against it."""
     if name.is_local_tag:

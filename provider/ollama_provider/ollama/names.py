@@ -79,6 +79,11 @@ class ModelName:
         return f"-{self.tag.lower()}".endswith(f"-{_CLOUD}")
 
     @property
+    def names_a_source(self) -> bool:
+        """Whether its tag says where calls go, from 0.18.0 on: a model that is here is not called by such a name."""
+        return self.is_local_tag or self.is_cloud_tag
+
+    @property
     def reached(self) -> "ModelName":
         """What a name with a tag of a source stands for: `chat:latest` for `chat:local`; else the name itself."""
         tag = self.tag

@@ -302,6 +302,38 @@ def test_what_the_server_itself_runs_with_counts_and_a_file_that_says_otherwise_
     assert server["settings_from"].get(CACHE) == where
 
 
+@pytest.mark.parametrize(
+    ("runs", "written", "settings", "note"),
+    [
+        ({"OLLAMA_NUM_PARALLEL": "4"}, "", {"num_parallel": 4}, ""),
+        ({}, "OLLAMA_NUM_PARALLEL: 2", {"num_parallel": 1}, "OLLAMA_NUM_PARALLEL not set, compose.yaml:6:28 says 2"),
+        (None, "OLLAMA_NUM_PARALLEL: 2", {"num_parallel": 2}, ""),
+        ({"OLLAMA_KV_CACHE_TYPE": "q4_0", "LLAMA_ARG_CACHE_TYPE_K": "f32"}, "", {"kv_cache_type": "q4_0"}, ""),
+        (None, "{LLAMA_ARG_CACHE_TYPE_K: q8_0, LLAMA_ARG_CACHE_TYPE_V: q8_0}", {"kv_cache_type": "q8_0"}, ""),
+        ({"LLAMA_ARG_CACHE_TYPE_K": "q8_0"}, "", {"kv_cache_type": "f16"}, "keys are cached as q8_0 and values as f16"),
+        ({"LLAMA_ARG_CACHE_TYPE_K": "f32"}, "", {"kv_cache_type": "f16"}, "'f32' is not known: f16 is taken"),
+        ({"OLLAMA_FLASH_ATTENTION": "0"}, "OLLAMA_FLASH_ATTENTION: 0", {"flash_attention": False}, ""),
+    ],
+)
+def test_each_variable_is_what_the_server_runs_with(
+    tree: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: dict[str, str] | None,
+    written: str,
+    settings: dict[str, Any],
+    note: str,
+) -> None:
+    monkeypatch.setattr(looking, "variables_of", lambda url: runs)
+    (tree / "models.tf").write_text(MANUAL)
+    (tree / "compose.yaml").write_text(SERVER.format(written or "OLLAMA_DEBUG: 1"))
+    with FakeOllamaWithFaults("0.34.3") as fake:
+        told = command("fit", "--host", fake.url, "--format", "json", *ROOM).stdout
+    [server] = valid("fit", told)["servers"]
+    assert server["settings"] | settings == server["settings"]
+    assert any((note or "runs with") in one for one in server["assumed"]) is bool(note)
+
+
 def test_a_server_that_is_dead_costs_only_itself(tree: Path, command: Command) -> None:
     (tree / "models.tf").write_text(MANUAL)
     with FakeOllamaWithFaults() as fake:

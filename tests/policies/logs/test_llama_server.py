@@ -172,7 +172,7 @@ def test_a_load_that_was_given_up_is_one_event() -> None:
     [
         ("variable-refused", "llama-server does not take LLAMA_ARG_CACHE_RAM: it is no whole number"),
         ("cache-type-unknown", "llama-server does not take OLLAMA_KV_CACHE_TYPE: Unsupported cache type: q3"),
-        ("cache-type-refused", "OLLAMA_KV_CACHE_TYPE has a type that the model cannot use"),
+        ("cache-type-refused", "LLAMA_ARG_CACHE_TYPE_K or LLAMA_ARG_CACHE_TYPE_V has a type that the model cannot use"),
     ],
 )
 def test_a_setting_for_which_no_load_succeeds_is_named(name: str, words: str) -> None:

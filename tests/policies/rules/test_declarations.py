@@ -118,6 +118,7 @@ def test_no_way_out_without_a_place() -> None:
         (MANUAL | {"base": "example-model:latest"}, '"example-model:latest"', "another model"),
         (MANUAL | {"system": "be brief"}, '"be brief"', "a base or a gguf"),
         (MANUAL | {"base": "b", "gguf": "c.gguf"}, '"c.gguf"', "either base or gguf"),
+        (AUTOMATIC | {"name": "mine:cloud", "gguf": "c.gguf"}, '"mine:cloud"', "a tag that is not cloud"),
         (MANUAL | {"timeouts": {"pull": "0"}}, '{"pull": "0"}', "over zero"),
         (MANUAL | {"host": "gpu:99999"}, '"gpu:99999"', "OLLAMA_HOST"),
         (MANUAL | {"base": "b", "parameters": {"num_ctxx": 1}}, '{"num_ctxx": 1}', "did you mean 'num_ctx'?"),

@@ -82,6 +82,7 @@ CASES: dict[str, tuple[Mapping[str, str], list[tuple[str, str, str]]]] = {
             ("OLL110", "error", '"no"'),
             ("OLL111", "info", '"8192"'),
             ("OLL111", "info", '"4"'),
+            ("OLL107", "info", '"q8_0"'),
             ("OLL105", "warning", '"1"'),
         ],
     ),
@@ -89,6 +90,11 @@ CASES: dict[str, tuple[Mapping[str, str], list[tuple[str, str, str]]]] = {
     "three caches of 12 GiB in 16": (
         compose("16g", 'LLAMA_ARG_CACHE_RAM: "12288"', 'OLLAMA_MAX_LOADED_MODELS: "3"'),
         [("OLL202", "warning", '"12288"')],
+    ),
+    "quantised values alone, on a CPU": (compose("64g", "LLAMA_ARG_CACHE_TYPE_V: q8_0"), [("OLL107", "info", "q8_0")]),
+    "a type for both wins": (
+        compose("64g", "OLLAMA_KV_CACHE_TYPE: f16", "LLAMA_ARG_CACHE_TYPE_K: q8_0"),
+        [("OLL111", "info", "q8_0")],
     ),
     "a quantised cache on a CPU": (compose("64g", "OLLAMA_KV_CACHE_TYPE: q8_0"), [("OLL107", "info", "q8_0")]),
     "an env file": (

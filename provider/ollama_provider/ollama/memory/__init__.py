@@ -20,6 +20,7 @@ __all__ = [
     "Tensor",
     "UnknownArchitectureError",
     "estimate",
+    "kv_cache_types",
     "largest_num_ctx",
     "largest_parallel",
 ]
@@ -58,8 +59,8 @@ def estimate(
     ):
         if value < least:
             raise ValueError(f"{name} is {value}, expected {least} or more")
-    if kv_cache_type not in KV_CACHE_TYPES:
-        raise ValueError(f"kv_cache_type is {kv_cache_type!r}, expected one of {', '.join(KV_CACHE_TYPES)}")
+    if kv_cache_type not in (types := kv_cache_types(version)):
+        raise ValueError(f"kv_cache_type is {kv_cache_type!r}, expected one of {', '.join(types)}")
     if not has_llama_server(version):
         return ollama_runners.estimate(
             metadata,
@@ -81,6 +82,11 @@ def estimate(
         embedding_bytes=embedding_bytes,
         tensors=tensors,
     )
+
+
+def kv_cache_types(version: Version | None) -> tuple[str, ...]:
+    """Those whose memory is known; from 0.30 on llama.cpp's, to which Ollama hands the text."""
+    return tuple(llama_server.BYTES_OF_32) if has_llama_server(version) else KV_CACHE_TYPES
 
 
 def has_llama_server(version: Version | None) -> bool:

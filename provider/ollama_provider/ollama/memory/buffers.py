@@ -10,9 +10,20 @@ from ollama_provider.ollama.memory.blocks import Blocks, Reserve
 from ollama_provider.ollama.memory.hparams import Hparams
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import bytes_of_32_factors
+from ollama_provider.ollama.variables import UNQUANTISED_KV_CACHE_TYPES
 
-# Bytes of a block of 32 elements (ggml-common.h: one of q8_0 or q4_0 has a scale in f16 beside its values).
-BYTES_OF_32: Final = {"f16": 64, "q8_0": 34, "q4_0": 18}
+# Bytes of a block of 32 elements (ggml-common.h), of every type that `--cache-type-k` takes (common/arg.cpp) but f32,
+# with which the compute buffer is another one.
+BYTES_OF_32: Final = {
+    "f16": 64,
+    "bf16": 64,
+    "q8_0": 34,
+    "q5_1": 24,
+    "q5_0": 22,
+    "q4_1": 20,
+    "q4_0": 18,
+    "iq4_nl": 18,
+}
 _PADDED_TO: Final = 256  # GGML_PAD in llama-context.cpp and llama-kv-cache-iswa.cpp
 _LONGEST_PERIOD: Final = 16
 # What takes an estimate about a second, several times what the largest model has.
@@ -97,7 +108,7 @@ def reserve_of(hparams: Hparams, load: Load, architecture: Architecture) -> Rese
         cells=cells,
         window_cells=_padded(min(cells, hparams.window + batch)),
         has_flash_attention=load.has_flash_attention and architecture.has_flash_attention,
-        is_quantised=load.kv_cache_type != "f16",
+        is_quantised=load.kv_cache_type not in UNQUANTISED_KV_CACHE_TYPES,
         embeds=load.embeds,
     )
 
