@@ -17,6 +17,7 @@ from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
 
 SETTLE_SECONDS = 15.0
+_MOST_LOADED = 3  # without a GPU
 PANIC_SECONDS = 0.05
 Values = dict[str, Any]
 
@@ -134,7 +135,7 @@ class World:
     def end(self) -> None:
         """Destroys all, after an apply that goes on from what was cut off: what a person made is still there."""
         if self.is_cut_off:
-            possible = _one_resident_a_weights_file(self.declared)
+            possible = _those_that_fit(self.declared)
             done = self.apply(possible)
             if done.failures:  # where a pin moves to another name of its weights, the first apply only releases it
                 done = self.apply(possible)
@@ -195,11 +196,13 @@ def full(name: str) -> str:
     return str(ModelName.parse(name))
 
 
-def _one_resident_a_weights_file(declared: Mapping[str, Values]) -> dict[str, Values]:
-    """The declarations, with one resident less where two exclude each other: those every apply refuses."""
-    residents, possible = Residents(), {}
+def _those_that_fit(declared: Mapping[str, Values]) -> dict[str, Values]:
+    """The declarations, with as many residents as the server holds, one a weights file: more, every apply refuses."""
+    residents, possible, held = Residents(), {}, 0
     for key, values in declared.items():
-        excluded = residents.problem_with("", declare({**values, "host": None}))
+        one = declare({**values, "host": None})
+        excluded = residents.problem_with("", one) or (one.must_be_resident and held == _MOST_LOADED)
+        held += one.must_be_resident and not excluded
         possible[key] = values | ({"resident": False} if excluded else {})
     return possible
 
