@@ -118,6 +118,34 @@ def _one_list(n: int) -> Tree:
     return {"main.tf": (f"locals {{\n  l = [{items}]\n}}\n" + models).encode()}
 
 
+def _shared(path: str, head: str, entry: str, tail: str, each: str) -> Growing:
+    """Many models of one value: half of the text is the value, half the models."""
+    return lambda n: {path: (head + _lines(n // 8, entry) + tail + _lines(n // 8, each)).encode()}
+
+
+def _plan(index: str, name: str) -> Growing:
+    """Resources that are planned, and as many in the configuration."""
+
+    def growing(n: int) -> Tree:
+        planned_values = _lines(n, _PLANNED % (name + index, name) + ", ").rstrip(", ")
+        configured = _lines(n, _CONFIGURED % "m{i}" + ", ") + (_CONFIGURED % "last").format()
+        return {
+            "plan.json": (
+                f'{{"planned_values": {{"root_module": {{"resources": [{planned_values}]}}}}, '
+                f'"configuration": {{"root_module": {{"resources": [{configured}]}}}}}}'
+            ).encode()
+        }
+
+    return growing
+
+
+_PLANNED = (
+    '{{"address": "ollama_model.%s", "mode": "managed", "type": "ollama_model", "name": "%s", '
+    '"values": {{"name": "x"}}}}'
+)
+_CONFIGURED = '{{"type": "ollama_model", "name": "%s", "expressions": {{"name": {{"constant_value": "x"}}}}}}'
+
+
 def _roles(n: int) -> Tree:
     task = "- community.docker.docker_container:\n    name: o\n    image: ollama/ollama\n    env: '{{ ollama_env }}'\n"
     return {f"roles/r{i}/tasks/main.yml": task.encode() for i in range(n)} | {
@@ -224,6 +252,20 @@ CHAINS: dict[str, dict[str, Growing]] = {
         },
         "modules": _terraform_modules,
         "one module of many resources": _module_of_many,
+        "one map of parameters": _shared(
+            "main.tf",
+            "locals {\n  d = {\n",
+            "    k{i} = 1\n",
+            "  }\n}\n",
+            'resource "ollama_model" "m{i}" {{\n  name = "x{i}"\n  base = "b"\n  parameters = local.d\n}}\n',
+        ),
+        "one list of stop": _shared(
+            "main.tf",
+            "locals {\n  d = [\n",
+            "    {i},\n",
+            "  ]\n}\n",
+            'resource "ollama_model" "m{i}" {{\n  name = "x{i}"\n  parameters = {{ stop = local.d }}\n}}\n',
+        ),
         "one list": _one_list,
         "files": _terraform_servers,
     },
@@ -340,6 +382,13 @@ CHAINS: dict[str, dict[str, Growing]] = {
                 + _lines(n // 2, 'OllamaModel("a{i}", name=D["k{i}"]["name"])\n')
             ).encode()
         },
+        "one map of parameters": _shared(
+            "__main__.py",
+            f"{_PROGRAM}d = {{\n",
+            '    "k{i}": 1,\n',
+            "}\n",
+            'OllamaModel("m{i}", name="x{i}", base="b", parameters=d)\n',
+        ),
         "one loop": lambda n: {
             "__main__.py": (
                 f"{_PROGRAM}for i in {[*range(200)]}:\n"
@@ -367,7 +416,10 @@ CHAINS: dict[str, dict[str, Growing]] = {
         ),
     },
     "pulumi_json": {},
-    "terraform.plan": {},
+    "terraform.plan": {
+        "plan": _plan("", "m{i}"),
+        "for_each beside others": _plan("[{i}]", "last"),
+    },
     "modelfile": {"parameters": _chain("Modelfile", "PARAMETER stop a{i}\n", "FROM x\n")},
     "plain": {
         "one line": lambda n: {
