@@ -55,10 +55,35 @@ def resources_in(module: Any, depth: int) -> Iterator[Any]:
                 yield from resources_in(each, depth - 1)
 
 
+class _Module:
+    """A module of a plan's configuration. `declared`: the attributes given to each resource, by its type and name."""
+
+    def __init__(self, node: Any) -> None:
+        self.declared: dict[tuple[str, str], set[str]] = {}
+        resources, calls = node.get("resources"), node.get("module_calls")
+        for each in resources.items if resources is not None else ():
+            expressions = each.get("expressions")
+            keys = {str(key.value) for key, _ in expressions.members} if expressions is not None else set()
+            self.declared.setdefault((_text(each.get("type")), _text(each.get("name"))), keys)
+        self._calls = {key.value: value for key, value in calls.members} if calls is not None else {}
+        self._called: dict[str, _Module | None] = {}
+
+    def source(self, call: str) -> str:
+        node = self._calls.get(call)
+        return "" if node is None else _text(node.get("source"))
+
+    def called(self, call: str) -> "_Module | None":
+        if call not in self._called:
+            node = self._calls[call].get("module") if call in self._calls else None
+            self._called[call] = None if node is None else _Module(node)
+        return self._called[call]
+
+
 class _Plan:
     def __init__(self, file: SourceFile, root: Any, workspace: Workspace) -> None:
         self.file = file
-        self.root = root
+        node = root.at("configuration", "root_module")
+        self.root = None if node is None else _Module(node)
         self.workspace = workspace
         changes = root.get("resource_changes")
         self.changes = {_text(each.get("address")): each for each in (changes.items if changes is not None else ())}
@@ -149,29 +174,20 @@ class _Plan:
 
     def _declared(self, calls: list[str], kind: str, name: str) -> set[str] | None:
         """The attributes that the configuration gives to a resource; None where the plan does not say."""
-        module = self._module(calls)
-        resources = None if module is None else module.get("resources")
-        for each in resources.items if resources is not None else ():
-            if _text(each.get("type")) == kind and _text(each.get("name")) == name:
-                expressions = each.get("expressions")
-                return {str(key.value) for key, _ in expressions.members} if expressions is not None else set()
-        return None
-
-    def _module(self, calls: list[str]) -> Any:
-        module = self.root.at("configuration", "root_module")
+        module = self.root
         for call in calls:
-            module = None if module is None else module.at("module_calls", call, "module")
-        return module
+            module = None if module is None else module.called(call)
+        return None if module is None else module.declared.get((kind, name))
 
     def _block(self, calls: list[str], kind: str, name: str) -> Block | None:
         """The block in the tree that a resource was planned from."""
-        path, module = posixpath.dirname(self.file.path), self.root.at("configuration", "root_module")
+        path, module = posixpath.dirname(self.file.path), self.root
         for call in calls:
-            source = None if module is None else module.at("module_calls", call, "source")
-            if source is None or not _text(source).startswith(("./", "../")):
+            source = "" if module is None else module.source(call)
+            if module is None or not source.startswith(("./", "../")):
                 return None
-            path = posixpath.normpath(posixpath.join(path, _text(source)))
-            module = module.at("module_calls", call, "module")
+            path = posixpath.normpath(posixpath.join(path, source))
+            module = module.called(call)
         path = "" if path == "." else path
         if path not in self.folders:
             self.folders[path] = self.workspace.folder_at(path)
