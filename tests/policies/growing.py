@@ -123,6 +123,21 @@ def _shared(path: str, head: str, entry: str, tail: str, each: str) -> Growing:
     return lambda n: {path: (head + _lines(n // 8, entry) + tail + _lines(n // 8, each)).encode()}
 
 
+def _releases(values: str, form: str) -> Growing:
+    """Many releases of one text of values, of which nearly all is not Ollama's."""
+
+    def growing(n: int) -> Tree:
+        head = "image:\n  repository: ollama/ollama\n  tag: 0.17.4\nenv:\n  OLLAMA_DEBUG: '1'\n"
+        text = head + _lines(n // 4, "k{i}:\n  a: 1\n")
+        release = f'resource "helm_release" "r{{i}}" {{{{\n  name = "ollama"\n  values = [{values}]\n}}}}\n'
+        releases = _lines(n // 4, release)
+        if form == "file":
+            return {"main.tf": releases.encode(), "v.yaml": text.encode()}
+        return {"main.tf": (f"locals {{\n  v = <<-E\n{text}E\n}}\n" + releases).encode()}
+
+    return growing
+
+
 def _plan(index: str, name: str) -> Growing:
     """Resources that are planned, and as many in the configuration."""
 
@@ -265,6 +280,16 @@ CHAINS: dict[str, dict[str, Growing]] = {
             "    {i},\n",
             "  ]\n}\n",
             'resource "ollama_model" "m{i}" {{\n  name = "x{i}"\n  parameters = {{ stop = local.d }}\n}}\n',
+        ),
+        "one local of values": _releases("local.v", "local"),
+        "one file of values": _releases('file("v.yaml")', "file"),
+        "one file of values with a set": _releases('file("v.yaml"), "a: 1"', "file"),
+        "one manifest": _shared(
+            "main.tf",
+            'locals {\n  m = {\n    kind = "ollama"\n',
+            "    k{i} = 1\n",
+            "  }\n}\n",
+            'resource "kubernetes_manifest" "m{i}" {{\n  manifest = local.m\n}}\n',
         ),
         "one list": _one_list,
         "files": _terraform_servers,
