@@ -158,6 +158,7 @@ _PLANNED = (
     '{{"address": "ollama_model.%s", "mode": "managed", "type": "ollama_model", "name": "%s", '
     '"values": {{"name": "x"}}}}'
 )
+_VARIABLE = '"OLLAMA_V{i}=1", '
 _CONFIGURED = '{{"type": "ollama_model", "name": "%s", "expressions": {{"name": {{"constant_value": "x"}}}}}}'
 
 
@@ -444,6 +445,14 @@ CHAINS: dict[str, dict[str, Growing]] = {
     "terraform.plan": {
         "plan": _plan("", "m{i}"),
         "for_each beside others": _plan("[{i}]", "last"),
+        "a container's variables": lambda n: {
+            "plan.json": (
+                '{"planned_values": {"root_module": {"resources": [{"address": "docker_container.o", '
+                '"mode": "managed", "type": "docker_container", "name": "o", "values": '
+                '{"image": "ollama/ollama:0.17.4", "env": [' + _lines(n // 2, _VARIABLE) + '"A=1"]}}]}}}'
+            ).encode(),
+            "main.tf": f'resource "docker_container" "o" {{\n  env = [{_lines(n // 2, _VARIABLE)}]\n}}\n'.encode(),
+        },
     },
     "modelfile": {"parameters": _chain("Modelfile", "PARAMETER stop a{i}\n", "FROM x\n")},
     "plain": {

@@ -22,6 +22,7 @@ OUTPUTS: Final = frozenset(
     "id size family parameter_size quantization_level context_length capabilities pinned drift gguf_file".split()
 )
 _KEY: Final = re.compile(r'\["(?:[^"\\]|\\.)*"\]')
+_WORD: Final = re.compile(rb"\w+")
 _ORIGIN: Final = "the plan"
 _MAX_DEPTH: Final = 32
 
@@ -88,6 +89,7 @@ class _Plan:
         changes = root.get("resource_changes")
         self.changes = {_text(each.get("address")): each for each in (changes.items if changes is not None else ())}
         self.folders: dict[str, Folder | None] = {}
+        self.words: dict[tuple[str, int], dict[bytes, Span]] = {}
 
     def subjects(self, resource: Any) -> Iterator[Subject]:
         kind, name, values = _text(resource.get("type")), _text(resource.get("name")), resource.get("values")
@@ -169,7 +171,10 @@ class _Plan:
             for setting in subject.settings.values():
                 setting.origin, setting.is_literal = _ORIGIN, False
             if written is not None:
-                _move(subject, written)
+                key = written.file.path, written.start
+                if key not in self.words:
+                    self.words[key] = _words(written)
+                _move(subject, written, self.words[key])
             yield subject
 
     def _declared(self, calls: list[str], kind: str, name: str) -> set[str] | None:
@@ -195,13 +200,19 @@ class _Plan:
         return None if folder is None else folder.block("resource", [kind, name])
 
 
-def _move(subject: Subject, written: Block) -> None:
+def _words(block: Block) -> dict[bytes, Span]:
+    """Where each word of a block stands first."""
+    found: dict[bytes, Span] = {}
+    for word in _WORD.finditer(block.file.data, block.start, block.end):
+        found.setdefault(word[0], Span(*word.span()))
+    return found
+
+
+def _move(subject: Subject, written: Block, words: dict[bytes, Span]) -> None:
     """Places a server's settings where the block in the `.tf` speaks of them, else at its header."""
-    data, header = written.file.data, Span(written.start, written.header_end)
+    header = Span(written.start, written.header_end)
     for setting in subject.settings.values():
-        word = b"image" if setting.key == IMAGE else setting.key.encode()
-        found = re.compile(rb"\b" + re.escape(word) + rb"\b").search(data, written.start, written.end)
-        setting.span = Span(*found.span()) if found else header
+        setting.span = words.get(b"image" if setting.key == IMAGE else setting.key.encode(), header)
         setting.file = written.file
     subject.file, subject.span = written.file, header
     subject.style = Style.JSON if written.is_json else Style.HCL
