@@ -132,8 +132,7 @@ def _read(candidate: Candidate, workspace: Workspace, budget: Budget) -> Reading
                 continue
             reading.is_read = True
             for subject in source.read(candidate.file, workspace):
-                budget.spend(_A_SUBJECT + len(subject.settings) + len(subject.repeated), subject.span.start)
-                subject.bound()
+                budget.spend(_A_SUBJECT + subject.bound(), subject.span.start)
                 reading.subjects.append(subject)
         except UnreadableError as error:
             reading.problem = Unreadable(path, str(error), candidate.file.position(error.offset))

@@ -273,12 +273,16 @@ class Subject:
         setting = self.settings.get(key)
         return setting if setting is not None and setting.is_known else None
 
-    def bound(self) -> None:
-        """Makes values undecided that are longer than any rule is meant for."""
+    def bound(self) -> int:
+        """Makes values undecided that are longer than any rule is meant for, and counts all, also those in others."""
+        every = 0
         for setting in (*self.settings.values(), *self.repeated):
-            if _size(setting.value) > MAX_VALUE:
+            size, count = _size(setting.value)
+            every += count
+            if size > MAX_VALUE:
                 setting.value = TOO_LARGE
                 setting.is_literal = False
+        return every
 
     def value(self, key: str) -> Any:
         """The decided value, or None where it is absent or undecided: `servers.decided` tells."""
@@ -289,17 +293,20 @@ class Subject:
 TOO_LARGE: Final = Unknown(f"too large to decide: a value of more than {MAX_VALUE:,} characters")
 
 
-def _size(value: Any) -> int:
-    """The characters and digits of a value, counted as far as MAX_VALUE."""
-    waiting, size = [value], 0
+def _size(value: Any) -> tuple[int, int]:
+    """The characters and digits of a value, counted as far as MAX_VALUE, and how many keys and values those are."""
+    waiting, size, count = [value], 0, 0
     while waiting and size <= MAX_VALUE:
         one = waiting.pop()
-        if isinstance(one, dict):
+        count += 1
+        if isinstance(one, dict | list | tuple | set | frozenset) and len(one) > MAX_VALUE:
+            size = MAX_VALUE
+        elif isinstance(one, dict):
             waiting += (*one.keys(), *one.values())
         elif isinstance(one, list | tuple | set | frozenset):
             waiting += one
         size += len(one) if isinstance(one, str) else one.bit_length() // 3 if isinstance(one, int) else 1
-    return size
+    return size, count
 
 
 class UnreadableError(Exception):

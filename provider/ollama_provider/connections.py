@@ -7,7 +7,7 @@ from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
-from ollama_provider.ollama.certificates import holds_certificates
+from ollama_provider.ollama.certificates import InvalidCertificatesError, holds_certificates, require_usable
 from ollama_provider.ollama.names import InvalidServerError, server_key, server_url
 from ollama_provider.ollama.sizes import bytes_of
 
@@ -44,7 +44,10 @@ class ProviderSettings:
             problems.append(Problem(("ca_file",), f"{ca_file!r}", "a file with the certificates of an authority"))
         host = configuration.get("host") or environment.get(HOST_VARIABLE, "")
         try:
-            server_url(host)
+            if server_url(host).startswith("https:") and not ca_file:
+                require_usable(environment)
+        except InvalidCertificatesError as error:
+            problems.append(Problem((error.variable,), f"{error.named!r}", error.expected))
         except InvalidServerError as error:
             source = "host" if configuration.get("host") else HOST_VARIABLE
             expected = f"an address as in OLLAMA_HOST; {error}"

@@ -118,6 +118,50 @@ def _one_list(n: int) -> Tree:
     return {"main.tf": (f"locals {{\n  l = [{items}]\n}}\n" + models).encode()}
 
 
+def _shared(path: str, head: str, entry: str, tail: str, each: str) -> Growing:
+    """Many models of one value: half of the text is the value, half the models."""
+    return lambda n: {path: (head + _lines(n // 8, entry) + tail + _lines(n // 8, each)).encode()}
+
+
+def _releases(values: str, form: str) -> Growing:
+    """Many releases of one text of values, of which nearly all is not Ollama's."""
+
+    def growing(n: int) -> Tree:
+        head = "image:\n  repository: ollama/ollama\n  tag: 0.17.4\nenv:\n  OLLAMA_DEBUG: '1'\n"
+        text = head + _lines(n // 4, "k{i}:\n  a: 1\n")
+        release = f'resource "helm_release" "r{{i}}" {{{{\n  name = "ollama"\n  values = [{values}]\n}}}}\n'
+        releases = _lines(n // 4, release)
+        if form == "file":
+            return {"main.tf": releases.encode(), "v.yaml": text.encode()}
+        return {"main.tf": (f"locals {{\n  v = <<-E\n{text}E\n}}\n" + releases).encode()}
+
+    return growing
+
+
+def _plan(index: str, name: str) -> Growing:
+    """Resources that are planned, and as many in the configuration."""
+
+    def growing(n: int) -> Tree:
+        planned_values = _lines(n, _PLANNED % (name + index, name) + ", ").rstrip(", ")
+        configured = _lines(n, _CONFIGURED % "m{i}" + ", ") + (_CONFIGURED % "last").format()
+        return {
+            "plan.json": (
+                f'{{"planned_values": {{"root_module": {{"resources": [{planned_values}]}}}}, '
+                f'"configuration": {{"root_module": {{"resources": [{configured}]}}}}}}'
+            ).encode()
+        }
+
+    return growing
+
+
+_PLANNED = (
+    '{{"address": "ollama_model.%s", "mode": "managed", "type": "ollama_model", "name": "%s", '
+    '"values": {{"name": "x"}}}}'
+)
+_VARIABLE = '"OLLAMA_V{i}=1", '
+_CONFIGURED = '{{"type": "ollama_model", "name": "%s", "expressions": {{"name": {{"constant_value": "x"}}}}}}'
+
+
 def _roles(n: int) -> Tree:
     task = "- community.docker.docker_container:\n    name: o\n    image: ollama/ollama\n    env: '{{ ollama_env }}'\n"
     return {f"roles/r{i}/tasks/main.yml": task.encode() for i in range(n)} | {
@@ -224,6 +268,30 @@ CHAINS: dict[str, dict[str, Growing]] = {
         },
         "modules": _terraform_modules,
         "one module of many resources": _module_of_many,
+        "one map of parameters": _shared(
+            "main.tf",
+            "locals {\n  d = {\n",
+            "    k{i} = 1\n",
+            "  }\n}\n",
+            'resource "ollama_model" "m{i}" {{\n  name = "x{i}"\n  base = "b"\n  parameters = local.d\n}}\n',
+        ),
+        "one list of stop": _shared(
+            "main.tf",
+            "locals {\n  d = [\n",
+            "    {i},\n",
+            "  ]\n}\n",
+            'resource "ollama_model" "m{i}" {{\n  name = "x{i}"\n  parameters = {{ stop = local.d }}\n}}\n',
+        ),
+        "one local of values": _releases("local.v", "local"),
+        "one file of values": _releases('file("v.yaml")', "file"),
+        "one file of values with a set": _releases('file("v.yaml"), "a: 1"', "file"),
+        "one manifest": _shared(
+            "main.tf",
+            'locals {\n  m = {\n    kind = "ollama"\n',
+            "    k{i} = 1\n",
+            "  }\n}\n",
+            'resource "kubernetes_manifest" "m{i}" {{\n  manifest = local.m\n}}\n',
+        ),
         "one list": _one_list,
         "files": _terraform_servers,
     },
@@ -340,6 +408,13 @@ CHAINS: dict[str, dict[str, Growing]] = {
                 + _lines(n // 2, 'OllamaModel("a{i}", name=D["k{i}"]["name"])\n')
             ).encode()
         },
+        "one map of parameters": _shared(
+            "__main__.py",
+            f"{_PROGRAM}d = {{\n",
+            '    "k{i}": 1,\n',
+            "}\n",
+            'OllamaModel("m{i}", name="x{i}", base="b", parameters=d)\n',
+        ),
         "one loop": lambda n: {
             "__main__.py": (
                 f"{_PROGRAM}for i in {[*range(200)]}:\n"
@@ -367,7 +442,18 @@ CHAINS: dict[str, dict[str, Growing]] = {
         ),
     },
     "pulumi_json": {},
-    "terraform.plan": {},
+    "terraform.plan": {
+        "plan": _plan("", "m{i}"),
+        "for_each beside others": _plan("[{i}]", "last"),
+        "a container's variables": lambda n: {
+            "plan.json": (
+                '{"planned_values": {"root_module": {"resources": [{"address": "docker_container.o", '
+                '"mode": "managed", "type": "docker_container", "name": "o", "values": '
+                '{"image": "ollama/ollama:0.17.4", "env": [' + _lines(n // 2, _VARIABLE) + '"A=1"]}}]}}}'
+            ).encode(),
+            "main.tf": f'resource "docker_container" "o" {{\n  env = [{_lines(n // 2, _VARIABLE)}]\n}}\n'.encode(),
+        },
+    },
     "modelfile": {"parameters": _chain("Modelfile", "PARAMETER stop a{i}\n", "FROM x\n")},
     "plain": {
         "one line": lambda n: {

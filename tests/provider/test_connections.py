@@ -1,5 +1,6 @@
 """Where servers and secrets come from, and where secrets do not go."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_a_ca_file_must_hold_certificates(tmp_path: Path) -> None:
     file.write_text("no certificate")
     assert refusal({"ca_file": str(file)}, {}) == expected
     assert "ca_file: " in refusal({"ca_file": str(tmp_path)}, {})
+
+
+def test_the_environments_certificates_must_be_a_file_where_they_are_used(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    host = {"host": "https://example.com"}
+    expected = f"SSL_CERT_FILE: found {str(fifo)!r}, expected a file with the certificates of an authority"
+    assert refusal(host, {"SSL_CERT_FILE": str(fifo)}) == expected
+    assert "SSL_CERT_DIR: " in refusal(host, {"SSL_CERT_DIR": str(fifo)})
+    several = os.pathsep.join((str(fifo), str(tmp_path)))
+    ProviderSettings.read(host, {"SSL_CERT_DIR": several})
+    ProviderSettings.read({"host": "http://example.com"}, {"SSL_CERT_FILE": str(fifo)})
 
 
 @pytest.mark.parametrize(

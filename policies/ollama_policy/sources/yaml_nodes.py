@@ -107,6 +107,11 @@ class Node:
         if text.left < 0:
             raise TooLargeError(self.start, "aliases that stand for too many values")
 
+    @property
+    def visits(self) -> int:
+        """How many nodes of its text were visited so far."""
+        return _FREE_VISITS + 8 * len(self._text.data) - self._text.left
+
     def weigh(self, visits: int) -> None:
         """Counts what is done with it as so many visits more. Raises TooLargeError as they do."""
         self._text.left -= visits

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,7 @@ from ollama_provider.ollama.answers import (
     RunningModel,
     TransferProgress,
 )
+from ollama_provider.ollama.certificates import InvalidCertificatesError, trusting
 from ollama_provider.ollama.errors import (
     CrashedError,
     NotFoundError,
@@ -88,7 +89,7 @@ class Ollama:
         self._http = httpx.AsyncClient(
             base_url=connection.url,
             headers=headers,
-            transport=Transport(_tls(connection)),
+            transport=Transport(partial(_tls, connection)),
             trust_env=False,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         )
@@ -431,7 +432,7 @@ class Ollama:
             if not waiting.expired():
                 raise
             raise UnreachableError(asked, self.url, no_answer(f"{deadline:g} s", self.url)) from None
-        except InvalidProxyError as error:
+        except (InvalidProxyError, InvalidCertificatesError) as error:
             raise UnreachableError(asked, self.url, f"no connection: {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             raise UnreachableError(asked, self.url, self._redact(no_connection(error, self._proxy, self.url))) from None
@@ -576,10 +577,4 @@ def _server_time(response: httpx.Response) -> datetime:
 def _tls(connection: Connection) -> ssl.SSLContext | bool:
     if not connection.url.startswith("https:"):
         return False  # nothing to verify, and loading the certificate store costs 50 ms and more
-    return _trusting(connection.ca_file, os.environ.get("SSL_CERT_FILE"))
-
-
-@lru_cache(maxsize=8)
-def _trusting(ca_file: str | None, _default: str | None) -> ssl.SSLContext:
-    """One for all servers: each would read the certificates again, and keep a copy of them."""
-    return ssl.create_default_context(cafile=ca_file)
+    return trusting(connection.ca_file, os.environ)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 ASKED_FOR: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}  # Ollama packs nothing; a proxy before it may
 LONGEST_NUMBER: Final = 20  # digits: what 64 bits hold
 DEEPEST: Final = 64  # Ollama's own answers are 5 deep
-MOST_VALUES: Final = 4_000_000  # all tokens and merges of the largest vocabulary are a third of it; each takes 64 bytes
+MOST_MEMORY: Final = 256 * 2**20  # bytes that an answer takes as values, beside the characters of its texts
+# Bytes of CPython that each of these stands for at most: an object has one table, a member a key and its place in that.
+_COSTS: Final = {b"{": 192, b":": 160, b"[": 128, b",": 64}
 _PIECE: Final = 2**16
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _PACKED: Final = ("gzip", "x-gzip", "deflate")
@@ -67,15 +69,15 @@ async def body(response: "httpx.Response", most: int) -> bytes:
 
 def json_value(content: bytes) -> Any:
     """The value of a JSON text. Raises UnboundedError, and any other ValueError for what is no JSON."""
-    openings = content.count(b"[") + content.count(b"{")
-    if openings + content.count(b",") > MOST_VALUES:
-        raise UnboundedError(f"of more than {MOST_VALUES:,} values")
+    counts = {mark: content.count(mark) for mark in _COSTS}
+    if sum(_COSTS[mark] * count for mark, count in counts.items()) > MOST_MEMORY:
+        raise UnboundedError(f"of more values than {MOST_MEMORY // 2**20} MiB of memory hold")
     text = content.decode("utf-8-sig")
     try:
         found = json.loads(text, parse_int=_integer)
     except RecursionError:
         raise _too_deep() from None
-    if openings > DEEPEST and _is_deep(found):
+    if counts[b"["] + counts[b"{"] > DEEPEST and _is_deep(found):
         raise _too_deep()
     if _SURROGATE.search(text):
         try:

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ollama_provider.ollama.versions import Behavior, dotted
@@ -59,6 +60,8 @@ REMOVED_PARAMETERS: Final = {
     **{name: RemovedParameter(Behavior.NO_OLD_OPTIONS) for name in _OF_OLD},
 }
 
+_ONE_OF: Final = f"a parameter that Ollama knows: one of {', '.join(sorted(PARAMETERS))}"
+_LONGEST_CLOSE: Final = 40  # characters: nothing that is longer is close to any of them
 _OF_A_REQUEST: Final = "each request, as a field beside its options"
 _BELONGS_TO: Final = {
     "keep_alive": "the declaration itself (keep_alive, or memory_management), to the server (OLLAMA_KEEP_ALIVE) or to "
@@ -91,6 +94,7 @@ _TRUTHS: Final = {
 _LEAST_INTEGER, _MOST_INTEGER, _MOST_NUMBER = -(2**63), 2**63 - 1, 3.4028234663852886e38
 
 
+@lru_cache(maxsize=2**15)  # a look for close names is dear, and many models share one map of names
 def refusal_of_name(name: str) -> str | None:
     """What is expected in the place of a name that is none of a parameter; None for one that Ollama knows.
 
@@ -106,10 +110,10 @@ def refusal_of_name(name: str) -> str | None:
         return f"{since}; in its place there is {removed.note}" if removed.note else since
     if where := _BELONGS_TO.get(name.lower()):
         return f"a parameter of a model; this belongs to {where}"
-    close = difflib.get_close_matches(name.lower(), PARAMETERS, 1)
+    close = difflib.get_close_matches(name.lower(), PARAMETERS, 1) if len(name) <= _LONGEST_CLOSE else []
     if meant := _KNOWN_AS.get(name.lower()) or (close[0] if close else None):
         return f"a parameter that Ollama knows: did you mean {meant!r}?"
-    return f"a parameter that Ollama knows: one of {', '.join(sorted(PARAMETERS))}"
+    return _ONE_OF
 
 
 def is_refused_by_some(name: str) -> bool:

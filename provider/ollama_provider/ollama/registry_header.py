@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from ollama_provider.ollama import bounds
+from ollama_provider.ollama.certificates import InvalidCertificatesError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.ollama.gguf_header import GgufHeader, TruncatedGgufError, read_header
 from ollama_provider.ollama.names import ModelName
@@ -57,7 +58,7 @@ async def registry_model(name: ModelName, client: httpx.AsyncClient, *, insecure
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
         by = way(base)
         raise UnreachableError(asked, server, reason(error) if by is None else no_connection(error, by, base)) from None
-    except (httpx.HTTPError, httpx.InvalidURL, InvalidProxyError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, InvalidProxyError, InvalidCertificatesError) as error:
         raise UnreachableError(asked, server, str(error) or type(error).__name__) from None
     except bounds.UnboundedError as error:
         raise RefusedError(asked, server, f"what it answers is not a model: it sent an answer {error}") from None

@@ -3,12 +3,13 @@
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
+from ollama_provider.ollama.certificates import require_usable
 from ollama_provider.ollama.proxies import InvalidProxyError, Proxy, proxy_of
 
 _ADDRESS: Final = "or correct its address (`host` where it is declared, OLLAMA_HOST, or --host of a command)"
@@ -20,10 +21,12 @@ class Transport(httpx.AsyncBaseTransport):
     """Each request takes the proxy that the environment names for its address, or none.
 
     What httpx reads of the environment by itself is not what Ollama's own client reads: networks and IPv6 in NO_PROXY.
-    Raises InvalidProxyError.
+    `verify` is asked when a request is made. Raises InvalidProxyError and InvalidCertificatesError.
     """
 
-    def __init__(self, verify: ssl.SSLContext | bool = True, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, verify: Callable[[], ssl.SSLContext | bool] | bool = True, environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._verify, self._environment = verify, environment
         self._by_proxy: dict[str | None, httpx.AsyncHTTPTransport] = {}
 
@@ -31,7 +34,10 @@ class Transport(httpx.AsyncBaseTransport):
         proxy = proxy_of(str(request.url), self._environment)
         url = None if proxy is None else proxy.url
         if url not in self._by_proxy:
-            self._by_proxy[url] = httpx.AsyncHTTPTransport(verify=self._verify, proxy=url)
+            if self._verify is True:
+                require_usable(self._environment)
+            verify = self._verify() if callable(self._verify) else self._verify
+            self._by_proxy[url] = httpx.AsyncHTTPTransport(verify=verify, proxy=url)
         return await self._by_proxy[url].handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -288,6 +288,17 @@ def test_a_private_authority(
     )
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_certificates_of_the_environment_that_are_a_fifo(
+    variable: str, declared: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(declared / "fifo")
+    monkeypatch.setenv(variable, "fifo")
+    seen = command("drift", "--host", "https://localhost:9")
+    assert seen.exit_code == 2
+    assert f"no connection: {variable} names 'fifo', expected a f" in seen.stdout
+
+
 def wanting_a_token(fake: FakeOllamaWithFaults, token: str = TOKEN) -> None:
     def guarded(answer: Fault) -> Fault:
         def fault(exchange: Exchange) -> None:

@@ -37,6 +37,8 @@ _IN_MODULE: Final = re.compile(r'"(\$\{path\.(?:module|root)\}/)?([^"$%\\]+)"')
 _STEP: Final = re.compile(r"((?:[^.\[\]\\={},]|\\.)+)|\[(\d{1,3})\]|(\.)")
 _TYPED: Final = re.compile(r"true|false|0|-?[1-9][0-9]{0,17}")
 _MAX_DEPTH: Final = 32
+_BYTES_A_STEP: Final = 32
+_VISITS_A_STEP: Final = 2
 
 
 def subjects(reader: Reader) -> Iterator[Subject]:
@@ -49,12 +51,14 @@ def subjects(reader: Reader) -> Iterator[Subject]:
     is_ollamas = chart.rpartition("/")[2] == "ollama"
 
     def read(file: SourceFile, tree: Tree) -> Iterator[Subject]:
-        for root in template_documents(file.data)[:1]:
+        for root in found.parsed(file.data):
             yield from release_values(root, file, "", chart, found.unknown)
 
     text = found.text()
     if text is not None:
-        for subject in text.subjects(read, "values.yaml", reader.address, is_ollamas=is_ollamas):
+        every = [*text.subjects(read, "values.yaml", reader.address, is_ollamas=is_ollamas)]
+        reader.spend(found.steps)
+        for subject in every:
             subject.unit = reader.instance.root
             yield subject
 
@@ -70,6 +74,20 @@ class _Release:
         self.root = Mapping(self.place)
         self.is_merged = False
         self.unknown: Unknown | None = None
+        self._bytes = 0
+        self._roots: list[Node] = []
+
+    @property
+    def steps(self) -> int:
+        """What it took to read the texts, which other releases may have too."""
+        return self._bytes // _BYTES_A_STEP + sum(root.visits for root in self._roots) // _VISITS_A_STEP
+
+    def parsed(self, data: bytes) -> list[Node]:
+        """The first document of a text, where it has any. Raises UnreadableError."""
+        self._bytes += len(data)
+        found = template_documents(data)[:1]
+        self._roots += found
+        return found
 
     def read(self) -> None:
         """Takes all values in Helm's order."""
@@ -112,8 +130,8 @@ class _Release:
         texts, self.texts = self.texts, []
         for text in texts:
             try:
-                roots = template_documents(text.data) if text.size <= MAX_BYTES else []
-                for root in roots[:1]:
+                roots = self.parsed(text.data) if text.size <= MAX_BYTES else []
+                for root in roots:
                     if root.holds_actions:
                         self.unknown = self.unknown or Unknown("a template decides what is there")
                     value = _of_node(root, text)

@@ -1,6 +1,7 @@
 """`kubernetes_manifest`: an object of any kind, written out in HCL, read as the manifest that it is."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from ollama_policy.settings import SourceFile, Subject
 from ollama_policy.sources.kubernetes import object_subjects, objects
@@ -10,13 +11,17 @@ from ollama_policy.sources.terraform.placed_values import Mapping, composed, of_
 from ollama_policy.sources.terraform.servers import Reader
 from ollama_policy.sources.yaml_nodes import documents
 
+_BYTES_A_STEP: Final = 4
+
 
 def subjects(reader: Reader) -> Iterator[Subject]:
     """The servers of the object. One that a here-document holds is read with all here-documents."""
     written = attribute(reader.block, "manifest")
     value = None if written is None else of_expression(written, reader)
     if isinstance(value, Mapping):
-        for subject in composed(value).subjects(_read, "manifest.yaml", reader.address):
+        text = composed(value)
+        reader.spend(text.size // _BYTES_A_STEP)
+        for subject in text.subjects(_read, "manifest.yaml", reader.address):
             subject.unit = reader.instance.root
             yield subject
 

@@ -22,6 +22,7 @@ OUTPUTS: Final = frozenset(
     "id size family parameter_size quantization_level context_length capabilities pinned drift gguf_file".split()
 )
 _KEY: Final = re.compile(r'\["(?:[^"\\]|\\.)*"\]')
+_WORD: Final = re.compile(rb"\w+")
 _ORIGIN: Final = "the plan"
 _MAX_DEPTH: Final = 32
 
@@ -55,14 +56,40 @@ def resources_in(module: Any, depth: int) -> Iterator[Any]:
                 yield from resources_in(each, depth - 1)
 
 
+class _Module:
+    """A module of a plan's configuration. `declared`: the attributes given to each resource, by its type and name."""
+
+    def __init__(self, node: Any) -> None:
+        self.declared: dict[tuple[str, str], set[str]] = {}
+        resources, calls = node.get("resources"), node.get("module_calls")
+        for each in resources.items if resources is not None else ():
+            expressions = each.get("expressions")
+            keys = {str(key.value) for key, _ in expressions.members} if expressions is not None else set()
+            self.declared.setdefault((_text(each.get("type")), _text(each.get("name"))), keys)
+        self._calls = {key.value: value for key, value in calls.members} if calls is not None else {}
+        self._called: dict[str, _Module | None] = {}
+
+    def source(self, call: str) -> str:
+        node = self._calls.get(call)
+        return "" if node is None else _text(node.get("source"))
+
+    def called(self, call: str) -> "_Module | None":
+        if call not in self._called:
+            node = self._calls[call].get("module") if call in self._calls else None
+            self._called[call] = None if node is None else _Module(node)
+        return self._called[call]
+
+
 class _Plan:
     def __init__(self, file: SourceFile, root: Any, workspace: Workspace) -> None:
         self.file = file
-        self.root = root
+        node = root.at("configuration", "root_module")
+        self.root = None if node is None else _Module(node)
         self.workspace = workspace
         changes = root.get("resource_changes")
         self.changes = {_text(each.get("address")): each for each in (changes.items if changes is not None else ())}
         self.folders: dict[str, Folder | None] = {}
+        self.words: dict[tuple[str, int], dict[bytes, Span]] = {}
 
     def subjects(self, resource: Any) -> Iterator[Subject]:
         kind, name, values = _text(resource.get("type")), _text(resource.get("name")), resource.get("values")
@@ -144,34 +171,28 @@ class _Plan:
             for setting in subject.settings.values():
                 setting.origin, setting.is_literal = _ORIGIN, False
             if written is not None:
-                _move(subject, written)
+                key = written.file.path, written.start
+                if key not in self.words:
+                    self.words[key] = _words(written)
+                _move(subject, written, self.words[key])
             yield subject
 
     def _declared(self, calls: list[str], kind: str, name: str) -> set[str] | None:
         """The attributes that the configuration gives to a resource; None where the plan does not say."""
-        module = self._module(calls)
-        resources = None if module is None else module.get("resources")
-        for each in resources.items if resources is not None else ():
-            if _text(each.get("type")) == kind and _text(each.get("name")) == name:
-                expressions = each.get("expressions")
-                return {str(key.value) for key, _ in expressions.members} if expressions is not None else set()
-        return None
-
-    def _module(self, calls: list[str]) -> Any:
-        module = self.root.at("configuration", "root_module")
+        module = self.root
         for call in calls:
-            module = None if module is None else module.at("module_calls", call, "module")
-        return module
+            module = None if module is None else module.called(call)
+        return None if module is None else module.declared.get((kind, name))
 
     def _block(self, calls: list[str], kind: str, name: str) -> Block | None:
         """The block in the tree that a resource was planned from."""
-        path, module = posixpath.dirname(self.file.path), self.root.at("configuration", "root_module")
+        path, module = posixpath.dirname(self.file.path), self.root
         for call in calls:
-            source = None if module is None else module.at("module_calls", call, "source")
-            if source is None or not _text(source).startswith(("./", "../")):
+            source = "" if module is None else module.source(call)
+            if module is None or not source.startswith(("./", "../")):
                 return None
-            path = posixpath.normpath(posixpath.join(path, _text(source)))
-            module = module.at("module_calls", call, "module")
+            path = posixpath.normpath(posixpath.join(path, source))
+            module = module.called(call)
         path = "" if path == "." else path
         if path not in self.folders:
             self.folders[path] = self.workspace.folder_at(path)
@@ -179,13 +200,19 @@ class _Plan:
         return None if folder is None else folder.block("resource", [kind, name])
 
 
-def _move(subject: Subject, written: Block) -> None:
+def _words(block: Block) -> dict[bytes, Span]:
+    """Where each word of a block stands first."""
+    found: dict[bytes, Span] = {}
+    for word in _WORD.finditer(block.file.data, block.start, block.end):
+        found.setdefault(word[0], Span(*word.span()))
+    return found
+
+
+def _move(subject: Subject, written: Block, words: dict[bytes, Span]) -> None:
     """Places a server's settings where the block in the `.tf` speaks of them, else at its header."""
-    data, header = written.file.data, Span(written.start, written.header_end)
+    header = Span(written.start, written.header_end)
     for setting in subject.settings.values():
-        word = b"image" if setting.key == IMAGE else setting.key.encode()
-        found = re.compile(rb"\b" + re.escape(word) + rb"\b").search(data, written.start, written.end)
-        setting.span = Span(*found.span()) if found else header
+        setting.span = words.get(b"image" if setting.key == IMAGE else setting.key.encode(), header)
         setting.file = written.file
     subject.file, subject.span = written.file, header
     subject.style = Style.JSON if written.is_json else Style.HCL

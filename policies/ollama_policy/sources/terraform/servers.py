@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ollama_policy import images
 from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Setting, Span, Style, Subject, Unknown
+from ollama_policy.sources.budget import SETTINGS
 from ollama_policy.sources.terraform import values
 from ollama_policy.sources.terraform.blocks import ABSENT, Block, Expression, attribute
 from ollama_policy.sources.terraform.models import origin_of
@@ -61,6 +62,10 @@ class Reader:
         address = f"{self.address}[{name}]" if name else self.address
         style = Style.JSON if self.block.is_json else Style.HCL
         return Subject(Kind.SERVER, address, self.block.file, Span(start, end), style, unit=self.instance.root)
+
+    def spend(self, steps: int) -> None:
+        """Counts what many blocks may share, such as one text. Raises TooLargeError."""
+        SETTINGS.of(self.instance.folder.workspace.tree).spend(steps, self.block.start)
 
     def value(self, expression: Expression | None) -> Any:
         if expression is None:
