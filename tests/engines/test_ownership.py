@@ -106,6 +106,31 @@ def test_terraform_says_what_was_there_before_and_what_a_destroy_will_do(
     assert installed(ollama) == {}
 
 
+def test_terraform_says_of_each_way_to_give_a_model_up_what_becomes_of_it(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
+) -> None:
+    def said(*options: str) -> list[str]:
+        return [diagnosis.summary for diagnosis in stack.plan(*options).diagnoses]
+
+    registry.push("other:latest", tiny)
+    stack = terraform_of(configuration(m=model))
+    stack.apply()
+    deleted = f"{model['name']} was pulled by this resource: it is unloaded and deleted"
+    assert said("-replace=ollama_model.m") == [f"Where -replace names it: {deleted}"]
+    stack.run("taint", M)
+    assert said() == [f"Where it is tainted: {deleted}"]
+    stack.run("untaint", M)
+    stack.configure(configuration(m=model | {"name": registry.reference("other:latest")}))
+    assert said() == [deleted]
+    stack.configure(configuration(m={"name": "there"}))
+    ollama.create_from_gguf("there", tiny)
+    stack.apply()
+    stack.configure(configuration(m=model))
+    assert said() == ["there:latest was there before: it is unloaded, and its files stay"]
+    stack.apply()
+    assert set(installed(ollama)) == {"there:latest", model["name"]}
+
+
 def of_an_older_version(stack: TerraformStack, **attributes: Any) -> None:
     """Makes the state as the provider wrote it before there was an origin."""
     file = stack.project / "terraform.tfstate"
@@ -155,6 +180,18 @@ def test_pulumi_says_what_was_there_before_and_leaves_it(
     assert "there:latest: was there before: its files stay" in said
     assert f"{model['name']}: deleted" in said
     assert (list(installed(ollama)), resident(ollama)) == (["there:latest"], [])
+
+
+def test_a_preview_of_pulumi_s_says_what_becomes_of_the_model_of_an_old_name(
+    stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    ollama.create_from_gguf("there", tiny)
+    stack = stack_of(program(m=model, n={"name": "there"}))
+    stack.up()
+    stack.set_program(program(m=model | {"name": "new"}, n=model | {"name": "newer"}))
+    said = stack.preview().text
+    assert f"{model['name']} was pulled by this resource: it is unloaded and deleted" in said
+    assert "there:latest was there before: it is unloaded, and its files stay" in said
 
 
 @pytest.mark.parametrize(("on_destroy", "stays"), [(None, True), ("delete", False)])
