@@ -15,11 +15,13 @@ from ollama_provider.lifecycle import (
     NO_DRIFT,
     OUTPUTS,
     Difference,
+    LeftBehindError,
     State,
     UnplacedError,
     declared_in,
     difference,
     identity,
+    left_behind_state,
     may_misfit,
     unbounded_pin,
 )
@@ -49,8 +51,9 @@ from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostic_o
 
 UNFINISHED = "created, and never placed in memory as declared: it will be, without another download"
 # Private: a state whose creation did not come to its end; the object that a planned creation will be; the plan that it
-# is of; and what may be done with what a destroy, a replacement or a rename gives up.
-_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT = "unfinished", "successor", "plan", "verdict"
+# is of; what may be done with what a destroy, a replacement or a rename gives up; and what failed renames have left, by
+# name, with its digest.
+_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT, _LEFT = "unfinished", "successor", "plan", "verdict", "left_behind"
 _ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
 _COMES_FIRST = "With create_before_destroy, the new object takes the model over: it is not deleted."
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
@@ -146,9 +149,15 @@ class ModelResource(Resource):
         before, verdict = declared_in(state), FREE
         if before.model_name != _declared(values).model_name:
             verdict = verdict_in(private.get(_VERDICT))
+        left = private.get(_LEFT, {})
         with diagnosed():
-            updated = await session.lifecycle().update(state, values, verdict)
-        return self._result(planned, updated)
+            try:
+                updated = await session.lifecycle().update(state, values, verdict, left)
+            except LeftBehindError as error:
+                diagnostic = replace(failure(error), detail=f"{failure(error).detail}; a destroy deletes it")
+                return Result(prior, {_LEFT: left | {str(error.name): error.digest}}, [diagnostic])
+        left = {name: digest for name, digest in left.items() if name != str(declared_in(updated).model_name)}
+        return replace(self._result(planned, updated), private={_LEFT: left} if left else {})
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:
         session, state = self._session(), plain_state(prior)
@@ -158,7 +167,16 @@ class ModelResource(Resource):
         verdict = await session.sight.verdict(
             session.key_of(declared), declared, unseen=unseen, deletes=not why_kept(declared, origin)
         )
-        return Plan(None, private={_VERDICT: verdict.noted()}, diagnostics=[_told(declared, origin, verdict)])
+        texts, left = [_told(declared, origin, verdict)], {}
+        for name, digest in private.get(_LEFT, {}).items():
+            # What another resource has had meanwhile is not to go; what a refresh has seen, one has.
+            behind = declared_in(left_behind_state(state, name, digest))
+            key = session.key_of(behind)
+            other = session.seen.get(key) or await session.sight.verdict(key, behind, unseen=unseen) != FREE
+            if not other and not why_kept(behind, Origin.PULLED):
+                left[name] = digest
+                texts.append(_told(behind, Origin.PULLED, FREE))
+        return Plan(None, private={_VERDICT: verdict.noted(), _LEFT: left}, diagnostics=texts)
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
         session, state = self._session(), plain_state(prior)
@@ -171,11 +189,12 @@ class ModelResource(Resource):
             verdict = await session.sight.verdict(session.key_of(declared), declared, unseen=unseen)
         with diagnosed():
             if verdict.leaves:
+                session.lifecycle().give_up(state)
                 return ()
             if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
                 await session.lifecycle().hand_over(state)
                 return ()
-            await session.lifecycle().delete(state, verdict.keeps)
+            await session.lifecycle().delete(state, verdict.keeps, private.get(_LEFT, {}))
         is_news = verdict.keeps and _VERDICT not in private and not why_kept(declared, origin)
         return [_told(declared, origin, verdict)] if is_news else ()
 
