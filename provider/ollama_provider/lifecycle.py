@@ -369,7 +369,7 @@ class Lifecycle:
         except (OllamaError, TimeoutError):
             if not is_there:
                 return None
-        server.made[declared.model_name] = origin
+        server.made.add(declared.model_name)
         return kept | seen
 
     async def _rename(
@@ -489,7 +489,7 @@ class Lifecycle:
         gguf: content.GgufFile | None,
     ) -> State:
         found = _kept(values, resource_id, origin, gguf)
-        server.made[declared.model_name] = origin
+        server.made.add(declared.model_name)
         return await self._observed(server, declared, found, await server.view(), None)
 
     async def _release(
@@ -499,9 +499,7 @@ class Lifecycle:
         if declared.on_destroy is OnDestroy.KEEP:
             return
         if name in server.made:
-            is_found = server.made[name] is Origin.FOUND and origin is not Origin.FOUND
-            note = ", as found: a destroy leaves its files, unless on_destroy says otherwise" if is_found else ""
-            self._report(f"{name}: left, since another resource has it now{note}")
+            self._report(f"{name}: left, since another resource has it now")
             return
         await _refuse_unreachable(server, declared)
         installed = await server.client.installed()

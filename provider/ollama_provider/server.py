@@ -29,9 +29,8 @@ class Server:
     """A client, the moment's view of the server, and the turn-taking of those who change its memory.
 
     `placing` is held by whoever loads or unloads: two models on one blob must not be placed at the same time.
-    `made` are the names that were created or updated in this run, and the origins that they have now. Where a resource
-    moves in a program, or is replaced, the old one may be deleted after, or while, the new one takes the same model
-    over: then it is not the old one's.
+    `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
+    the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
     `pinned` are the digests of those that this run has pinned, and not unloaded since.
     `handed_over` is what a resource of this run may take over as its stack's own: what an old object had, or what was
     pulled as a base. It is the origin, and the digest of what was left, None where any is.
@@ -40,7 +39,7 @@ class Server:
     def __init__(self, client: "Ollama") -> None:
         self.client = client
         self.placing = asyncio.Lock()
-        self.made: dict[ModelName, Origin] = {}
+        self.made: set[ModelName] = set()
         self.pinned: dict[ModelName, str] = {}
         self.handed_over: dict[ModelName, tuple[Origin, str | None]] = {}
         self.room: Room | None = None

@@ -123,7 +123,8 @@ class ModelResource(Resource):
         elif "name" in found.changed and before:
             verdict, text = await self._renamed(plan_id, before)
             private[_VERDICT] = verdict.noted()
-            diagnostics.append(text)
+            where = "Where its name changes: " if "name" in unknown else ""
+            diagnostics.append(replace(text, summary=where + text.summary))
         elif self._session().sight.run.replaces:
             # Which resource this is Terraform does not say, and no warning of the call after this one is shown.
             _, text = await self._given_up(plan_id, is_sure=False)
