@@ -29,6 +29,7 @@ from ollama_provider.ollama.errors import (
 )
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.sizes import exact_text_of
+from ollama_provider.ownership import Origin
 from ollama_provider.server import Server
 
 REPORT_SECONDS = 5.0
@@ -243,6 +244,8 @@ async def _have_base(server: Server, declared: ModelDeclaration, report: Report)
         raise RefusedError(f"the presence of base {base}", server.client.url, words)
     await _pull(server, base, declared.insecure, report)
     if not is_there:
+        if pulled := (await server.client.installed()).get(base):
+            server.handed_over[base] = Origin.PULLED, pulled.digest
         report(f"{base}: pulled as the base of {declared.model_name}, and stays when that goes")
 
 

@@ -15,6 +15,7 @@ from typing import Final
 TERRAFORM, PULUMI, UNKNOWN = "terraform", "pulumi", ""
 _ENGINE: Final = re.compile(r"(?:(?P<terraform>terraform|tofu|opentofu)|pulumi)(?:[-_]?v?\d[\w.]*)?(?:\.exe)?")
 _PLUGIN: Final = "terraform-provider-ollama"
+_MODEL: Final = "ollama_model."
 _NARROWING: Final = {
     TERRAFORM: {"target", "target-file", "exclude", "exclude-file"},
     PULUMI: {"t", "target", "target-replace", "x", "exclude", "exclude-protected"},
@@ -25,13 +26,17 @@ _ANCESTORS: Final = 8
 
 @dataclass(frozen=True)
 class EngineRun:
-    """`narrowed` is the option that hides a part of what is declared, or empty; `pid` is the engine's own."""
+    """`narrowed` is the option that hides a part of what is declared, or empty; `pid` is the engine's own.
+
+    `replaces` says that the command line has Terraform replace a model, which that does not tell its provider.
+    """
 
     engine: str = UNKNOWN
     is_destroy: bool = False
     narrowed: str = ""
     one_at_a_time: bool = False
     pid: int = 0
+    replaces: bool = False
 
 
 Processes = Mapping[int, tuple[int, Sequence[str]]]
@@ -108,7 +113,7 @@ def _is_plugin(command: Sequence[str]) -> bool:
 def _read(engine: str, words: Sequence[str], environment: Mapping[str, str], pid: int) -> EngineRun:
     command = next((word for word in words if not word.startswith("-")), "")
     options = [*words, *_from_environment(engine, command, environment)]
-    narrowed, one_at_a_time, is_destroy = "", False, command == "destroy"
+    narrowed, one_at_a_time, is_destroy, replaces = "", False, command == "destroy", False
     for position, word in enumerate(options):
         name, _, value = word.lstrip("-").partition("=")
         if not word.startswith("-"):
@@ -120,9 +125,11 @@ def _read(engine: str, words: Sequence[str], environment: Mapping[str, str], pid
             narrowed = narrowed or word
         elif engine == TERRAFORM and name == "destroy":
             is_destroy = value.lower() not in _FALSE
+        elif engine == TERRAFORM and name == "replace":
+            replaces = replaces or _MODEL in (value or following)
         elif name in ("parallelism", "parallel", "p") and (value or following) == "1":
             one_at_a_time = engine == TERRAFORM
-    return EngineRun(engine, is_destroy, narrowed, one_at_a_time, pid)
+    return EngineRun(engine, is_destroy, narrowed, one_at_a_time, pid, replaces)
 
 
 def _from_environment(engine: str, command: str, environment: Mapping[str, str]) -> list[str]:

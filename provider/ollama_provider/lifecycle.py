@@ -46,7 +46,9 @@ INPUTS = tuple(ModelDeclaration.model_fields)
 OUTPUTS = {
     "id": "The model's name in full as it was created, with `@host` where the resource has its own host.",
     "origin": "Whose the model is: `pulled`, `derived` or `uploaded` by the resource, or `found`, where it was there "
-    "before. A destroy deletes no model that was found, unless `on_destroy` says so.",
+    "before. A destroy deletes no model that was found, unless `on_destroy` says so. A model that passes to another "
+    "resource of the run keeps its origin where the old one is seen first, and else becomes `found`: with "
+    "`create_before_destroy`, and where a Pulumi resource gets another name.",
     "digest": "The sha256 of the model's manifest in hex, as /api/tags shows it.",
     "size": "Bytes on disk.",
     "family": "The architecture's family, such as `llama`.",
@@ -63,6 +65,7 @@ CONTENT_REPLACED = "its content was replaced by somebody else"
 APPLY_CUT_OFF = "an apply was cut off: the older content is still kept under a second name"
 KEPT_SECONDS = 5.0
 _IMPORTED = ("keep_alive", "on_destroy")
+_NOTHING: Mapping[str, str] = {}
 _DETAILS = ("context_length", "capabilities")  # of /api/show
 _CONTENT_INPUTS = ("base", "parameters", "system", "template")
 
@@ -82,6 +85,15 @@ class UnplacedError(Exception):
     def __init__(self, why: str, state: State) -> None:
         super().__init__(f"{why} (the model itself is there: the next apply goes on from it)")
         self.state = state
+
+
+class LeftBehindError(OllamaError):
+    """A rename failed, and what it pulled for the new name, of this digest, is on the server, in no state."""
+
+    def __init__(self, error: OllamaError, name: ModelName, digest: str) -> None:
+        stays = f"{name} was pulled, and is in no state: the next apply goes on from it, or `ollama rm {name}`"
+        super().__init__(error.asked, error.server, f"{error.words}; {stays}")
+        self.name, self.digest = name, digest
 
 
 @dataclass(frozen=True)
@@ -130,8 +142,8 @@ def unbounded_pin(state: Mapping[str, Any]) -> str | None:
     if not state.get("pinned") or mode != MemoryManagement.AUTOMATIC or state.get("keep_alive") is not None:
         return None
     return (
-        f"{state['name']} is pinned, by a client or by the server's own keep_alive, and is never released: nothing is "
-        f"declared that an apply could restore. To change that, {UNBOUNDED_CURES}."
+        f"{state['name']} is pinned, by a client or by the server's own keep_alive, and is never released: the state "
+        f"declares nothing that an apply could restore. To change that, {UNBOUNDED_CURES}."
     )
 
 
@@ -200,10 +212,17 @@ class Lifecycle:
         async with _turn(server, declared.model_name):
             return await self._create(server, declared, values)
 
-    async def update(self, state: Mapping[str, Any], values: Mapping[str, Any], old_name: Verdict = FREE) -> State:
+    async def update(
+        self,
+        state: Mapping[str, Any],
+        values: Mapping[str, Any],
+        old_name: Verdict = FREE,
+        left_behind: Mapping[str, str] = _NOTHING,
+    ) -> State:
         """Changes what has to change. Where it fails, the model is as it was, as far as the server obeys.
 
-        `old_name` is what may be done with the model of before, where the name changes.
+        `old_name` is what may be done with the model of before, where the name changes, and `left_behind` what earlier
+        renames of this resource pulled and failed with (LeftBehindError): name and digest.
         """
         declared = declare(values)
         before = declared_in(state)
@@ -213,6 +232,9 @@ class Lifecycle:
             await memory.refuse_second_resident(server, declared, {declared.model_name})
             async with _turn(server, declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
+        self.give_up(state)
+        if digest := left_behind.get(str(declared.model_name)):
+            self._server(declared).handed_over.setdefault(declared.model_name, (Origin.PULLED, digest))
         async with _turn(self._server(declared), before.model_name, declared.model_name):
             return await self._rename(state, before, declared, values, old_name)
 
@@ -226,15 +248,30 @@ class Lifecycle:
         found = await self._observed(server, declared, dict(state), view, state)
         return found | {"origin": _origin_now(state, declared.model_name, view.installed).value}
 
-    async def delete(self, state: Mapping[str, Any], keeps: str = "") -> None:
+    async def delete(
+        self, state: Mapping[str, Any], keeps: str = "", left_behind: Mapping[str, str] = _NOTHING
+    ) -> None:
         """Unloads, waits until it is out of memory, then deletes where the model is the resource's to delete.
 
         That is what `on_destroy` says, else its `origin`. `keeps` says why the files stay anyway. Gone is success.
+        `left_behind` is as for an update: what is still as it was left goes, too.
         """
         declared = declared_in(state)
         server = self._server(declared)
+        self.give_up(state)
         async with _turn(server, declared.model_name):
             await self._release(server, declared, state, keeps)
+        for name, digest in left_behind.items():
+            left = left_behind_state(state, name, digest)
+            async with _turn(server, ModelName.parse(name)):
+                await self._release(server, declared_in(left), left)
+
+    def give_up(self, state: Mapping[str, Any]) -> None:
+        """Notes whose a model is that its resource has no more after this run, for another one that takes it over."""
+        declared, digest = declared_in(state), state.get("digest")
+        if isinstance(digest, str):
+            noted = origin_in(state), digest.removeprefix("sha256:")
+            self._server(declared).handed_over[declared.model_name] = noted
 
     async def hand_over(self, state: Mapping[str, Any]) -> None:
         """Unloads what the next create of the same name in this run goes on from; it has this one's origin."""
@@ -242,7 +279,7 @@ class Lifecycle:
         server = self._server(declared)
         async with _turn(server, declared.model_name):
             await self._release(server, declared, state, "is created again")
-            server.handed_over[declared.model_name] = origin_in(state)
+            server.handed_over[declared.model_name] = origin_in(state), None
 
     async def adopt(self, import_id: str) -> State:
         """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not.
@@ -265,15 +302,16 @@ class Lifecycle:
     async def _create(self, server: Server, declared: ModelDeclaration, values: Mapping[str, Any]) -> State:
         gguf = await self._look_at_gguf(declared, None)
         view = await server.view()
-        origin = server.handed_over.pop(declared.model_name, None) or self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
         is_there = is_back = False
         try:
             presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
             is_there, is_back = True, presence.previous is not None
             await self._settle(server, declared, presence, was_pinned)
+            origin = self._origin(server, declared, view)
             return await self._result(server, declared, values, identity(declared), origin, gguf)
         except (OllamaError, asyncio.CancelledError) as error:
+            origin = self._origin(server, declared, view)
             is_as_it_was = not is_there or (is_back and isinstance(error, OllamaError))
             if is_as_it_was and origin is Origin.FOUND:
                 raise
@@ -294,7 +332,7 @@ class Lifecycle:
         gguf = await self._look_at_gguf(declared, state)
         view = await server.view()
         is_there = declared.model_name in view.installed
-        origin = _origin_now(state, declared.model_name, view.installed) if is_there else self._origin(declared, view)
+        origin = _origin_now(state, declared.model_name, view.installed) if is_there else brought_by(declared)
         was_pinned = _is_pinned(view.running, declared.model_name)
         must_make = _content_differs(state, declared, gguf)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=must_make)
@@ -352,7 +390,6 @@ class Lifecycle:
         await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
         gguf = await self._look_at_gguf(declared, state)
         view = await server.view()
-        origin = self._origin(declared, view)
         was_pinned = _is_pinned(view.running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         old = (await server.client.installed()).get(before.model_name)
@@ -364,23 +401,26 @@ class Lifecycle:
             if old and before.model_name not in server.made:
                 self._report(f"{error}; going back to {before.model_name}")
                 await memory.place(server, before, old.digest, self._report)
-            await self._take_back(server, declared, presence.model, origin)
+            if declared.model_name not in view.installed:
+                await self._take_back(server, declared, presence.model, error)
             raise
         if not old_name.leaves:
             await self._release(server, before, state, old_name.keeps)
+        origin = self._origin(server, declared, view)
         return await self._result(server, declared, values, state["id"], origin, gguf)
 
     async def _take_back(
-        self, server: Server, declared: ModelDeclaration, made: InstalledModel, origin: Origin
+        self, server: Server, declared: ModelDeclaration, made: InstalledModel, error: OllamaError
     ) -> None:
-        """After a failed rename: no state will know what was made, and a pull is not to be paid for twice."""
-        name = declared.model_name
-        if origin in (Origin.DERIVED, Origin.UPLOADED):
-            with suppress(OllamaError):
-                await memory.unload(server, made, declared.timeouts.unload, self._report)
-                await content.forget(server, name)
-        elif origin is Origin.PULLED:
-            self._report(f"{name}: pulled, and in no state: the next apply goes on from it, or `ollama rm {name}`")
+        """After a failed rename: no state will know what was made, and a pull is not to be paid for twice.
+
+        Raises LeftBehindError where that stays.
+        """
+        if not declared.is_made_here:
+            raise LeftBehindError(error, declared.model_name, made.digest) from error
+        with suppress(OllamaError):
+            await memory.unload(server, made, declared.timeouts.unload, self._report)
+            await content.forget(server, declared.model_name)
 
     async def _goes(
         self, server: Server, before: ModelDeclaration, declared: ModelDeclaration, old_name: Verdict
@@ -390,11 +430,18 @@ class Lifecycle:
             return False
         return not old_name.leaves or await memory.share_weights(server, before.model_name, declared.model_name)
 
-    def _origin(self, declared: ModelDeclaration, before: View) -> Origin:
-        """Of what an apply makes present. What was there before is found, even by a create that was cut off."""
+    def _origin(self, server: Server, declared: ModelDeclaration, before: View) -> Origin:
+        """Of what an apply makes present. What was there before is found, even by a create that was cut off.
+
+        What the stack itself had is still its own, as far as this run has shown it meanwhile.
+        """
         name = declared.model_name
-        if name not in before.installed:
+        there = before.installed.get(name)
+        if there is None:
             return brought_by(declared)
+        origin, digest = server.handed_over.get(name, (Origin.FOUND, None))
+        if origin is not Origin.FOUND and digest in (None, there.digest):
+            return brought_by(declared) if declared.is_made_here else origin
         self._report(f"{name}: {WAS_THERE}: a destroy leaves its files, unless on_destroy says otherwise")
         return Origin.FOUND
 
@@ -471,6 +518,7 @@ class Lifecycle:
             self._report(f"{name}: {keeps}: its files stay")
         elif name in installed:
             await content.forget(server, name)
+            server.handed_over.pop(name, None)
             self._report(f"{name}: deleted")
 
     async def _observed(
@@ -537,6 +585,12 @@ async def _refuse_unreachable(server: Server, declared: ModelDeclaration) -> Non
             f"To be rid of it, {how_to_remove(name)}, and refresh"
         )
         raise RefusedError(f"the deletion of {name}", server.client.url, words)
+
+
+def left_behind_state(state: Mapping[str, Any], name: str, digest: str) -> State:
+    """What a failed rename of a resource left, as if it had a state of its own."""
+    kept = {key: state.get(key) for key in ("host", "on_destroy", "timeouts")}
+    return kept | {"name": name, "digest": digest, "origin": Origin.PULLED.value}
 
 
 def may_misfit(values: Mapping[str, Any]) -> bool:

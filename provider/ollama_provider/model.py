@@ -215,7 +215,8 @@ class ModelDeclaration(_Declared):
     base: Name | None = Field(
         None,
         description="Derive the model from this one, which is pulled where it is missing, and stays when the derived "
-        "model goes: declare it, too, to have it deleted.",
+        "model goes: declare it, too, in the same apply, to have it deleted. One that is declared in a later apply was "
+        "there before.",
         examples=["llama3"],
     )
     gguf: Annotated[str, Field(min_length=1)] | None = Field(
@@ -236,7 +237,8 @@ class ModelDeclaration(_Declared):
         None,
         description="`delete` unloads the model and removes it, `unload` leaves its files, `keep` leaves everything. "
         "Where it is not set, the model's `origin` decides: what the resource pulled, derived or uploaded is deleted, "
-        "and what was there before is unloaded and stays.",
+        "and what was there before is unloaded and stays. No run sees what another state or workspace has on the same "
+        "server: there, `unload` keeps a destroy of the one from deleting what the other has found.",
     )
     timeouts: Timeouts = Field(Timeouts(), description="How long an apply waits.")
     host: Annotated[str, AfterValidator(_server)] | None = Field(

@@ -88,6 +88,8 @@ class Worker:
             raise pulumi_host.PlainError(without_runner_commands(str(problem)))
         if not unknown:
             _warn_of_pin({**values, "pinned": _olds.get("pinned")})
+            if found.replaces or _is_renamed(_olds, values):
+                self._warn_of_what_is_given_up(_olds)
         return dynamic.DiffResult(
             changes=bool(found.changed), replaces=list(found.replaces), delete_before_replace=False
         )
@@ -104,7 +106,7 @@ class Worker:
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.UpdateResult:
         values, before = _given(_news), {**_olds, "id": _id}
-        is_renamed = declared_in(before).model_name != declare(values).model_name
+        is_renamed = _is_renamed(before, values)
 
         async def update(lifecycle: Lifecycle) -> State:
             return await lifecycle.update(before, values, await self._verdict(before) if is_renamed else FREE)
@@ -166,6 +168,10 @@ class Worker:
         if words := self._run(lambda lifecycle: lifecycle.replaced_content(values)):
             _warn_once(words)
 
+    def _warn_of_what_is_given_up(self, state: Properties) -> None:
+        verdict = _loop.run(self._verdict(state))
+        _warn_once(told(declared_in(state), origin_in(state), verdict))
+
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:
         lifecycle = Lifecycle(self._settings, _servers, _show)
         with _plain_errors():
@@ -183,6 +189,10 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:
         raise pulumi_host.PlainError(without_runner_commands(str(error))) from None
+
+
+def _is_renamed(state: Properties, values: Properties) -> bool:
+    return declared_in(state).model_name != declare(values).model_name
 
 
 def _warn_of_pin(state: Mapping[str, Any]) -> None:

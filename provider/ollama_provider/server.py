@@ -32,7 +32,8 @@ class Server:
     `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
     the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
     `pinned` are the digests of those that this run has pinned, and not unloaded since.
-    `handed_over` is what an old object left for the one that takes its place, and the origin that it had.
+    `handed_over` is what a resource of this run may take over as its stack's own: what an old object had, or what was
+    pulled as a base. It is the origin, and the digest of what was left, None where any is.
     """
 
     def __init__(self, client: "Ollama") -> None:
@@ -40,7 +41,7 @@ class Server:
         self.placing = asyncio.Lock()
         self.made: set[ModelName] = set()
         self.pinned: dict[ModelName, str] = {}
-        self.handed_over: dict[ModelName, Origin] = {}
+        self.handed_over: dict[ModelName, tuple[Origin, str | None]] = {}
         self.room: Room | None = None
         self._turns: dict[ModelName, asyncio.Lock] = {}
         self._looking = asyncio.Lock()

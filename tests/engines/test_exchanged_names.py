@@ -67,6 +67,9 @@ def test_terraform_exchanges_two_labels_without_a_download_or_a_load(
     assert (contents(ollama), len(registry.requests)) == (before, pulls)
     assert count(ollama, since, "/api/generate") == count(ollama, since, "/api/delete") == 0
     assert stack.plan().planned == {}
+    assert {one["origin"] for one in stack.state().values()} == {"pulled"}
+    stack.destroy()
+    assert installed(ollama) == {}
 
 
 def test_three_names_that_move_on_by_one(
@@ -120,3 +123,5 @@ def test_pulumi_exchanges_two_names(
     assert steps(stack.up()) == {"a": "update", "b": "update"}
     assert contents(ollama) == before[::-1]
     assert "update" not in stack.refresh().changes
+    stack.destroy()
+    assert installed(ollama) == {}

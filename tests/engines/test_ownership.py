@@ -1,5 +1,6 @@
 """Whose a model is, on a real Ollama: what an apply brought goes with its resource, and what was there before stays."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
@@ -77,6 +78,101 @@ def test_a_new_name_has_an_origin_of_its_own_and_the_old_one_goes_by_its_own(
     assert (back["origin"], list(installed(ollama))) == ("found", ["there:latest"])
 
 
+def test_what_is_left_of_a_resource_of_the_same_run_keeps_its_origin_where_it_is_as_it_was(
+    ollama: OllamaServer, registry: Registry, model: dict[str, Any], ggufs: Callable[..., Path]
+) -> None:
+    ollama.create_from_gguf("there", ggufs(1))
+    other = model | {"name": "derived", "base": model["name"]}
+    state, found, own = run_on(
+        ollama.url,
+        lambda life: asyncio.gather(
+            *map(life.create, (model, {"name": "there"}, {"name": "up", "gguf": str(ggufs(2))}))
+        ),
+    )
+    ollama.create_from_gguf("up", ggufs(3))  # by somebody else, and seen by no refresh
+
+    async def taken_over(life: Lifecycle) -> list[str]:
+        for one in (state, found, own):
+            life.give_up(one)
+        taken = [await life.create({"name": one["name"]}) for one in (state, found, own)]
+        return [one["origin"] for one in (*taken, await life.create(other))]
+
+    assert run_on(ollama.url, taken_over) == ["pulled", "found", "found", "derived"]
+
+
+def test_a_base_that_a_run_pulled_is_that_of_the_resource_of_the_run_that_declares_it(
+    ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    async def both(life: Lifecycle) -> list[str]:
+        return [(await life.create(one))["origin"] for one in (model | {"name": "d", "base": model["name"]}, model)]
+
+    assert run_on(ollama.url, both) == ["derived", "pulled"]
+    later: State = run_on(ollama.url, lambda life: life.create(model))
+    assert later["origin"] == "found"
+
+
+def test_a_base_is_destroyed_with_its_resource_in_whatever_order_an_apply_comes_to_both(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(configuration(a=model | {"name": "derived", "base": model["name"]}, b=model))
+    assert stack.apply("-parallelism=1").diagnoses == []
+    stack.destroy()
+    assert installed(ollama) == {}
+
+
+def test_what_a_failed_rename_pulled_is_the_resource_s_own(
+    terraform_of: TerraformMaker,
+    ollama: OllamaServer,
+    registry: Registry,
+    model: dict[str, Any],
+    ggufs: Callable[..., Path],
+) -> None:
+    registry.push("other:latest", ggufs(1))
+    other = model | MANUAL | {"name": registry.reference("other:latest")}
+    stack = terraform_of(configuration(m=model | MANUAL))
+    stack.apply()
+
+    def fail() -> None:
+        stack.configure(configuration(m=other | {"timeouts": {"load": "1ms"}}))
+        [error] = stack.apply(check=False).errors
+        assert f"{other['name']} was pulled, and is in no state" in error.detail
+        assert "a destroy deletes it" in error.detail
+        assert (set(installed(ollama)), pinned(ollama)) == ({model["name"], other["name"]}, [model["name"]])
+
+    fail()
+    stack.configure(configuration(m=other))
+    assert "was there before" not in stack.apply().text
+    assert (stack.state()[M]["origin"], list(installed(ollama))) == ("pulled", [other["name"]])
+    stack.configure(configuration(m=model | MANUAL))
+    stack.apply()
+    fail()
+    stack.configure(configuration(m=model | MANUAL))
+    assert stack.apply().applied == {}
+    said = [diagnosis.summary for diagnosis in stack.destroy().diagnoses]
+    assert [text.partition(" ")[2] for text in said] == ["was pulled by this resource: it is unloaded and deleted"] * 2
+    assert installed(ollama) == {}
+
+
+def test_what_a_failed_rename_pulled_is_left_to_the_resource_that_declares_it_since(
+    terraform_of: TerraformMaker,
+    ollama: OllamaServer,
+    registry: Registry,
+    model: dict[str, Any],
+    ggufs: Callable[..., Path],
+) -> None:
+    registry.push("other:latest", ggufs(1))
+    other = model | {"name": registry.reference("other:latest")}
+    stack = terraform_of(configuration(m=model | MANUAL))
+    stack.apply()
+    stack.configure(configuration(m=other | MANUAL | {"timeouts": {"load": "1ms"}}))
+    stack.apply(check=False)
+    stack.configure(configuration(m=model | MANUAL, own=other))
+    stack.apply()
+    stack.configure(configuration(own=other))
+    stack.apply()
+    assert list(installed(ollama)) == [other["name"]]
+
+
 def test_terraform_says_what_was_there_before_and_what_a_destroy_will_do(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
 ) -> None:
@@ -104,6 +200,31 @@ def test_terraform_says_what_was_there_before_and_what_a_destroy_will_do(
         'there:latest has on_destroy = "delete": it is unloaded and deleted'
     ]
     assert installed(ollama) == {}
+
+
+def test_terraform_says_of_each_way_to_give_a_model_up_what_becomes_of_it(
+    terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
+) -> None:
+    def said(*options: str) -> list[str]:
+        return [diagnosis.summary for diagnosis in stack.plan(*options).diagnoses]
+
+    registry.push("other:latest", tiny)
+    stack = terraform_of(configuration(m=model))
+    stack.apply()
+    deleted = f"{model['name']} was pulled by this resource: it is unloaded and deleted"
+    assert said("-replace=ollama_model.m") == [f"Where -replace names it: {deleted}"]
+    stack.run("taint", M)
+    assert said() == [f"Where it is tainted: {deleted}"]
+    stack.run("untaint", M)
+    stack.configure(configuration(m=model | {"name": registry.reference("other:latest")}))
+    assert said() == [deleted]
+    stack.configure(configuration(m={"name": "there"}))
+    ollama.create_from_gguf("there", tiny)
+    stack.apply()
+    stack.configure(configuration(m=model))
+    assert said() == ["there:latest was there before: it is unloaded, and its files stay"]
+    stack.apply()
+    assert set(installed(ollama)) == {"there:latest", model["name"]}
 
 
 def of_an_older_version(stack: TerraformStack, **attributes: Any) -> None:
@@ -155,6 +276,18 @@ def test_pulumi_says_what_was_there_before_and_leaves_it(
     assert "there:latest: was there before: its files stay" in said
     assert f"{model['name']}: deleted" in said
     assert (list(installed(ollama)), resident(ollama)) == (["there:latest"], [])
+
+
+def test_a_preview_of_pulumi_s_says_what_becomes_of_the_model_of_an_old_name(
+    stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any], tiny: Path
+) -> None:
+    ollama.create_from_gguf("there", tiny)
+    stack = stack_of(program(m=model, n={"name": "there"}))
+    stack.up()
+    stack.set_program(program(m=model | {"name": "new"}, n=model | {"name": "newer"}))
+    said = stack.preview().text
+    assert f"{model['name']} was pulled by this resource: it is unloaded and deleted" in said
+    assert "there:latest was there before: it is unloaded, and its files stay" in said
 
 
 @pytest.mark.parametrize(("on_destroy", "stays"), [(None, True), ("delete", False)])

@@ -147,6 +147,18 @@ def test_a_key_of_for_each_that_is_renamed_neither_deletes_nor_downloads(
     assert count(ollama, since, "/api/delete") == 0
 
 
+def test_a_key_of_for_each_that_is_renamed_takes_over_whose_the_model_is(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
+) -> None:
+    stack = terraform_of(SERVICES.format(f'chat = "{model["name"]}"'))
+    stack.apply()
+    stack.configure(SERVICES.format(f'talk = "{model["name"]}"'))
+    stack.apply()
+    assert [one["origin"] for one in stack.state().values()] == ["pulled"]
+    stack.destroy()
+    assert installed(ollama) == {}
+
+
 def test_a_model_alone_in_its_state_goes_when_its_block_does(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:

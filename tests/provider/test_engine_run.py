@@ -87,3 +87,10 @@ def test_the_processes_of_this_machine() -> None:
         parent, words = processes()[child.pid]
         assert (parent, words[-1]) == (os.getpid(), "terraform")
         child.communicate(timeout=10)
+
+
+def test_a_replacement_of_a_model_that_the_command_line_asks_for() -> None:
+    assert run("terraform plan -replace=module.a.ollama_model.b").replaces
+    assert run("terraform apply -replace ollama_model.b").replaces
+    assert not run("terraform apply -replace=null_resource.b").replaces
+    assert not run("pulumi up --replace urn::ollama_model.b").replaces

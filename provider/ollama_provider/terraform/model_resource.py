@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +15,13 @@ from ollama_provider.lifecycle import (
     NO_DRIFT,
     OUTPUTS,
     Difference,
+    LeftBehindError,
     State,
     UnplacedError,
     declared_in,
     difference,
     identity,
+    left_behind_state,
     may_misfit,
     unbounded_pin,
 )
@@ -48,9 +51,11 @@ from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostic_o
 
 UNFINISHED = "created, and never placed in memory as declared: it will be, without another download"
 # Private: a state whose creation did not come to its end; the object that a planned creation will be; the plan that it
-# is of; and what may be done with what a destroy, a replacement or a rename gives up.
-_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT = "unfinished", "successor", "plan", "verdict"
+# is of; what may be done with what a destroy, a replacement or a rename gives up; and what failed renames have left, by
+# name, with its digest.
+_IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT, _LEFT = "unfinished", "successor", "plan", "verdict", "left_behind"
 _ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
+_COMES_FIRST = "With create_before_destroy, the new object takes the model over: it is not deleted."
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
 _NAMES = {"name", "host"}
 _PLACES = (*_NAMES, "base", "memory_management", "resident")
@@ -85,8 +90,8 @@ class ModelResource(Resource):
         self._refuse_second(values, unknown, plan_id, before)
         planned = with_defaults(config)
         if prior is None:
-            private = await self._replaced(private, plan_id)
-            diagnostics = await self._misfit(values, unknown)
+            private, diagnostics = await self._replaced(values, unknown, private, plan_id)
+            diagnostics += await self._misfit(values, unknown)
             if plan_id not in self._session().planned:  # else it is this resource's own model
                 diagnostics += await self._replaced_content(values, unknown)
             return self._creation(planned, values, unknown, private, diagnostics)
@@ -109,13 +114,21 @@ class ModelResource(Resource):
             if config["digest"] is None:
                 planned["digest"] = UNKNOWN
         diagnostics = await self._misfit(values, unknown) if found.changed else []
-        private = private | {_PLAN: plan_id}
+        # A failed apply leaves in the state what was planned for it.
+        private = {key: value for key, value in private.items() if key != _VERDICT} | {_PLAN: plan_id}
         if found.replaces:
             verdict, text = await self._given_up(plan_id)
             private[_VERDICT] = verdict.noted()
             diagnostics.append(text)
         elif "name" in found.changed and before:
-            private[_VERDICT] = (await self._renamed(plan_id, before)).noted()
+            verdict, text = await self._renamed(plan_id, before)
+            private[_VERDICT] = verdict.noted()
+            where = "Where its name changes: " if "name" in unknown else ""
+            diagnostics.append(replace(text, summary=where + text.summary))
+        elif self._session().sight.run.replaces:
+            # Which resource this is Terraform does not say, and no warning of the call after this one is shown.
+            _, text = await self._given_up(plan_id, is_sure=False)
+            diagnostics.append(_replacement("-replace names it", text))
         planned |= outputs
         diagnostics += self._unbounded(planned)
         return Plan(planned, [(name,) for name in found.replaces], private, diagnostics)
@@ -137,9 +150,15 @@ class ModelResource(Resource):
         before, verdict = declared_in(state), FREE
         if before.model_name != _declared(values).model_name:
             verdict = verdict_in(private.get(_VERDICT))
+        left = private.get(_LEFT, {})
         with diagnosed():
-            updated = await session.lifecycle().update(state, values, verdict)
-        return self._result(planned, updated)
+            try:
+                updated = await session.lifecycle().update(state, values, verdict, left)
+            except LeftBehindError as error:
+                diagnostic = replace(failure(error), detail=f"{failure(error).detail}; a destroy deletes it")
+                return Result(prior, {_LEFT: left | {str(error.name): error.digest}}, [diagnostic])
+        left = {name: digest for name, digest in left.items() if name != str(declared_in(updated).model_name)}
+        return replace(self._result(planned, updated), private={_LEFT: left} if left else {})
 
     async def plan_destroy(self, prior: Values, private: Private) -> Plan:
         session, state = self._session(), plain_state(prior)
@@ -149,7 +168,16 @@ class ModelResource(Resource):
         verdict = await session.sight.verdict(
             session.key_of(declared), declared, unseen=unseen, deletes=not why_kept(declared, origin)
         )
-        return Plan(None, private={_VERDICT: verdict.noted()}, diagnostics=[_told(declared, origin, verdict)])
+        texts, left = [_told(declared, origin, verdict)], {}
+        for name, digest in private.get(_LEFT, {}).items():
+            # What another resource has had meanwhile is not to go; what a refresh has seen, one has.
+            behind = declared_in(left_behind_state(state, name, digest))
+            key = session.key_of(behind)
+            other = session.seen.get(key) or await session.sight.verdict(key, behind, unseen=unseen) != FREE
+            if not other and not why_kept(behind, Origin.PULLED):
+                left[name] = digest
+                texts.append(_told(behind, Origin.PULLED, FREE))
+        return Plan(None, private={_VERDICT: verdict.noted(), _LEFT: left}, diagnostics=texts)
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
         session, state = self._session(), plain_state(prior)
@@ -162,11 +190,12 @@ class ModelResource(Resource):
             verdict = await session.sight.verdict(session.key_of(declared), declared, unseen=unseen)
         with diagnosed():
             if verdict.leaves:
+                session.lifecycle().give_up(state)
                 return ()
             if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
                 await session.lifecycle().hand_over(state)
                 return ()
-            await session.lifecycle().delete(state, verdict.keeps)
+            await session.lifecycle().delete(state, verdict.keeps, private.get(_LEFT, {}))
         is_news = verdict.keeps and _VERDICT not in private and not why_kept(declared, origin)
         return [_told(declared, origin, verdict)] if is_news else ()
 
@@ -175,7 +204,9 @@ class ModelResource(Resource):
             found = await self._session().lifecycle().read(plain_state(state))
         if found is None:
             return Result(None)
-        if private.get(_IS_UNFINISHED):
+        session, declared, is_unfinished = self._session(), declared_in(found), bool(private.get(_IS_UNFINISHED))
+        session.seen[session.key_of(declared)] = declared, origin_in(found), is_unfinished
+        if is_unfinished:
             found["drift"] = UNFINISHED
         now = state | {name: found.get(name) for name in OUTPUTS}
         return Result(now, private, self._unbounded(now))
@@ -235,39 +266,47 @@ class ModelResource(Resource):
         if problem:
             raise DiagnosticsError(diagnostic_of(problem))
 
-    async def _given_up(self, plan_id: str) -> tuple[Verdict, Diagnostic]:
+    async def _given_up(self, plan_id: str, *, is_sure: bool = True) -> tuple[Verdict, Diagnostic]:
         """What may be done with what a plan's resource had before."""
         session = self._session()
         key, declared, origin = session.planned[plan_id]
-        deletes = not why_kept(declared, origin)
+        deletes = is_sure and not why_kept(declared, origin)
         verdict = await session.sight.verdict(key, declared, plan_id, deletes=deletes)
         return verdict, _told(declared, origin, verdict)
 
-    async def _replaced(self, private: Private, plan_id: str) -> Private:
-        """What a creation notes for the destroy of the object in whose place it comes, if it does."""
+    async def _replaced(
+        self, values: Values, unknown: set[str], private: Private, plan_id: str
+    ) -> tuple[Private, list[Diagnostic]]:
+        """What a creation notes for the destroy of the object in whose place it comes, if it does, and says of it."""
         session = self._session()
         if _VERDICT in private:
-            return private
+            return private, []
         if plan_id in session.planned:
-            verdict, _ = await self._given_up(plan_id)
-        else:  # a tainted object, of which Terraform says nothing here, is of the same name
-            verdict = Verdict(session.sight.narrowed())
-        return {_VERDICT: verdict.noted()}
+            verdict, _ = await self._given_up(plan_id)  # Terraform shows no warning of this second call
+            return {_VERDICT: verdict.noted()}, []
+        # A tainted object, of which Terraform says nothing here, is of the same name.
+        verdict = Verdict(session.sight.narrowed())
+        seen = None if unknown & _NAMES else session.seen.get(session.key_of(_declared(values)))
+        if seen is None:
+            return {_VERDICT: verdict.noted()}, []
+        declared, origin, is_unfinished = seen
+        shown = Verdict("is created again") if is_unfinished else verdict
+        return {_VERDICT: verdict.noted()}, [_replacement("it is tainted", _told(declared, origin, shown))]
 
-    async def _renamed(self, plan_id: str, before: Key) -> Verdict:
+    async def _renamed(self, plan_id: str, before: Key) -> tuple[Verdict, Diagnostic]:
         """What may be done with the model of the old name.
 
         Raises where the name is another's, who has had it too, and gets no change.
         """
         session = self._session()
-        verdict, _ = await self._given_up(plan_id)
+        verdict, text = await self._given_up(plan_id)
         if (other := session.sight.other(before, plan_id)) and not other[1]:
             expected = (
                 f"no rename of a model that two resources have: another one declares {before.name} too, and goes on "
                 "to. Take this one out of the state (terraform state rm); it is then created under its new name"
             )
             raise DiagnosticsError(diagnostic_of(Problem(("name",), f"a rename of {before.name}", expected)))
-        return verdict
+        return verdict, text
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}
@@ -363,6 +402,11 @@ def _declared(values: Mapping[str, Any]) -> ModelDeclaration:
 
 def _told(declared: ModelDeclaration, origin: Origin, verdict: Verdict) -> Diagnostic:
     return Diagnostic(told(declared, origin, verdict), is_warning=True)
+
+
+def _replacement(where: str, text: Diagnostic) -> Diagnostic:
+    """What a destroy will do, where this may be a replacement that Terraform does not tell from anything else."""
+    return replace(text, summary=f"Where {where}: {text.summary}", detail=_COMES_FIRST)
 
 
 def _identity(values: Mapping[str, Any]) -> str:

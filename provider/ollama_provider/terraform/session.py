@@ -31,6 +31,8 @@ class Session:
         self.sight = Sight(run)
         # What each planned resource had before, by what its plan notes of itself.
         self.planned: dict[str, tuple[Key, ModelDeclaration, Origin]] = {}
+        # What was refreshed, and whether its creation came to its end: a tainted object is planned as if it were new.
+        self.seen: dict[Key, tuple[ModelDeclaration, Origin, bool]] = {}
         self.is_applying = False
 
     def key_of(self, declared: ModelDeclaration) -> Key:

@@ -287,3 +287,12 @@ def test_a_missing_file_is_told_where_it_is_to_be_made_from_and_not_where_it_was
     uploaded = {"digest": "sha256:" + "cd" * 32, "size": 4, "mtime_ns": 1}
     after, _ = planned(host, config, STATE | {"gguf": config["gguf"], "gguf_file": uploaded})
     assert (after["digest"], after["gguf_file"]) == (STATE["digest"], uploaded)
+
+
+def test_what_a_rename_gives_up_is_said_of_a_name_that_is_not_known_yet_on_condition(host: Host) -> None:
+    said = {}
+    for name in ("other", UNKNOWN):
+        _, response = planned(host, {"name": name}, STATE)
+        said[str(name)] = [summary for _, summary, _ in problems(response)]
+    deleted = "llama3:latest was pulled by this resource: it is unloaded and deleted"
+    assert list(said.values()) == [[deleted], [f"Where its name changes: {deleted}"]]
