@@ -24,6 +24,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 engines: .venv/installed
 	$(BIN)/python -m tests.engines
@@ -32,8 +33,8 @@ generated: .venv/installed
 	$(BIN)/python -m ollama_provider.schemas schemas
 	$(BIN)/python -m ollama_provider.reference docs/ollama_model.md
 	$(BIN)/python -m ollama_provider.terraform.documentation docs
-	$(BIN)/python -m ollama_policy.declaration_table_generator
-	$(BIN)/python -m ollama_policy.rule_pages docs/rules
+	$(BIN)/python -m ollama_policy.model.declaration_table_generator
+	$(BIN)/python -m ollama_policy.rules.pages docs/rules
 	$(BIN)/python -m ollama_policy.schemas schemas
 	$(BIN)/python -m tests.support_matrix docs/support.md
 	$(BIN)/python -m grpc_tools.protoc -I$(PROTOCOL) --python_out=$(PROTOCOL) --pyi_out=$(PROTOCOL) tfplugin6.proto

@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 
 from benchmarks.measuring import Report, Result, server_in_folder
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
-from ollama_provider.server import Servers
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines

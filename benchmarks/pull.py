@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.measuring import Report, Result, interleaved, ratio, server_in_folder, timed
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
-from ollama_provider.server import Servers
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.pulumi_stack import PulumiStack

@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.toolchains.model import CONTEXT, FIRST_BYTE, text_of, tokens_of
 from benchmarks.toolchains.weights import Weights
-from ollama_policy.probe.processes import Memory
+from ollama_policy.live.runners.processes import Memory
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import child_setup, kill_all

@@ -13,7 +13,8 @@ _CLOSED = 141  # as a shell has it for what SIGPIPE ended
 
 def main() -> NoReturn:
     """Runs the command that the process was given, and ends it."""
-    from ollama_policy.formats.streams import Harmless, OutputClosedError  # noqa: PLC0415 - see above
+    from ollama_policy.errors import OutputClosedError  # noqa: PLC0415 - see above
+    from ollama_policy.text.streams import Harmless  # noqa: PLC0415 - see above
 
     sys.stdout, sys.stderr = cast(TextIO, Harmless(sys.stdout)), cast(TextIO, Harmless(sys.stderr))
     try:
@@ -39,7 +40,9 @@ def _run(arguments: list[str]) -> int:
         from ollama_policy.cli import run_click  # noqa: PLC0415 - see above
 
         return run_click()
-    from ollama_policy.checking import CannotLookError, Request, run  # noqa: PLC0415
+    from ollama_policy.commands.check.command import run  # noqa: PLC0415
+    from ollama_policy.errors import CannotLookError  # noqa: PLC0415
+    from ollama_policy.live.options import Request  # noqa: PLC0415
 
     try:
         return run(Request(arguments[1:]))

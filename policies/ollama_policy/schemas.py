@@ -8,16 +8,16 @@ import json
 import sys
 from pathlib import Path
 
-from ollama_policy import configuration
-from ollama_policy.bench import table as bench_table
-from ollama_policy.drift import snapshot
-from ollama_policy.fit import text as fit_text
+from ollama_policy.commands.bench import table as bench_table
+from ollama_policy.commands.fit import text as fit_text
+from ollama_policy.commands.logs import report as logs_report
+from ollama_policy.commands.probe import account as probe_account
+from ollama_policy.commands.reclaim import reloading
+from ollama_policy.commands.reclaim import report as reclaim_report
+from ollama_policy.commands.remedies import text as remedies_text
 from ollama_policy.formats import json_report
-from ollama_policy.logs import report as logs_report
-from ollama_policy.probe import account as probe_account
-from ollama_policy.reclaiming import reloading
-from ollama_policy.reclaiming import report as reclaim_report
-from ollama_policy.remedies import text as remedies_text
+from ollama_policy.live import snapshot
+from ollama_policy.pipeline import configuration
 
 
 def files() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ollama_provider.model import InvalidDeclarationError, Problem
 from ollama_provider.ollama.answers import HOST_VARIABLE, TOKEN_VARIABLE, Connection, is_header_value
-from ollama_provider.ollama.certificates import InvalidCertificatesError, holds_certificates, require_usable
+from ollama_provider.ollama.http.certificates import InvalidCertificatesError, holds_certificates, require_usable
 from ollama_provider.ollama.names import InvalidServerError, server_key, server_url
 from ollama_provider.ollama.sizes import bytes_of
 

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ollama_provider import content, memory
+from ollama_provider.apply import content, placement
+from ollama_provider.apply.drift import AS_DECLARED, UNBOUNDED_CURES, drift_of, second_name
+from ollama_provider.apply.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
+from ollama_provider.apply.placement import Report
+from ollama_provider.apply.server import REFRESH_SECONDS, Server, Servers, View
+from ollama_provider.apply.sight import FREE, Verdict
+from ollama_provider.apply.version_refusals import may_be_refused, refused_by
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.drift import AS_DECLARED, UNBOUNDED_CURES, drift_of, second_name
-from ollama_provider.memory import Report
 from ollama_provider.model import (
     InvalidDeclarationError,
     MemoryManagement,
@@ -35,10 +39,6 @@ from ollama_provider.ollama.kinds import MLX_MEMORY, can_be_reached, how_to_remo
 from ollama_provider.ollama.names import ModelName, server_key, server_url
 from ollama_provider.ollama.parameters import typed_all
 from ollama_provider.ollama.versions import version_in
-from ollama_provider.ownership import WAS_THERE, Origin, brought_by, origin_in, why_kept
-from ollama_provider.server import REFRESH_SECONDS, Server, Servers, View
-from ollama_provider.sight import FREE, Verdict
-from ollama_provider.version_refusals import may_be_refused, refused_by
 
 State = dict[str, Any]
 
@@ -173,11 +173,10 @@ class Lifecycle:
             return None
         if self._settings.memory_check == "off" or not declared.must_be_resident:
             return None
-        from ollama_provider.room import room_of  # noqa: PLC0415 - most plans pin nothing
+        from ollama_provider.apply.capacity import capacity_of  # noqa: PLC0415 - most plans pin nothing
 
         server = self._server(declared)
-        server.room = server.room or room_of(server, self._settings.memory_bytes)
-        found = await server.room.shortage(server, declared)
+        found = await capacity_of(server, self._settings.memory_bytes).shortage(server, declared)
         if found is None:
             return None
         expected = 'room for it: less num_ctx, another model automatic, or memory_check = "off"'
@@ -204,11 +203,11 @@ class Lifecycle:
         return f"{words} the content that it has now" if is_taken else ""
 
     async def create(self, values: Mapping[str, Any]) -> State:
-        """Makes present, then places in memory. A model that is there already is taken over as it stands."""
+        """Makes present, then places in placement. A model that is there already is taken over as it stands."""
         declared = declare(values)
         server = await self._fit_server(declared)
-        await memory.refuse_unheld(server, declared)
-        await memory.refuse_second_resident(server, declared, {declared.model_name})
+        await placement.refuse_unheld(server, declared)
+        await placement.refuse_second_resident(server, declared, {declared.model_name})
         async with _turn(server, declared.model_name):
             return await self._create(server, declared, values)
 
@@ -228,8 +227,8 @@ class Lifecycle:
         before = declared_in(state)
         if declared.model_name == before.model_name:
             server = await self._fit_server(declared)
-            await memory.refuse_unheld(server, declared)
-            await memory.refuse_second_resident(server, declared, {declared.model_name})
+            await placement.refuse_unheld(server, declared)
+            await placement.refuse_second_resident(server, declared, {declared.model_name})
             async with _turn(server, declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
         self.give_up(state)
@@ -339,7 +338,7 @@ class Lifecycle:
         await self._settle(server, declared, presence, was_pinned)
         if was_pinned and declared_in(state).must_be_resident and declared.is_left_to_the_server:
             # The pin was ours, and nobody else would ever take it away.
-            await memory.unload(server, presence.model, declared.timeouts.unload, self._report)
+            await placement.unload(server, presence.model, declared.timeouts.unload, self._report)
         return await self._result(server, declared, values, resource_id, origin, gguf)
 
     async def _what_is_kept(
@@ -386,21 +385,21 @@ class Lifecycle:
         """
         server = await self._fit_server(declared)
         await _refuse_unreachable(server, before)
-        await memory.refuse_unheld(server, declared)
-        await memory.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
+        await placement.refuse_unheld(server, declared)
+        await placement.refuse_second_resident(server, declared, {declared.model_name, before.model_name})
         gguf = await self._look_at_gguf(declared, state)
         view = await server.view()
         was_pinned = _is_pinned(view.running, declared.model_name)
         presence = await content.make_present(server, declared, gguf, self._report, must_make=True)
         old = (await server.client.installed()).get(before.model_name)
         if old and await self._goes(server, before, declared, old_name):
-            await memory.unload(server, old, before.timeouts.unload, self._report)
+            await placement.unload(server, old, before.timeouts.unload, self._report)
         try:
             await self._settle(server, declared, presence, was_pinned)
         except OllamaError as error:
             if old and before.model_name not in server.made:
                 self._report(f"{error}; going back to {before.model_name}")
-                await memory.place(server, before, old.digest, self._report)
+                await placement.place(server, before, old.digest, self._report)
             if declared.model_name not in view.installed:
                 await self._take_back(server, declared, presence.model, error)
             raise
@@ -419,7 +418,7 @@ class Lifecycle:
         if not declared.is_made_here:
             raise LeftBehindError(error, declared.model_name, made.digest) from error
         with suppress(OllamaError):
-            await memory.unload(server, made, declared.timeouts.unload, self._report)
+            await placement.unload(server, made, declared.timeouts.unload, self._report)
             await content.forget(server, declared.model_name)
 
     async def _goes(
@@ -428,7 +427,7 @@ class Lifecycle:
         """Whether the model of before has to leave the memory for the one that comes."""
         if before.on_destroy is OnDestroy.KEEP or before.model_name in server.made:
             return False
-        return not old_name.leaves or await memory.share_weights(server, before.model_name, declared.model_name)
+        return not old_name.leaves or await placement.share_weights(server, before.model_name, declared.model_name)
 
     def _origin(self, server: Server, declared: ModelDeclaration, before: View) -> Origin:
         """Of what an apply makes present. What was there before is found, even by a create that was cut off.
@@ -451,12 +450,12 @@ class Lifecycle:
         """Places what is present in memory, in the place of the runner of what the name held before."""
         name, previous = declared.model_name, presence.previous
         try:
-            await memory.refuse_unheld(server, declared, presence.model)
+            await placement.refuse_unheld(server, declared, presence.model)
             if declared.must_be_resident and is_mlx(presence.model):
                 self._report(f"{name}: {MLX_MEMORY}")
             if previous:
-                await memory.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
-            await memory.place(server, declared, presence.model.digest, self._report)
+                await placement.unload(server, previous, declared.timeouts.unload, self._report, shown_as=name)
+            await placement.place(server, declared, presence.model.digest, self._report)
         except OllamaError as error:
             if previous:
                 await self._bring_back(server, declared, previous, error, was_pinned)
@@ -477,7 +476,7 @@ class Lifecycle:
         await content.restore_previous(server, name)
         if was_pinned:
             resident = declare({"name": str(name), "memory_management": "manual", "host": declared.host})
-            await memory.place(server, resident, previous.digest, self._report)
+            await placement.place(server, resident, previous.digest, self._report)
 
     async def _result(
         self,
@@ -504,7 +503,7 @@ class Lifecycle:
         await _refuse_unreachable(server, declared)
         installed = await server.client.installed()
         if name in installed:
-            await memory.unload(server, installed[name], declared.timeouts.unload, self._report)
+            await placement.unload(server, installed[name], declared.timeouts.unload, self._report)
         is_as_left = name not in installed or _is_as_left(state, name, installed)
         keeps = keeps or why_kept(declared, origin, is_as_left=is_as_left)
         if previous := installed.get(second_name(name)):  # of an apply that was cut off, and that nobody goes on from

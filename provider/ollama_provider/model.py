@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ollama_provider.gguf_files import is_missing, why_no_model
+from ollama_provider.files.gguf import is_missing, why_no_model
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.names import (
     NAME_PATTERN,

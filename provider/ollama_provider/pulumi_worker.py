@@ -11,9 +11,12 @@ from pulumi import dynamic
 from pulumi.runtime import rpc
 
 from ollama_provider import pulumi_host
+from ollama_provider.apply.declarations import Residents, key_of
+from ollama_provider.apply.ownership import origin_in, told
+from ollama_provider.apply.server import Servers
+from ollama_provider.apply.sight import FREE, Sight, Verdict
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.declarations import Residents, key_of
 from ollama_provider.lifecycle import (
     INPUTS,
     NO_DRIFT,
@@ -35,9 +38,6 @@ from ollama_provider.model import (
 )
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.runner_commands import without_runner_commands
-from ollama_provider.ownership import origin_in, told
-from ollama_provider.server import Servers
-from ollama_provider.sight import FREE, Sight, Verdict
 
 T = TypeVar("T")
 Properties = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ollama_provider.model import Problem
 from ollama_provider.ollama.names import InvalidServerError, server_url
-from ollama_provider.ollama.variables import (
+from ollama_provider.ollama.settings.variables import (
     KV_CACHE_TYPES,
     LLAMA_CPP_KV_CACHE_TYPES,
     UNQUANTISED_KV_CACHE_TYPES,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ollama_policy.drift.command import Request, Session
+from ollama_policy.commands.drift.session import Request, Session
 from tests.engines.observing import call
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
-from ollama_policy.check import Options, check, read_all
-from ollama_policy.configuration import Configuration
-from ollama_policy.discover import Workspace
-from ollama_policy.rules.rule import Example, Finding, Rule
-from ollama_policy.settings import ENDPOINT, Kind, Subject, apply
-from ollama_provider.ollama.variables import text_of
+from ollama_policy.model.rule import Example, Finding, Rule
+from ollama_policy.model.settings import ENDPOINT, Kind, Subject, apply
+from ollama_policy.pipeline.check import Options, check, read_all
+from ollama_policy.pipeline.configuration import Configuration
+from ollama_policy.pipeline.discover import Workspace
+from ollama_provider.ollama.settings.variables import text_of
 from tests.engines.observing import seconds_left
 from tests.engines.ollama_server import OllamaServer
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
-from ollama_provider.server import Servers
 
 Work = Callable[[Lifecycle], Awaitable[Any]]
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
-from ollama_policy.probe.abandoned import Abandoned, abandoned_runners, end
-from ollama_policy.probe.processes import of_server
+from ollama_policy.live.runners.abandoned import Abandoned, abandoned_runners, end
+from ollama_policy.live.runners.processes import of_server
 from tests.engines.observing import call, pinned, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.processes import kill_all

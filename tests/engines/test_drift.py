@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.drift.command import Request, Session
-from ollama_provider.drift import second_name
+from ollama_policy.commands.drift.session import Request, Session
+from ollama_provider.apply.drift import second_name
 from ollama_provider.ollama.names import ModelName
 from tests.conftest import StackMaker, TerraformMaker
 from tests.engines.busy import LOOKS, SECONDS_A_LOAD, busy, false_drifts

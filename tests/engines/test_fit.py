@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
-from ollama_policy.fit.sums import Model
+from ollama_policy.live.capacity.sums import Model
 from ollama_provider.ollama.memory import Estimate, UnknownArchitectureError
 from tests.engines.cgroups import memory_limited
 from tests.engines.observing import call, resident, wait_until

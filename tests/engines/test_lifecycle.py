@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
 from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.ollama.api import Ollama as OllamaClient
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
+from ollama_provider.ollama.http.api import Ollama as OllamaClient
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.versions import Behavior, version_in
-from ollama_provider.server import Servers
 from tests.engines.observing import call, count, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.registry import Registry
@@ -305,7 +305,7 @@ def test_a_variant_that_somebody_made_anew_is_drift_and_is_made_as_declared_agai
 def test_a_long_pull_reports_bytes_rate_and_time_left(
     run: Run, registry: Registry, reports: list[str], ggufs: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ollama_provider.content.REPORT_SECONDS", 0.5)
+    monkeypatch.setattr("ollama_provider.apply.content.REPORT_SECONDS", 0.5)
     registry.push("big:latest", ggufs(7, layers=8, width=512))
     registry.bytes_per_second = 10_000_000
     name = registry.reference("big:latest")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_provider.ollama.llama_arguments import ARGUMENTS, OVERRIDDEN, PREFIX, REMOVED, Kind, misreading
+from ollama_provider.ollama.settings.llama_arguments import ARGUMENTS, OVERRIDDEN, PREFIX, REMOVED, Kind, misreading
 from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines

@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from ollama_policy.logs.event import Event, Kind
-from ollama_policy.rules.rule import Severity
+from ollama_policy.commands.logs.event import Event, Kind
+from ollama_policy.model.rule import Severity
 from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, wait_until
 from tests.engines.ollama_server import OllamaServer

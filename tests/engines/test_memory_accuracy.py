@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.memory import UnknownArchitectureError, estimate
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.versions import Behavior, version_in

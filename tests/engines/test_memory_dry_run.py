@@ -10,7 +10,7 @@ from benchmarks.memory_architectures import ARCHITECTURES
 from benchmarks.memory_dry_run import compared, misses, one_shape
 from benchmarks.memory_oracle import Load, Oracle, oracle
 from benchmarks.memory_published import published
-from ollama_provider.ollama.memory.architectures import ARCHITECTURES as KNOWN
+from ollama_provider.ollama.memory.graphs.architectures import ARCHITECTURES as KNOWN
 from tests.engines.errors import EngineError
 
 pytestmark = pytest.mark.engines

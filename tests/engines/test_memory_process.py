@@ -8,7 +8,7 @@ import pytest
 from benchmarks.memory_architectures import ARCHITECTURES
 from benchmarks.memory_oracle import oracle
 from benchmarks.memory_process import NOT_SERVED, compare, rows
-from ollama_provider.ollama.memory.architectures import ARCHITECTURES as KNOWN
+from ollama_provider.ollama.memory.graphs.architectures import ARCHITECTURES as KNOWN
 from tests.engines.toolchain import Ollama as Engine
 
 pytestmark = [pytest.mark.engines, pytest.mark.alone]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.drift import second_name
+from ollama_provider.apply.drift import second_name
 from ollama_provider.lifecycle import Lifecycle, State
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName

@@ -19,9 +19,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
-from ollama_policy.probe import processes
-from ollama_policy.reclaiming import reloading
-from ollama_policy.reclaiming.command import Request, run
+from ollama_policy.commands.reclaim import reloading
+from ollama_policy.commands.reclaim.command import Request, run
+from ollama_policy.live.runners import processes
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.sizes import exact_text_of as size
 from tests.engines.observing import call, installed, pinned, resident, seconds_left, wait_until

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ollama_policy.report.command import Request, run
+from ollama_policy.commands.report.command import Request, run
 from tests.engines.observing import pinned, resident
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.running import policy

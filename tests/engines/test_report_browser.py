@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.report import memory, page, svg
-from ollama_policy.report.contents import Contents
+from ollama_policy.commands.report import page
+from ollama_policy.commands.report.contents import Contents
+from ollama_policy.commands.report.pictures import memory, svg
 from tests.engines.browser import Page, browser
 from tests.engines.chromium import find_or_fetch_chromium
 from tests.policies.report.examples import HOSTILE, NOW, contents, probed, running, seen

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ollama_policy.check import Options, check
+from ollama_policy.model.rule import Rule
+from ollama_policy.pipeline.check import Options, check
 from ollama_policy.rules import RULES
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.bare_seconds import BareSeconds
@@ -41,15 +42,14 @@ from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
 from ollama_policy.rules.reload_by_options import ReloadByOptions
 from ollama_policy.rules.removed_parameter import RemovedParameter
 from ollama_policy.rules.removed_variable import RemovedVariable
-from ollama_policy.rules.rule import Rule
 from ollama_policy.rules.server_never_releases import ServerNeverReleases
 from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
 from ollama_policy.rules.unknown_kv_cache_type import UnknownKvCacheType
 from ollama_policy.rules.unknown_variable import UnknownVariable
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError
-from ollama_provider.server import Servers
 from tests.engines.cgroups import memory_limited
 from tests.engines.experimenting import (
     MODEL,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.probe.leak import Kind
-from ollama_policy.probe.text import MEANINGS
+from ollama_policy.commands.probe.leak import Kind
+from ollama_policy.commands.probe.text import MEANINGS
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.story import CAP, COMMANDS, played, session, session_in
 from tests.engines.toolchain import Ollama

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.drift import second_name
+from ollama_provider.apply.drift import second_name
 from ollama_provider.ollama.names import ModelName
 from tests.conftest import TerraformMaker
 from tests.engines.observing import call, count, installed, pinned, resident, seconds_left, wait_until, watching

@@ -295,7 +295,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "one list": _one_list,
         "files": _terraform_servers,
     },
-    "compose": {
+    "compose.services": {
         "extends": _chain("compose.yaml", "  a{i}:\n    extends: a{j}\n", "# ollama\nservices:\n"),
         "extends in a file": _compose_files,
         "overrides": _compose_overrides,
@@ -314,7 +314,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
             "b.yaml": ("services:\n" + _lines(n, "  a{i}:\n    image: ollama/ollama\n")).encode(),
         },
     },
-    "kubernetes": {
+    "kubernetes.manifests": {
         "patches": _patches,
         "one config map": _shared_config_map,
         "one generator": _shared_generator,
@@ -327,11 +327,11 @@ CHAINS: dict[str, dict[str, Growing]] = {
             ).encode()
         },
     },
-    "helm": {
+    "kubernetes.helm": {
         "charts": _charts,
         "many releases": _chain("values.yaml", "o{i}:\n  image: {{repository: ollama/ollama, tag: latest}}\n"),
     },
-    "ansible": {
+    "ansible.tasks": {
         "roles": _roles,
         "variables": _chain(
             "roles/llm/defaults/main.yml",
@@ -369,8 +369,8 @@ CHAINS: dict[str, dict[str, Growing]] = {
         },
         "commands": _chain("ollama.service", "ExecStart=/usr/bin/ollama serve\n", "[Service]\n"),
     },
-    "env_files": {"references": _chain("ollama.env", "OLLAMA_A{j}=$OLLAMA_A{i}\n", "OLLAMA_KEEP_ALIVE=-1\n")},
-    "shell": {
+    "common.env_files": {"references": _chain("ollama.env", "OLLAMA_A{j}=$OLLAMA_A{i}\n", "OLLAMA_KEEP_ALIVE=-1\n")},
+    "shell.scripts": {
         "exports": _chain("a.sh", "export A{j}=$A{i}\n", "export A0=1\n", "ollama serve\n"),
         "servers": _chain("a.sh", "export OLLAMA_A{i}=1\nollama serve\n"),
         "sourced": lambda n: {
@@ -398,7 +398,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
         "sudo": lambda n: {"a.sh": ("sudo " * (n * 200) + "ollama serve\n").encode()},
         "options": lambda n: {"a.sh": ("docker run" + " -e OLLAMA_A=1" * (n * 70) + " ollama/ollama\n").encode()},
     },
-    "pulumi_python": {
+    "pulumi.python": {
         "one dict": lambda n: {
             "__main__.py": (
                 _PROGRAM
@@ -433,7 +433,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
             ).encode()
         },
     },
-    "pulumi_yaml": {
+    "pulumi.yaml_program": {
         "variables": _chain(
             "Pulumi.yaml",
             "  a{j}: ${{a{i}}}\n",
@@ -441,7 +441,7 @@ CHAINS: dict[str, dict[str, Growing]] = {
             "  a0: x\n",
         ),
     },
-    "pulumi_json": {},
+    "pulumi.shown": {},
     "terraform.plan": {
         "plan": _plan("", "m{i}"),
         "for_each beside others": _plan("[{i}]", "last"),

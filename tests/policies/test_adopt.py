@@ -11,11 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ollama_provider
-from ollama_policy.adopting import Engine, Held, Holding, _keep_alive, hcl_text, python_text, render, resource_names
-from ollama_policy.check import Options, check
+from ollama_policy.commands.adopt.command import (
+    Engine,
+    Held,
+    Holding,
+    _keep_alive,
+    hcl_text,
+    python_text,
+    render,
+    resource_names,
+)
+from ollama_policy.model.rule import Severity
+from ollama_policy.model.settings import Kind
+from ollama_policy.pipeline.check import Options, check
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Severity
-from ollama_policy.settings import Kind
 from ollama_policy.sources.terraform.hcl import TerraformSource
 from ollama_provider.ollama.names import ModelName
 from tests.policies.conftest import Command

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ollama_policy.as_found import dry_run, promise
-from ollama_policy.bench.sides import Case, sides_of
-from ollama_policy.bench.sides import steps as bench_steps
-from ollama_policy.probe.probing import Plan
-from ollama_policy.probe.probing import steps as probe_steps
+from ollama_policy.commands.bench.sides import Case, sides_of
+from ollama_policy.commands.bench.sides import steps as bench_steps
+from ollama_policy.commands.probe.probing import Plan
+from ollama_policy.commands.probe.probing import steps as probe_steps
+from ollama_policy.live.restore import dry_run, promise
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from ollama_policy.baseline import Baseline, written
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.rule import Finding
+from ollama_policy.model.settings import SourceFile, Span
+from ollama_policy.pipeline.baseline import Baseline, written
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Finding
-from ollama_policy.settings import SourceFile, Span, UnreadableError
 
 
 def finding(path: str = "a/models.tf", value: str = "automatic", start: int = 0) -> Finding:

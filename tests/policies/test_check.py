@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ollama_policy import discover
-from ollama_policy.check import Options, check
-from ollama_policy.configuration import Configuration, parse
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.settings import Kind, Position, Subject
+from ollama_policy.pipeline import discover
+from ollama_policy.pipeline.check import Options, check
+from ollama_policy.pipeline.configuration import Configuration, parse
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.settings import Kind, Position, Subject
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED
 
 TODAY = date(2026, 6, 1)

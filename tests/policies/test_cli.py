@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.checking import progress
-from ollama_policy.starter import FILES
+from ollama_policy.commands.init.starter import FILES
+from ollama_policy.text.terminal import progress
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED, Command
 from tests.promptness import assert_took_less
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ollama_policy.configuration import (
+from ollama_policy.model.rule import Severity, Target
+from ollama_policy.pipeline.configuration import (
     FIELDS,
     Configuration,
     ConfigurationError,
@@ -16,7 +17,6 @@ from ollama_policy.configuration import (
     parse,
     schema,
 )
-from ollama_policy.rules.rule import Severity, Target
 
 EVERYTHING = {
     "select": ["OLL0", "oll101"],

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.fit import command as fit_command
-from ollama_policy.remedies import looking as remedies_looking
-from ollama_policy.report import command as report_command
-from ollama_provider.ollama import api
+from ollama_policy.commands.fit import command as fit_command
+from ollama_policy.commands.remedies import looking as remedies_looking
+from ollama_policy.commands.report import command as report_command
+from ollama_provider.ollama.http import api
 from tests.policies.conftest import Command
 
 NEVER_ASKED = ("OLLAMA_HOST", "logs")

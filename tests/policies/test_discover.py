@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.discover import MAX_BYTES, Workspace, sources_of
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.pipeline.discover import MAX_BYTES, Workspace, sources_of
 from ollama_policy.rules import RULES
-from ollama_policy.settings import SourceFile
 from ollama_policy.sources import SOURCES, lowered_if_mentioned
-from ollama_policy.sources.shell import Shell
+from ollama_policy.sources.shell.scripts import Shell
 from tests.policies.conftest import AUTOMATIC
 
 
@@ -46,10 +46,10 @@ def write(path: Path, data: bytes | str = AUTOMATIC) -> Path:
         ("main.tf", "terraform.hcl"),
         ("main.tf.json", "terraform.hcl"),
         ("plan.json", "terraform.plan"),
-        ("__main__.py", "pulumi_python"),
-        ("Pulumi.yaml", "pulumi_yaml"),
-        ("compose.yml", "compose"),
-        ("values.yaml", "helm"),
+        ("__main__.py", "pulumi.python"),
+        ("Pulumi.yaml", "pulumi.yaml_program"),
+        ("compose.yml", "compose.services"),
+        ("values.yaml", "kubernetes.helm"),
         ("configuration.nix", "nix"),
         ("Dockerfile", "dockerfile"),
         ("Dockerfile.gpu", "dockerfile"),
@@ -61,13 +61,13 @@ def write(path: Path, data: bytes | str = AUTOMATIC) -> Path:
         ("override.conf", "systemd"),
         ("ollama.service.j2", "systemd"),
         ("ollama.container", "systemd"),
-        (".env", "env_files"),
-        (".env.ollama", "env_files"),
-        ("ollama.env", "env_files"),
-        ("ollama", "env_files"),
-        ("start.sh", "shell"),
-        ("start", "shell"),
-        (".bashrc", "shell"),
+        (".env", "common.env_files"),
+        (".env.ollama", "common.env_files"),
+        ("ollama.env", "common.env_files"),
+        ("ollama", "common.env_files"),
+        ("start.sh", "shell.scripts"),
+        ("start", "shell.scripts"),
+        (".bashrc", "shell.scripts"),
         ("models.toml", "plain"),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_name_says_whose_a_file_may_be(name: str, source: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.md", "a.png", "a.go", "a.tf.bak", "a.lock", "tf"])
 def test_other_files_are_not_opened(name: str) -> None:
-    assert [registered.module for registered in sources_of(name)] in ([], ["shell"])
+    assert [registered.module for registered in sources_of(name)] in ([], ["shell.scripts"])
 
 
 def test_a_file_that_mentions_nothing_is_nobodys(tree: Path) -> None:

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import pytest
 
-from ollama_policy.check import Options
-from ollama_policy.fixing import ChangedMeanwhileError, fix, may_write
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.settings import Edit, Kind, Span, Subject
+from ollama_policy.pipeline.check import Options
+from ollama_policy.pipeline.fixing import ChangedMeanwhileError, fix, may_write
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.settings import Edit, Kind, Span, Subject
 from tests.policies.conftest import AUTOMATIC, MANUAL
 
 OPTIONS = Options(rules=[rule for rule in RULES if rule.id == "OLL001"])

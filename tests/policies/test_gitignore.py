@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.discover import Workspace
-from ollama_policy.gitignore import IgnoreFile, is_ignored
+from ollama_policy.pipeline.discover import Workspace
+from ollama_policy.pipeline.gitignore import IgnoreFile, is_ignored
 
 PATHS = [
     *(

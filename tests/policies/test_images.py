@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.images import Image, is_ollama
+from ollama_policy.model.images import Image, is_ollama
 
 SHA = "sha256:" + "0" * 64
 

@@ -9,12 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.check import Options, check
-from ollama_policy.checking import SAFE
-from ollama_policy.configuration import Configuration, parse
-from ollama_policy.fixing import fix
+from ollama_policy.commands.check.command import SAFE
+from ollama_policy.live.capacity.minimum import RecordedModels
+from ollama_policy.model.rule import Fix, Target
+from ollama_policy.pipeline.check import Options, check
+from ollama_policy.pipeline.configuration import Configuration, parse
+from ollama_policy.pipeline.fixing import fix
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Fix, Target
 from ollama_provider.model import problems_of
 from ollama_provider.ollama.names import ModelName
 from tests.policies.conftest import AUTOMATIC, Command
@@ -150,7 +151,7 @@ def test_a_snapshot_tells_whose_model_runs_elsewhere(tree: Path) -> None:
     server = f'"url": "http://h:1", "is_given": true, "version": "0.34.3", "installed": [{installed}], "running": []'
     snapshot = f'{{"version": 1, "servers": [{{{server}, "server_time": "2026-01-01T00:00:00Z", "details": {{}}}}]}}'
     (tree / "snapshot.json").write_text(snapshot)
-    configuration = Configuration(target=Target(snapshot="snapshot.json"))
+    configuration = Configuration(target=Target(snapshot="snapshot.json", models=RecordedModels("snapshot.json")))
     text = after_fix(declared("{name: far}", "{name: near}"), configuration=configuration)
     assert [one.get("memory_management") for one in yaml.safe_load(text)["models"]] == ["automatic", "manual"]
 

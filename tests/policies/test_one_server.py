@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ollama_policy.check import Options, check
-from ollama_policy.configuration import Configuration
+from ollama_policy.pipeline.check import Options, check
+from ollama_policy.pipeline.configuration import Configuration
 from ollama_policy.rules.conflicting_declarations import ConflictingDeclarations
 
 GPU = 'host = "http://gpu:11434"'

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from ollama_policy.settings import Edit, Span, apply
+from ollama_policy.model.settings import Edit, Span, apply
 from tests.policies.sources.trees import file
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.checking import CannotLookError
-from ollama_policy.reaching import answered
+from ollama_policy.errors import CannotLookError
+from ollama_policy.live.connect import answered
 from ollama_provider.ollama.errors import OllamaError, UnreachableError
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
 from tests.policies.conftest import Command

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.check import Options, check
+from ollama_policy.pipeline.check import Options, check
 from ollama_policy.rules import RULES
 
 

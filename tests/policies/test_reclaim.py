@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ollama_policy.probe.abandoned import Abandoned
-from ollama_policy.reclaiming.plan import Facts, Plan, Way, Why, Wishes, plan
-from ollama_policy.reclaiming.report import planned
+from ollama_policy.commands.reclaim.report import planned
+from ollama_policy.live.reclaimable import Facts, Intent, Plan, Way, Why, plan
+from ollama_policy.live.runners.abandoned import Abandoned
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.sizes import exact_text_of as size
@@ -53,15 +53,15 @@ def whys(found: Plan) -> dict[str, Why]:
 
 def test_without_declarations_only_orphans_are_freed() -> None:
     seen = facts({"here": "1", "moved": "3"}, {"here": "1", "gone": "2", "moved": "2x"}, {"here": "a", "moved": "b"})
-    found = plan(seen, Wishes())
+    found = plan(seen, Intent())
     assert whys(found) == {"gone:latest": Why.DELETED, "moved:latest": Why.MOVED}
     assert [str(model.name) for model in found.others] == ["here:latest"]
 
 
 def test_declarations_say_who_is_not_wanted_and_undeclared_is_asked_for() -> None:
     seen = facts({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "2", "c": "3"})
-    assert whys(plan(seen, Wishes(names("a"), names("b")))) == {"b:latest": Why.NOT_WANTED}
-    found = plan(seen, Wishes(names("a"), names("b"), names("A", "b:latest")))
+    assert whys(plan(seen, Intent(names("a"), names("b")))) == {"b:latest": Why.NOT_WANTED}
+    found = plan(seen, Intent(names("a"), names("b"), names("A", "b:latest")))
     assert whys(found) == {"b:latest": Why.NOT_WANTED, "c:latest": Why.UNDECLARED}
     assert all(entry.ways == (Way(entry.model.name),) for entry in found.entries)
 
@@ -99,7 +99,7 @@ def test_declarations_say_who_is_not_wanted_and_undeclared_is_asked_for() -> Non
     ],
 )
 def test_ways(seen: Facts, ways: list[tuple[str, bool, bool]]) -> None:
-    [entry, *_] = [entry for entry in plan(seen, Wishes()).entries if entry.why.is_orphan]
+    [entry, *_] = [entry for entry in plan(seen, Intent()).entries if entry.why.is_orphan]
     shown = [
         ("temporary" if way.is_temporary else str(way.name), way.is_temporary, way.is_certain) for way in entry.ways
     ]
@@ -108,30 +108,30 @@ def test_ways(seen: Facts, ways: list[tuple[str, bool, bool]]) -> None:
 
 
 def test_a_runner_that_a_declaration_wants_is_never_touched() -> None:
-    wishes = Wishes(names("chat"))
+    intent = Intent(names("chat"))
     for seen in (
         facts({"chat": "1"}, {"gone": "1"}, {"chat": "a"}),
         facts({"chat": "2"}, {"gone": "1"}, {"chat": "a"}, "a"),
         facts({"chat": "2", "twin": "1"}, {"gone": "1"}, {"chat": "a", "twin": "a"}, "a"),
         facts({"chat": "2"}, {"gone": "1"}, {"chat": "a"}),
     ):
-        [entry] = plan(seen, wishes).entries
+        [entry] = plan(seen, intent).entries
         assert (entry.kept_for, entry.can_be_freed) == (name("chat"), False)
-    unsure = plan(facts({"chat": "2", "other": "3"}, {"gone": "1"}, {"chat": "a", "other": "b"}), wishes)
+    unsure = plan(facts({"chat": "2", "other": "3"}, {"gone": "1"}, {"chat": "a", "other": "b"}), intent)
     assert [way.name for way in unsure.entries[0].ways] == [name("other")]
 
 
 def test_a_temporary_name_of_a_killed_run_is_used_and_goes() -> None:
     left = str(name("gone").beside("ollama-policy-reclaim"))
-    found = plan(facts({left: "2"}, {"gone": "1"}, {left: "a"}, "a"), Wishes())
+    found = plan(facts({left: "2"}, {"gone": "1"}, {left: "a"}, "a"), Intent())
     assert [str(way.name) for way in found.entries[0].ways] == [left]
     assert found.leftovers == (name(left),)
-    assert whys(plan(facts({left: "2"}, {left: "2"}), Wishes())) == {left: Why.LEFTOVER}
+    assert whys(plan(facts({left: "2"}, {left: "2"}), Intent())) == {left: Why.LEFTOVER}
 
 
 def test_the_plan_as_text() -> None:
     seen = facts({"kept": "2"}, {"gone": "1", "kept": "2"}, {"kept": "a"}, "ab", left=timedelta(minutes=5))
-    text = planned("http://here", plan(seen, Wishes()), seen.running)
+    text = planned("http://here", plan(seen, Intent()), seen.running)
     assert text == (
         "http://here: 1 of 2 models in memory to free, 1.0 MiB\n\n"
         "  gone:latest  1  1.0 MiB  until 2026-01-01 12:05:00 UTC\n"
@@ -154,18 +154,18 @@ def test_sizes(count: int, text: str) -> None:
 
 def test_no_way_leads_through_a_name_by_which_ollama_reaches_another_model_or_a_cloud_s() -> None:
     seen = facts({"chat:local": "1", "twin": "1"}, {"gone": "1"})
-    [entry] = plan(seen, Wishes()).entries
+    [entry] = plan(seen, Intent()).entries
     assert [str(way.name) for way in entry.ways] == ["twin:latest"]
     far = InstalledModel(name("far"), "2", 1, "llama", "8B", "F16", remote_host="https://ollama.com:443")
     seen = facts({"child": "2"}, {"gone": "1"}, {"child": "a", "far": "b", "near:local": "b"})
     seen = seen._replace(installed={**seen.installed, far.name: far})
-    [entry] = plan(seen, Wishes()).entries
+    [entry] = plan(seen, Intent()).entries
     assert [str(way.name) for way in entry.ways] == ["child:latest"]
 
 
 def test_an_abandoned_runner_is_planned_beside_the_rest_and_another_user_s_is_left() -> None:
     own = Abandoned(331, 1.0, BLOB["a"], "/models/blobs/a", 20 * 2**20, "me", is_own=True)
-    found = plan(facts({}, {})._replace(abandoned=(own, own._replace(pid=332, user="ollama", is_own=False))), Wishes())
+    found = plan(facts({}, {})._replace(abandoned=(own, own._replace(pid=332, user="ollama", is_own=False))), Intent())
     text = planned("http://one", found, Running((), NOW))
     assert "http://one: no model of its own to free, 0 models in memory\n" in text
     assert "  process 331  sha256:aaaaaaaaaaaa  20.0 MiB resident\n" in text

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from ollama_policy.settings import SourceFile
-from ollama_policy.suppressions import suppressions_in
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.pipeline.suppressions import suppressions_in
 
 KNOWN = {"OLL001", "OLL002", "OLL101"}
 TODAY = date(2026, 6, 1)

@@ -16,21 +16,22 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.baseline import Baseline, written
-from ollama_policy.check import Options, check, read_all
-from ollama_policy.configuration import Configuration
-from ollama_policy.discover import Workspace
-from ollama_policy.fixing import fix
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
-from ollama_policy.gitignore import IgnoreFile
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
+from ollama_policy.model.settings import MAX_VALUE, Setting, SourceFile
+from ollama_policy.pipeline.baseline import Baseline, written
+from ollama_policy.pipeline.check import Options, check, read_all
+from ollama_policy.pipeline.configuration import Configuration
+from ollama_policy.pipeline.discover import Workspace
+from ollama_policy.pipeline.fixing import fix
+from ollama_policy.pipeline.gitignore import IgnoreFile
+from ollama_policy.pipeline.suppressions import suppressions_in
 from ollama_policy.rules import RULES
-from ollama_policy.settings import MAX_VALUE, Setting, SourceFile
-from ollama_policy.sources import SOURCES, env_files
-from ollama_policy.sources.terraform import syntax
-from ollama_policy.sources.terraform.blocks import Block
-from ollama_policy.suppressions import suppressions_in
+from ollama_policy.sources import SOURCES
+from ollama_policy.sources.common import env_files
+from ollama_policy.sources.terraform.language import syntax
+from ollama_policy.sources.terraform.language.blocks import Block
 from ollama_provider.ollama import durations
 from tests.policies.fuzz.seeds import name_of
 from tests.policies.growing import CHAINS, Growing, general
@@ -127,7 +128,7 @@ def test_a_module_of_many_files_is_parsed_once(monkeypatch: pytest.MonkeyPatch) 
     assert sorted(parsed) == sorted(tree)
 
 
-@pytest.mark.parametrize("source", ["systemd", "compose", "shell"])
+@pytest.mark.parametrize("source", ["systemd", "compose.services", "shell.scripts"])
 def test_an_env_file_that_many_share_is_read_once(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
@@ -148,9 +149,9 @@ def test_an_env_file_that_many_share_is_read_once(source: str, monkeypatch: pyte
     assert first is not second, "what is done to one is not done to the other"
 
 
-@pytest.mark.parametrize("path", ["systemd", "compose", "kubernetes"])
+@pytest.mark.parametrize("path", ["systemd", "compose.services", "kubernetes.manifests"])
 def test_too_many_with_too_many_shared_variables_are_undecided(path: str) -> None:
-    tree = CHAINS[path]["one generator" if path == "kubernetes" else "one env file"](192)
+    tree = CHAINS[path]["one generator" if path == "kubernetes.manifests" else "one env file"](192)
     reasons = {one.reason for one in _result(tree).undecided}
     assert reasons == {"too large to decide: many servers or models, each with many settings that they share"}
 
@@ -281,7 +282,7 @@ def test_a_text_whose_parsing_does_not_end_is_undecided() -> None:
 
 
 def test_too_many_servers_with_too_many_variables_are_undecided() -> None:
-    tree = CHAINS["shell"]["servers"](64)
+    tree = CHAINS["shell.scripts"]["servers"](64)
     (one,) = _result(tree).undecided
     assert one.reason.startswith(("too large to decide: many commands", "too large to decide: many servers"))
     assert one.start.line > 1

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ollama_policy.install_source import PLACEHOLDER, own
-from ollama_policy.starter import FILES
+from ollama_policy.commands.init.install_source import PLACEHOLDER, own
+from ollama_policy.commands.init.starter import FILES
 from tests.policies.conftest import AUTOMATIC, MANUAL, Command
 
 REPOSITORY = Path(__file__).parents[2]

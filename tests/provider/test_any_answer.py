@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import resident, tag
 

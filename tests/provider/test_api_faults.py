@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.ollama import api
 from ollama_provider.ollama.answers import Connection, TransferProgress
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import (
     NotFoundError,
     NotOllamaError,
@@ -21,6 +19,8 @@ from ollama_provider.ollama.errors import (
     TransientError,
     UnreachableError,
 )
+from ollama_provider.ollama.http import api
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
 from tests.engines import faulty_ollama
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, packed

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import server_url
-from ollama_provider.server import Servers
 
 SECRET = "hunter2-and-more"
 

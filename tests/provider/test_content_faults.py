@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ollama_provider import content
+from ollama_provider.apply import content
+from ollama_provider.apply.drift import second_name
+from ollama_provider.apply.server import Server, Servers
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.drift import second_name
 from ollama_provider.lifecycle import OUTPUTS, Lifecycle, State, UnplacedError
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import (
     LateError,
     NotFoundError,
@@ -27,8 +27,8 @@ from ollama_provider.ollama.errors import (
     TransientError,
     UnreachableError,
 )
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.server import Server, Servers
 from tests.engines import faulty_ollama
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, Request
 from tests.promptness import assert_took_less

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ollama_provider import content
-from ollama_provider.declarations import Residents, key_of
+from ollama_provider.apply import content
+from ollama_provider.apply.declarations import Residents, key_of
 from ollama_provider.lifecycle import CONTENT_REPLACED, INPUTS, Difference, difference, identity
 from ollama_provider.model import declare
 from tests.provider.gguf_writing import write_keys

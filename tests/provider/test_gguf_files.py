@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_provider import content
-from ollama_provider.gguf_files import is_split_name, parts, why_no_model
+from ollama_provider.apply import content
+from ollama_provider.files.gguf import is_split_name, parts, why_no_model
 from ollama_provider.model import InvalidDeclarationError, problems_of
 from tests.engines.tiny_models import write_llama
 from tests.provider.gguf_writing import Value, write_keys, write_split

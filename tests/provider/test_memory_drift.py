@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ollama_provider.drift import (
+from ollama_provider.apply.drift import (
     AS_DECLARED,
     HELD_TOO_LONG,
     IN_MEMORY,

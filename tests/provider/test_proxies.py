@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import NotOllamaError, OllamaError, RefusedError, TransientError, UnreachableError
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.registry_header import registry_model
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, html, status
@@ -177,7 +177,7 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(
 ) -> None:
     monkeypatch.delenv("HTTP_PROXY")
     monkeypatch.setenv(variable, value)
-    monkeypatch.setattr("ollama_provider.ollama.proxies.find_spec", lambda _: None)
+    monkeypatch.setattr("ollama_provider.ollama.http.proxies.find_spec", lambda _: None)
     error = failure(SERVER)
     assert isinstance(error, UnreachableError)
     assert error.words.startswith(f"no connection: {variable} ")
@@ -187,7 +187,7 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(
 def test_a_registry_is_reached_the_same_way(proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from ollama_provider.ollama.transport import Transport
+    from ollama_provider.ollama.http.transport import Transport
 
     name = ModelName.parse("registry.example/library/x")
 

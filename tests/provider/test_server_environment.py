@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.ollama.variables import VARIABLES, env_bool, env_keep_alive, env_uint, trimmed
+from ollama_provider.ollama.settings.variables import VARIABLES, env_bool, env_keep_alive, env_uint, trimmed
 from ollama_provider.server_environment import SETTINGS, environment_file, problems_of, variables_of
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ollama_provider import sight as module
-from ollama_provider.declarations import Key, key_of
+from ollama_provider.apply import sight as module
+from ollama_provider.apply.declarations import Key, key_of
+from ollama_provider.apply.sight import FREE, UNSEEN, Sight, Verdict, verdict_in
 from ollama_provider.engine_run import EngineRun
 from ollama_provider.model import declare
-from ollama_provider.sight import FREE, UNSEEN, Sight, Verdict, verdict_in
 
 HOST = "http://127.0.0.1:11434"
 WHOLE = EngineRun("terraform", pid=7)

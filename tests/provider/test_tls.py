@@ -8,8 +8,8 @@ import pytest
 import trustme
 
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import UnreachableError
+from ollama_provider.ollama.http.api import Ollama
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from ollama_policy.formats.writing import Look
-    from ollama_policy.result import Result
+    from ollama_policy.model.result import Result
 
 
 class Format(StrEnum):

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from ollama_policy.rules.rule import Fix
-from ollama_policy.settings import Edit, SourceFile, Span, apply
+from ollama_policy.model.rule import Fix
+from ollama_policy.model.settings import Edit, SourceFile, Span, apply
 
 _MOST = 200  # bytes of a line before an edit and behind it: of a line with a thousand findings each shows its part
 _LEFT_OUT = "…".encode()

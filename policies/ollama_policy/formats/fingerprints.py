@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from ollama_policy.baseline import Key, key_of
-from ollama_policy.formats.escaping import valid_unicode
-from ollama_policy.result import Reported
+from ollama_policy.model.result import Key, Reported, key_of
+from ollama_policy.text.escaping import valid_unicode
 
 
 def with_fingerprints(findings: Iterable[Reported]) -> Iterator[tuple[Reported, str]]:

@@ -1,8 +1,8 @@
 """GitHub's workflow commands, one a line: annotations in a pull request, without an upload."""
 
-from ollama_policy.formats.escaping import shown
-from ollama_policy.result import Result
-from ollama_policy.rules.rule import Severity
+from ollama_policy.model.result import Result
+from ollama_policy.model.rule import Severity
+from ollama_policy.text.escaping import shown
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 

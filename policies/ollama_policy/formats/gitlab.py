@@ -2,10 +2,10 @@
 
 import json
 
-from ollama_policy.formats.escaping import valid_unicode
 from ollama_policy.formats.fingerprints import fingerprint_of, with_fingerprints
-from ollama_policy.result import Result
-from ollama_policy.rules.rule import Severity
+from ollama_policy.model.result import Result
+from ollama_policy.model.rule import Severity
+from ollama_policy.text.escaping import valid_unicode
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
 

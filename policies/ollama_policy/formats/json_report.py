@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from ollama_policy.formats.escaping import valid_unicode
 from ollama_policy.formats.writing import tool_version
-from ollama_policy.json_schemas import COUNT, FLAG, TEXT, Schema, document, listed, mapped, or_null, record
-from ollama_policy.result import Reported, Result
-from ollama_policy.rules.rule import Fix, Severity
-from ollama_policy.settings import Position, SourceFile, Span
+from ollama_policy.model.result import Reported, Result
+from ollama_policy.model.rule import Fix, Severity
+from ollama_policy.model.settings import Position, SourceFile, Span
+from ollama_policy.text.escaping import valid_unicode
+from ollama_policy.text.json_schema import COUNT, FLAG, TEXT, Schema, document, listed, mapped, or_null, record
 
 VERSION = 1
 

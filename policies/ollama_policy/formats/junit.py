@@ -3,9 +3,9 @@ skipped. A clean run has one test that passed, for an empty report is an error t
 
 from xml.sax.saxutils import escape, quoteattr
 
-from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import place_of
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
+from ollama_policy.text.escaping import shown
 
 
 def render(result: Result) -> str:

@@ -2,10 +2,10 @@
 
 from html import escape
 
-from ollama_policy.formats.escaping import shown
 from ollama_policy.formats.writing import many, place_of
-from ollama_policy.result import Result
-from ollama_policy.rules.rule import Severity
+from ollama_policy.model.result import Result
+from ollama_policy.model.rule import Severity
+from ollama_policy.text.escaping import shown
 
 _MOST_ROWS = 500  # a comment on GitHub holds 65,536 characters
 

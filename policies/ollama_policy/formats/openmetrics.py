@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ollama_policy.formats.escaping import shown
-from ollama_policy.result import Result, ServerFigures
+from ollama_policy.model.result import Result, ServerFigures
+from ollama_policy.text.escaping import shown
 
 _GAUGES: Final[tuple[tuple[str, str, Callable[[ServerFigures], int]], ...]] = (
     ("server_up", "Whether the server could be looked at.", lambda one: int(one.is_up)),

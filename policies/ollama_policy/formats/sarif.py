@@ -10,12 +10,12 @@ import os
 from typing import Any
 from urllib.parse import quote
 
-from ollama_policy.formats.escaping import file_uri, shown
 from ollama_policy.formats.fingerprints import with_fingerprints
 from ollama_policy.formats.writing import tool_version
-from ollama_policy.result import Reported, Result
-from ollama_policy.rules.rule import Fix, Rule, Severity
-from ollama_policy.settings import Position, SourceFile, Span
+from ollama_policy.model.result import Reported, Result
+from ollama_policy.model.rule import Fix, Rule, Severity
+from ollama_policy.model.settings import Position, SourceFile, Span
+from ollama_policy.text.escaping import file_uri, shown
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _BASE = "SRCROOT"

@@ -14,11 +14,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ollama_policy.formats.escaping import file_uri, shown, shown_path
 from ollama_policy.formats.writing import Look, many, place_of
-from ollama_policy.result import Reported, Result, Undecided, Unreadable
-from ollama_policy.rules.rule import Severity
-from ollama_policy.settings import Position, SourceFile
+from ollama_policy.model.result import Reported, Result, Undecided, Unreadable
+from ollama_policy.model.rule import Severity
+from ollama_policy.model.settings import Position, SourceFile
+from ollama_policy.text.escaping import file_uri, shown, shown_path
 
 if TYPE_CHECKING:
     from ollama_policy.formats.changes import Change

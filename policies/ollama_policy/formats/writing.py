@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ollama_policy.settings import Position, SourceFile
+    from ollama_policy.model.settings import Position, SourceFile
 
 
 class Look(NamedTuple):

@@ -1,5 +1,6 @@
 """The rules, one a file. `RULES` is all of them, in the order of their ids; a new rule is added here by hand."""
 
+from ollama_policy.model.rule import Rule
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.bare_seconds import BareSeconds
 from ollama_policy.rules.boolean_reads_true import BooleanReadsTrue
@@ -27,7 +28,6 @@ from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
 from ollama_policy.rules.reload_by_options import ReloadByOptions
 from ollama_policy.rules.removed_parameter import RemovedParameter
 from ollama_policy.rules.removed_variable import RemovedVariable
-from ollama_policy.rules.rule import Rule
 from ollama_policy.rules.server_never_releases import ServerNeverReleases
 from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
 from ollama_policy.rules.unknown_kv_cache_type import UnknownKvCacheType

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, MANUAL, mode_of, runs_elsewhere, shown_name
+from ollama_policy.model.declarations import AUTOMATIC, MANUAL, mode_of, runs_elsewhere, shown_name
+from ollama_policy.model.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import decided
+from ollama_policy.model.settings import Edit, Kind, Setting, Subject, insert, rewrite
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.invalid_declaration import would_be_refused
-from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import decided
-from ollama_policy.settings import Edit, Kind, Setting, Subject, insert, rewrite
 
 BOUND = "5m"  # Ollama's own default
 _MANUAL, _KEEP_ALIVE = "manual", "keep-alive"

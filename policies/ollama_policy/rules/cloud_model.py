@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, is_cloud_name, mode_of, shown_name
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.settings import Kind, Subject
+from ollama_policy.model.declarations import AUTOMATIC, is_cloud_name, mode_of, shown_name
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.settings import Kind, Subject
 
 _MODEL = (
     'resource "ollama_model" "chat" {{\n  name              = {}\n  memory_management = "automatic"\n'

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ollama_policy.declarations import (
+from ollama_policy.model.declarations import (
     AUTOMATIC,
     contains_unknown,
     is_pinned,
@@ -15,10 +15,10 @@ from ollama_policy.declarations import (
     model_name,
     shown_name,
 )
-from ollama_policy.one_server import groups
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import decided
-from ollama_policy.settings import Kind, Setting, Span, Subject
+from ollama_policy.model.one_server import groups
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.servers import decided
+from ollama_policy.model.settings import Kind, Setting, Span, Subject
 from ollama_provider.ollama import durations
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import decided, gpu_count, may_have_gpu, number, size, version_of
+from ollama_policy.model.settings import IMAGE, Kind, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import decided, gpu_count, may_have_gpu, number, size, version_of
-from ollama_policy.settings import IMAGE, Kind, Subject
-from ollama_provider.ollama.variables import VRAM_TIERS
+from ollama_provider.ollama.settings.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior
 
 _CONTEXT, _PARALLEL, _OVERHEAD = "OLLAMA_CONTEXT_LENGTH", "OLLAMA_NUM_PARALLEL", "OLLAMA_GPU_OVERHEAD"

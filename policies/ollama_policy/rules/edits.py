@@ -1,6 +1,6 @@
 """Edits that fixes share."""
 
-from ollama_policy.settings import Edit, Setting, Style, Subject, insert, quoted, rewrite
+from ollama_policy.model.settings import Edit, Setting, Style, Subject, insert, quoted, rewrite
 
 _QUOTES = ('"', "'")
 

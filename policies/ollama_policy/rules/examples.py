@@ -1,6 +1,6 @@
 """The file that most examples of rules about a server are."""
 
-from ollama_policy.rules.rule import Example
+from ollama_policy.model.rule import Example
 
 
 def compose(*environment: str, image: str = "ollama/ollama:0.34.3", limit: str = "64g", gpus: int = 0) -> Example:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ollama_policy.declaration_table import PROPERTIES
-from ollama_policy.declarations import certainly_valid, split
+from ollama_policy.model.declaration_table import PROPERTIES
+from ollama_policy.model.declarations import certainly_valid, split
+from ollama_policy.model.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
-from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
-from ollama_policy.settings import Kind, Subject
 
 if TYPE_CHECKING:
     from ollama_provider.model import Problem  # imports pydantic, 0.1 s

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import said, text
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import said, text
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import VARIABLES, Reading, env_keep_alive, meant_duration
+from ollama_provider.ollama.settings.variables import VARIABLES, Reading, env_keep_alive, meant_duration
 
 _NAMES = tuple(name for name, variable in VARIABLES.items() if variable.reading is Reading.DURATION)
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import MANUAL, is_finite_duration, mode_of
+from ollama_policy.model.declarations import MANUAL, is_finite_duration, mode_of
+from ollama_policy.model.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.settings import Kind, Setting, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.invalid_declaration import REFUSED, adds_problem, problems_in
-from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
-from ollama_policy.settings import Kind, Setting, Subject
-from ollama_provider.ollama.variables import meant_duration, text_of
+from ollama_provider.ollama.settings.variables import meant_duration, text_of
 
 _BESIDE_MANUAL = 'Take keep_alive away, or write `memory_management = "automatic"`, where it has a meaning.'
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import raw_text, version_of
+from ollama_policy.model.settings import Edit, Kind, Setting, Style, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import raw_text, version_of
-from ollama_policy.settings import Edit, Kind, Setting, Style, Subject
-from ollama_provider.ollama.llama_arguments import ARGUMENTS, PREFIX, misreading
+from ollama_provider.ollama.settings.llama_arguments import ARGUMENTS, PREFIX, misreading
 from ollama_provider.ollama.versions import Behavior
 
 _SIZE = r"\s*[\"']?\s*([0-9]{1,6})\s*(?:([mgt])i?b?)?\s*[\"']?\s*"  # MiB where no unit is said

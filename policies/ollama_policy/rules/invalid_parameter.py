@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import contains_unknown
+from ollama_policy.model.declarations import contains_unknown
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.settings import ENDPOINT, Kind, Subject
 from ollama_policy.rules.removed_parameter import sent_parameters
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.settings import ENDPOINT, Kind, Subject
 from ollama_provider.ollama.parameters import (
     REMOVED_PARAMETERS,
     refusal_in_json,

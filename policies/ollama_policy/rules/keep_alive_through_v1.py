@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.settings import ENDPOINT, Kind, Subject
 from ollama_policy.rules.refused_keep_alive import V1
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.settings import ENDPOINT, Kind, Subject
 
 _BODY = """#!/bin/sh
 curl http://localhost:11434{} -d '{{"model": "llama3", "messages": [], "keep_alive": {}}}'

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.images import Image, shown
+from ollama_policy.model.images import Image, shown
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import version_of
+from ollama_policy.model.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import version_of
-from ollama_policy.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
 from ollama_provider.ollama.leaks import leaks_in, mended_in
 from ollama_provider.ollama.versions import Version
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from ollama_policy.declarations import is_pinned, model_name
+from ollama_policy.model.declarations import is_pinned, model_name
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.servers import MIB, decided, may_have_gpu, memory_limit, raw_text, said, size, version_of
+from ollama_policy.model.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import MIB, decided, may_have_gpu, memory_limit, raw_text, said, size, version_of
-from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
-from ollama_provider.ollama.llama_arguments import whole
-from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.settings.llama_arguments import whole
+from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
 from ollama_provider.ollama.versions import Behavior
 
 if TYPE_CHECKING:
@@ -127,11 +127,10 @@ def least(pins: Sequence[Subject], subjects: Sequence[Subject], target: Target) 
         for one in pins
         if (name := model_name(one.value("name"))) is not None and (weights := _weights(one))
     }
-    if target.snapshot is None and not any("gguf" in one.settings for one in subjects if one.kind is Kind.MODEL):
+    has_files = any("gguf" in one.settings for one in subjects if one.kind is Kind.MODEL)
+    if target.models is None or (target.snapshot is None and not has_files):
         return needs
-    from ollama_policy.fit.least import least_bytes  # noqa: PLC0415 - most trees need no sums
-
-    return needs | least_bytes(subjects, target)
+    return needs | target.models.least_bytes(subjects, target)
 
 
 def _weights(declaration: Subject) -> int:

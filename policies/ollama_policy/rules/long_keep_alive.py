@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.declarations import AUTOMATIC, mode_of, runs_elsewhere, shown_name
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.settings import Kind, Subject
+from ollama_policy.model.declarations import AUTOMATIC, mode_of, runs_elsewhere, shown_name
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.settings import Kind, Subject
 from ollama_provider.ollama import durations
 
 LONG = durations.NANOSECONDS["h"]

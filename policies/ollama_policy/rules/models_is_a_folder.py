@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import said, text
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import said, text
-from ollama_policy.settings import Kind, Subject
 
 _NAME = "OLLAMA_MODELS"
 _MODEL = r"[A-Za-z][\w.-]+(?:/[A-Za-z][\w.-]+)?"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import decided
+from ollama_policy.model.settings import IMAGE, MEMORY_LIMIT, Kind, Style, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import decided
-from ollama_policy.settings import IMAGE, MEMORY_LIMIT, Kind, Style, Subject
 
 
 class NoMemoryLimit(Rule):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import number, said, size
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import number, said, size
-from ollama_policy.settings import Kind, Subject
 
 _NAME = "OLLAMA_GPU_OVERHEAD"
 _LARGEST = 2**38  # bytes: no single GPU that Ollama runs on has 256 GiB to spare

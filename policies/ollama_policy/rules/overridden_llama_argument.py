@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import raw_text, said, version_of
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import raw_text, said, version_of
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.llama_arguments import OVERRIDDEN, OVERRIDDEN_BY_KV_CACHE_TYPE, misreading, name_of
+from ollama_provider.ollama.settings.llama_arguments import OVERRIDDEN, OVERRIDDEN_BY_KV_CACHE_TYPE, misreading, name_of
 from ollama_provider.ollama.versions import Behavior
 
 _KV_CACHE_TYPE = "OLLAMA_KV_CACHE_TYPE"

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import decided, number, said, version_of
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import decided, number, said, version_of
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.parallelism import runs_one_at_a_time
-from ollama_provider.ollama.variables import VRAM_TIERS
+from ollama_provider.ollama.settings.parallelism import runs_one_at_a_time
+from ollama_provider.ollama.settings.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior
 
 _PARALLEL, _CONTEXT = "OLLAMA_NUM_PARALLEL", "OLLAMA_CONTEXT_LENGTH"

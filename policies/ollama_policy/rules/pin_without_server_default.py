@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from ollama_policy.declarations import is_pinned, shown_name
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import decided, text
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import FOR_EVER, env_keep_alive
+from ollama_policy.model.declarations import is_pinned, shown_name
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.servers import decided, text
+from ollama_policy.model.settings import Kind, Subject
+from ollama_provider.ollama.settings.variables import FOR_EVER, env_keep_alive
 
 _NAME = "OLLAMA_KEEP_ALIVE"
 _MODEL = 'resource "ollama_model" "chat" {{\n  name              = "llama3"\n  memory_management = {}\n}}\n'

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.images import shown
+from ollama_policy.model.images import shown
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import decided, gpu_count, may_have_gpu, said, text, version_of
+from ollama_policy.model.settings import Kind, Setting, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import decided, gpu_count, may_have_gpu, said, text, version_of
-from ollama_policy.settings import Kind, Setting, Subject
-from ollama_provider.ollama.kv_cache_types import OF_BOTH, VARIABLES, in_effect
-from ollama_provider.ollama.variables import (
+from ollama_provider.ollama.settings.kv_cache_types import OF_BOTH, VARIABLES, in_effect
+from ollama_provider.ollama.settings.variables import (
     LLAMA_CPP_KV_CACHE_TYPES,
     UNQUANTISED_KV_CACHE_TYPES,
     env_bool,

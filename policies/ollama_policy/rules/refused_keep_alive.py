@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ollama_policy.rules.rule import Example, Finding, Fix, Rule, Severity, Target
-from ollama_policy.settings import ENDPOINT, Kind, Setting, Subject, rewrite
-from ollama_provider.ollama.variables import RefusedKeepAliveError, meant_duration, request_keep_alive
+from ollama_policy.model.rule import Example, Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.settings import ENDPOINT, Kind, Setting, Subject, rewrite
+from ollama_provider.ollama.settings.variables import RefusedKeepAliveError, meant_duration, request_keep_alive
 
 V1 = "/v1/"  # of an OpenAI or Anthropic client: there keep_alive is not read at all, see OLL402
 _BODY = """#!/bin/sh

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
-from ollama_policy.declarations import contains_unknown, is_pinned, model_name
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import decided, number, versions_of
-from ollama_policy.settings import ENDPOINT, Kind, Subject
-from ollama_provider.ollama.batches import automatic_batch
+from ollama_policy.model.declarations import contains_unknown, is_pinned, model_name
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.servers import decided, number, versions_of
+from ollama_policy.model.settings import ENDPOINT, Kind, Subject
 from ollama_provider.ollama.parameters import typed_all
-from ollama_provider.ollama.variables import VRAM_TIERS
+from ollama_provider.ollama.settings.batches import automatic_batch
+from ollama_provider.ollama.settings.variables import VRAM_TIERS
 from ollama_provider.ollama.versions import Behavior, Version
 
 _OPTIONS: Final = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict")

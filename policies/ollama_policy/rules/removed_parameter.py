@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ollama_policy.images import shown
-from ollama_policy.rules.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.servers import versions_of
-from ollama_policy.settings import ENDPOINT, Kind, Setting, Subject
+from ollama_policy.model.images import shown
+from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
+from ollama_policy.model.servers import versions_of
+from ollama_policy.model.settings import ENDPOINT, Kind, Setting, Subject
 from ollama_provider.ollama.parameters import REMOVED_PARAMETERS
 
 _OPTIONS = "options."

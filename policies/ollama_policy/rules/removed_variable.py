@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.images import shown
+from ollama_policy.model.images import shown
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import version_of
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import version_of
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import VARIABLES
+from ollama_provider.ollama.settings.variables import VARIABLES
 from ollama_provider.ollama.versions import is_within
 
 _REMOVED = {name: variable for name, variable in VARIABLES.items() if variable.removed is not None}

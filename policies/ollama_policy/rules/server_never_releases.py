@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from ollama_policy.declarations import is_pinned
+from ollama_policy.model.declarations import is_pinned
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import said, text
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import said, text
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import FOR_EVER, env_keep_alive
+from ollama_provider.ollama.settings.variables import FOR_EVER, env_keep_alive
 
 _NAME = "OLLAMA_KEEP_ALIVE"
 _BOUND = "5m"

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import MIB, decided, memory_limit, most_runners, raw_text, size, version_of
+from ollama_policy.model.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import MIB, decided, memory_limit, most_runners, raw_text, size, version_of
-from ollama_policy.settings import MEMORY_LIMIT, Kind, Setting, Subject
-from ollama_provider.ollama.llama_arguments import whole
-from ollama_provider.ollama.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.settings.llama_arguments import whole
+from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
 from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, dotted
 
 _NAME = "LLAMA_ARG_CACHE_RAM"

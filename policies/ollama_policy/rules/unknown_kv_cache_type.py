@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from ollama_policy.images import shown
+from ollama_policy.model.images import shown
+from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
+from ollama_policy.model.servers import said, text, version_of
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.servers import said, text, version_of
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES
 from ollama_provider.ollama.versions import Behavior
 
 _NAME = "OLLAMA_KV_CACHE_TYPE"

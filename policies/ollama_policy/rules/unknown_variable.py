@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar
 
-from ollama_policy.images import shown
+from ollama_policy.model.images import shown
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import version_of
+from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import version_of
-from ollama_policy.settings import Kind, Subject
-from ollama_provider.ollama.llama_arguments import ARGUMENTS, PREFIX, REMOVED, name_of
-from ollama_provider.ollama.variables import NEVER_SETTABLE, NEVER_VARIABLES, VARIABLES, Reading
+from ollama_provider.ollama.settings.llama_arguments import ARGUMENTS, PREFIX, REMOVED, name_of
+from ollama_provider.ollama.settings.variables import NEVER_SETTABLE, NEVER_VARIABLES, VARIABLES, Reading
 from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, Version, is_within
 
 _PREFIX = "OLLAMA_"

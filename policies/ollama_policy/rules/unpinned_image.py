@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ollama_policy.model.rule import Finding, Rule, Severity, Target
+from ollama_policy.model.servers import image_of
+from ollama_policy.model.settings import IMAGE, Kind, Subject
 from ollama_policy.rules.examples import compose
-from ollama_policy.rules.rule import Finding, Rule, Severity, Target
-from ollama_policy.servers import image_of
-from ollama_policy.settings import IMAGE, Kind, Subject
 
 
 class UnpinnedImage(Rule):

@@ -8,8 +8,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import cast
 
-from ollama_policy.sources.calls import may_call
-from ollama_policy.sources.source import Source
+from ollama_policy.sources.common.calls import may_call
+from ollama_policy.sources.common.source import Source
 
 
 class Registered:
@@ -42,13 +42,13 @@ _TEMPLATE = r"(?:\.(?:j2|jinja2?|tpl|tmpl|tftpl|template|in|erb|example|sample|d
 SOURCES: tuple[Registered, ...] = (
     Registered("terraform.hcl:TerraformSource", suffixes=".tf .tofu", names=r".*\.(?:tf|tofu)\.json"),
     Registered("terraform.plan:TerraformPlanSource", suffixes=".json", words=(b'"planned_values"',)),
-    Registered("pulumi_json:PulumiJson", suffixes=".json", words=(b'"newstate"', b'"deployment"')),
-    Registered("pulumi_python:PulumiPython", suffixes=".py", words=(b"ollama_provider", b"pulumi_ollama")),
-    Registered("pulumi_yaml:PulumiYaml", suffixes=_YAML, words=(b"resources",)),
-    Registered("compose:Compose", suffixes=_YAML, words=(b"services", b"include")),
-    Registered("kubernetes:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion", b"helmcharts")),
-    Registered("helm:Helm", suffixes=_YAML + " .tpl"),
-    Registered("ansible:Ansible", suffixes=_YAML + " .j2"),
+    Registered("pulumi.shown:PulumiJson", suffixes=".json", words=(b'"newstate"', b'"deployment"')),
+    Registered("pulumi.python:PulumiPython", suffixes=".py", words=(b"ollama_provider", b"pulumi_ollama")),
+    Registered("pulumi.yaml_program:PulumiYaml", suffixes=_YAML, words=(b"resources",)),
+    Registered("compose.services:Compose", suffixes=_YAML, words=(b"services", b"include")),
+    Registered("kubernetes.manifests:Kubernetes", suffixes=_YAML + " .json .tpl", words=(b"apiversion", b"helmcharts")),
+    Registered("kubernetes.helm:Helm", suffixes=_YAML + " .tpl"),
+    Registered("ansible.tasks:Ansible", suffixes=_YAML + " .j2"),
     Registered("nix:Nix", suffixes=".nix"),
     Registered("dockerfile:Dockerfile", names=rf"(?:.*\.)?(?:docker|container)file(?:\..*)?{_TEMPLATE}?"),
     Registered("modelfile:Modelfile", names=r"(?:.*[._-])?modelfile(?:[._-].*)?"),
@@ -57,9 +57,13 @@ SOURCES: tuple[Registered, ...] = (
         names=rf".*\.(?:service|conf|container){_TEMPLATE}?",
         words=(b"[service]", b"[container]"),
     ),
-    Registered("env_files:EnvFiles", names=rf"\.env.*|.*\.env{_TEMPLATE}?|[^.]*ollama[^.]*(?:\.conf)?{_TEMPLATE}?"),
     Registered(
-        "shell:Shell", suffixes=".sh .bash .zsh .ksh", names=r"\.?(?:(?:bash|zsh)rc|(?:bash_|z)?profile|zshenv)|[^.]+"
+        "common.env_files:EnvFiles", names=rf"\.env.*|.*\.env{_TEMPLATE}?|[^.]*ollama[^.]*(?:\.conf)?{_TEMPLATE}?"
+    ),
+    Registered(
+        "shell.scripts:Shell",
+        suffixes=".sh .bash .zsh .ksh",
+        names=r"\.?(?:(?:bash|zsh)rc|(?:bash_|z)?profile|zshenv)|[^.]+",
     ),
     Registered("plain:Plain", suffixes=_YAML + " .json .toml"),
 )

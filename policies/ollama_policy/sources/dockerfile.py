@@ -10,24 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ollama_policy import images
-from ollama_policy.settings import (
-    IMAGE,
-    Insertion,
-    Kind,
-    Setting,
-    SourceFile,
-    Span,
-    Style,
-    Subject,
-    Unknown,
-    UnreadableError,
-)
-from ollama_policy.sources.budget import Budget
-from ollama_policy.sources.environment import value_of
-from ollama_policy.sources.file_names import ABOUT
-from ollama_policy.sources.placed_text import PlacedText, split_words
-from ollama_policy.sources.source import Tree
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model import images
+from ollama_policy.model.settings import IMAGE, Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
+from ollama_policy.sources.common.budget import Budget
+from ollama_policy.sources.common.environment import value_of
+from ollama_policy.sources.common.file_names import ABOUT
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax.placed_text import PlacedText, split_words
 
 _NAME: Final = re.compile(r"(?:.*\.)?(?:docker|container)file(?:\..*)?")
 _DIRECTIVE: Final = re.compile(rb"#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE)

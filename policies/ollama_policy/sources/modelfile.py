@@ -4,20 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ollama_policy.settings import (
-    ENDPOINT,
-    Insertion,
-    Kind,
-    Setting,
-    SourceFile,
-    Style,
-    Subject,
-    UnreadableError,
-)
-from ollama_policy.sources.environment import value_of
-from ollama_policy.sources.file_names import ABOUT
-from ollama_policy.sources.placed_text import PlacedText
-from ollama_policy.sources.source import Tree
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import ENDPOINT, Insertion, Kind, Setting, SourceFile, Style, Subject
+from ollama_policy.sources.common.environment import value_of
+from ollama_policy.sources.common.file_names import ABOUT
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax.placed_text import PlacedText
 
 _NAME: Final = re.compile(r"(?:.*[._-])?modelfile(?:[._-].*)?")
 _LINE: Final = re.compile(rb"[ \t]*([A-Za-z]+)[ \t]+([^\n]*)")

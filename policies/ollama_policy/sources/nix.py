@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from ollama_policy import images
-from ollama_policy.settings import (
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model import images
+from ollama_policy.model.settings import (
     IMAGE,
     MEMORY_LIMIT,
     Insertion,
@@ -21,11 +22,10 @@ from ollama_policy.settings import (
     Style,
     Subject,
     Unknown,
-    UnreadableError,
 )
-from ollama_policy.sources import grammars
-from ollama_policy.sources.sizes import bytes_of
-from ollama_policy.sources.source import Tree
+from ollama_policy.sources.common.sizes import bytes_of
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax import grammars
 
 if TYPE_CHECKING:
     from tree_sitter import Node

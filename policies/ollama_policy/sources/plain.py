@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ollama_policy.declaration_table import CHOICES, PROPERTIES
-from ollama_policy.settings import Kind, Setting, SourceFile, Style, Subject, Unknown
-from ollama_policy.sources.json_spans import JsonNode
-from ollama_policy.sources.plain_nodes import STYLES, YamlNode, documents, insertion, is_own
-from ollama_policy.sources.source import Tree
+from ollama_policy.model.declaration_table import CHOICES, PROPERTIES
+from ollama_policy.model.settings import Kind, Setting, SourceFile, Style, Subject, Unknown
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax.json_spans import JsonNode
+from ollama_policy.sources.syntax.plain_nodes import STYLES, YamlNode, documents, insertion, is_own
 
 _MODE: Final = "memory_management"
 _SIGN: Final = re.compile(rb"memory_management[\"']?[ \t]*[:=]")

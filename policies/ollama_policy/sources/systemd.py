@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from ollama_policy import images
-from ollama_policy.settings import (
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model import images
+from ollama_policy.model.settings import (
     GPU_COUNT,
     IMAGE,
     MEMORY_LIMIT,
@@ -22,15 +23,14 @@ from ollama_policy.settings import (
     Style,
     Subject,
     Unknown,
-    UnreadableError,
 )
-from ollama_policy.sources.container_command import container_server
-from ollama_policy.sources.env_files import Dialect, shared_variables
-from ollama_policy.sources.environment import SERVER_ONLY, TEMPLATE, value_of
-from ollama_policy.sources.kept import OfTree
-from ollama_policy.sources.placed_text import PlacedText, Word, split_words
-from ollama_policy.sources.sizes import bytes_of
-from ollama_policy.sources.source import Tree
+from ollama_policy.sources.common.container_command import container_server
+from ollama_policy.sources.common.env_files import Dialect, shared_variables
+from ollama_policy.sources.common.environment import SERVER_ONLY, TEMPLATE, value_of
+from ollama_policy.sources.common.kept import OfTree
+from ollama_policy.sources.common.sizes import bytes_of
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax.placed_text import PlacedText, Word, split_words
 
 _TEMPLATE_SUFFIXES: Final = (".j2", ".tmpl", ".tpl", ".tftpl", ".in", ".template", ".erb")
 _FILLED: Final = re.compile(rb"\$\{|@\w+@|<%")

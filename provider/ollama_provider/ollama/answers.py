@@ -131,3 +131,8 @@ class TransferProgress:
     status: str
     completed: int
     total: int
+
+
+def is_current(model: RunningModel, installed: Mapping[ModelName, InstalledModel]) -> bool:
+    """Whether a runner is reached by the name that it is shown under."""
+    return model.name in installed and installed[model.name].digest == model.digest

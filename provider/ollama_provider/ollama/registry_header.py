@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 
-from ollama_provider.ollama import bounds
-from ollama_provider.ollama.certificates import InvalidCertificatesError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.ollama.gguf_header import GgufHeader, TruncatedGgufError, read_header
+from ollama_provider.ollama.http import bounds
+from ollama_provider.ollama.http.certificates import InvalidCertificatesError
+from ollama_provider.ollama.http.proxies import InvalidProxyError
+from ollama_provider.ollama.http.transport import no_connection, on_the_way, reason, way
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.proxies import InvalidProxyError
-from ollama_provider.ollama.transport import no_connection, on_the_way, reason, way
 
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _MODEL_LAYER = "application/vnd.ollama.image.model"

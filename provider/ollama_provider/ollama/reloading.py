@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from ollama_provider.ollama.batches import AUTOMATIC_BATCHES
+from ollama_provider.ollama.settings.batches import AUTOMATIC_BATCHES
 from ollama_provider.ollama.versions import Behavior, Version
 
 _EVERY_VERSION = ("num_ctx", "num_batch", "num_gpu", "num_thread")

@@ -30,10 +30,10 @@ def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 def _debug(_: click.Context, __: click.Parameter, is_asked: bool) -> None:
     if is_asked:
         _refuse_without_extra()
-        from ollama_provider.terraform.__main__ import make_provider  # noqa: PLC0415
         from ollama_provider.terraform.protocol.plugin import serve_attached  # noqa: PLC0415 - grpc
+        from ollama_provider.terraform.provider import OllamaProvider  # noqa: PLC0415 - pydantic
 
-        serve_attached(make_provider, (IMPLIED, IMPLIED_BY_OPENTOFU, OWN))
+        serve_attached(OllamaProvider, (IMPLIED, IMPLIED_BY_OPENTOFU, OWN))
         sys.exit()
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ollama_provider.files.atomic import write_whole
 from ollama_provider.terraform.addresses import OWN
-from ollama_provider.whole_files import write_whole
 
 _MARK: Final = "# Written by `terraform-provider-ollama install`"
 _RECORD: Final = f"{OWN}/installation"

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from ollama_provider.declarations import DeclaredModels, Key, key_of
+from ollama_provider.apply.declarations import DeclaredModels, Key, key_of
+from ollama_provider.apply.ownership import WAS_THERE, Origin, origin_in, told, why_kept
+from ollama_provider.apply.sight import FREE, UNSEEN, Verdict, verdict_in
 from ollama_provider.engine_run import PULUMI
 from ollama_provider.lifecycle import (
     APPLY_CUT_OFF,
@@ -27,8 +29,6 @@ from ollama_provider.lifecycle import (
 )
 from ollama_provider.model import ModelDeclaration, Problem, PullPolicy, declare, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
-from ollama_provider.ownership import WAS_THERE, Origin, origin_in, told, why_kept
-from ollama_provider.sight import FREE, UNSEEN, Verdict, verdict_in
 from ollama_provider.terraform.declared import (
     known_inputs,
     model_schema,

@@ -105,7 +105,7 @@ class OllamaProvider(Provider):
             self._past_sessions.append(self._session)
         self._session = Session(settings, self._report, self._run)
         # Terraform has work of its own before it asks for the first model: enough to import httpx meanwhile.
-        Thread(target=import_module, args=("ollama_provider.ollama.api",), daemon=True).start()
+        Thread(target=import_module, args=("ollama_provider.ollama.http.api",), daemon=True).start()
         Thread(target=self._session.sight.look_around, daemon=True).start()
 
     async def close(self) -> None:

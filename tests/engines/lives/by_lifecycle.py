@@ -9,12 +9,12 @@ from unittest import mock
 
 import httpx
 
+from ollama_provider.apply.server import Servers
+from ollama_provider.apply.sight import FREE, Verdict
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, declared_in, difference
 from ollama_provider.model import InvalidDeclarationError, declare
 from ollama_provider.ollama.errors import OllamaError
-from ollama_provider.server import Servers
-from ollama_provider.sight import FREE, Verdict
 from tests.engines.lives.world import Applied, Kill, Values, full
 
 Keep = Callable[[str, State | None], None]

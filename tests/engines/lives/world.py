@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ollama_provider.declarations import Residents
-from ollama_provider.drift import second_name
+from ollama_provider.apply.declarations import Residents
+from ollama_provider.apply.drift import second_name
 from ollama_provider.model import declare
 from ollama_provider.ollama.names import ModelName
 from tests.engines.observing import installed, pinned

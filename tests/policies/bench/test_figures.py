@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ollama_policy.bench.figures import Call, Round, figures_of, gain_of, percentile
+from ollama_policy.commands.bench.figures import Call, Round, figures_of, gain_of, percentile
 
 
 def rounds(qps: float, seed: int, noise: float = 0.1, count: int = 8) -> list[Round]:

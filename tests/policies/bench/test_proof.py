@@ -2,9 +2,9 @@
 
 import pytest
 
-from ollama_policy.bench.figures import Call, Round
-from ollama_policy.bench.proof import doubt
-from ollama_policy.bench.sides import Case, sides_of
+from ollama_policy.commands.bench.figures import Call, Round
+from ollama_policy.commands.bench.proof import doubt
+from ollama_policy.commands.bench.sides import Case, sides_of
 from ollama_provider.ollama.names import ModelName
 
 NAME = ModelName.parse("chat")

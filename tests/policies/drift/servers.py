@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ollama_policy import check
-from ollama_policy.discover import Workspace
-from ollama_policy.drift.declared import Declarations, declarations
-from ollama_policy.drift.snapshot import OnDisk, Seen
+from ollama_policy.live.declared import Declarations, declarations
+from ollama_policy.live.snapshot import OnDisk, ServerState
+from ollama_policy.pipeline import check
+from ollama_policy.pipeline.discover import Workspace
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 
@@ -28,9 +28,9 @@ def seen(
     version: str = "0.17.4",
     url: str = URL,
     is_given: bool = True,
-) -> Seen:
+) -> ServerState:
     installed = {ModelName.parse(name): OnDisk(digest, 2**20) for name, digest in on_disk.items()}
-    return Seen(url, is_given, version, installed, Running(tuple(in_memory), HERE))
+    return ServerState(url, is_given, version, installed, Running(tuple(in_memory), HERE))
 
 
 def declared_in(**files: str) -> Declarations:

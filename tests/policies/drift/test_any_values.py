@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_policy.drift.declared import Declared
-from ollama_policy.drift.judge import judge
-from ollama_policy.drift.snapshot import OnDisk, Seen, from_json, to_json
-from ollama_policy.settings import Unknown
+from ollama_policy.commands.drift.judge import judge
+from ollama_policy.live.declared import Declared
+from ollama_policy.live.snapshot import OnDisk, ServerState, from_json, to_json
+from ollama_policy.model.settings import Unknown
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 from tests.policies.rules.subjects import model
@@ -50,7 +50,7 @@ def test_anything_is_judged_and_recorded(
     time: datetime,
     version: str,
 ) -> None:
-    seen = Seen("http://one:1", True, version, installed, Running(tuple(running), time))
+    seen = ServerState("http://one:1", True, version, installed, Running(tuple(running), time))
     one = Declared(model(declared), ModelName.parse("chat"))
     for finding in judge(seen, [one], (), True):
         assert finding.message

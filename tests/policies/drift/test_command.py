@@ -17,11 +17,11 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from ollama_policy.drift import snapshot
-from ollama_policy.drift.watching import frame
+from ollama_policy.commands.drift.watch import frame
+from ollama_policy.errors import UnreadableError
 from ollama_policy.formats import Format
-from ollama_policy.result import Result, ServerFigures
-from ollama_policy.settings import UnreadableError
+from ollama_policy.live import snapshot
+from ollama_policy.model.result import Result, ServerFigures
 from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, resident, tag
 from tests.policies.conftest import AUTOMATIC, Command
@@ -52,7 +52,7 @@ def recorded(tree: Path) -> str:
     """A snapshot with a drift at a place, one without, and a server that was not there."""
     servers: list[snapshot.Server] = [
         seen({"chat": NOW}, [running("gone", digest=OLD)]),
-        snapshot.Unseen("http://two:11434", True, "no connection: refused"),
+        snapshot.NoAnswer("http://two:11434", True, "no connection: refused"),
     ]
     (tree / "models.tf").write_text(MANUAL)
     (tree / "seen.json").write_text(snapshot.to_json(servers))
@@ -261,7 +261,7 @@ def test_a_snapshot_comes_back_as_it_was(tree: Path) -> None:
     servers: list[snapshot.Server] = [
         seen({"chat": NOW, "a/b:c": OLD}, [running("chat")], is_given=False),
         seen({"chat": NOW}, [running("chat")])._replace(flags={ModelName.parse("chat"): {"-t": "1"}}),
-        snapshot.Unseen("http://two:1", False, "gone"),
+        snapshot.NoAnswer("http://two:1", False, "gone"),
     ]
     text = snapshot.to_json(servers)
     assert snapshot.from_json(text.encode()) == servers
@@ -297,7 +297,7 @@ def test_a_frame_fits_the_terminal_and_shows_what_is_there() -> None:
     result.servers = [ServerFigures(URL, True, 2**21, 2, 1), ServerFigures("http://two:1", False)]
     servers: list[snapshot.Server] = [
         seen({"chat": NOW}, [running("chat"), running("a" * 70)]),
-        snapshot.Unseen("http://two:1", True, "x\x1b[2J\n" * 50),
+        snapshot.NoAnswer("http://two:1", True, "x\x1b[2J\n" * 50),
     ]
     picture = frame(servers, result, 60, 10, has_colour=False)
     lines = re.sub(r"\x1b\[[0-9]*[HKJ]", "", picture).split("\r\n")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy import check
-from ollama_policy.discover import Workspace
-from ollama_policy.drift.declared import declarations
-from ollama_policy.drift.judge import judge
-from ollama_policy.drift.placing import Placing
-from ollama_policy.settings import Unknown
+from ollama_policy.commands.drift.judge import judge
+from ollama_policy.live.assignment import ServerAssignment
+from ollama_policy.live.declared import declarations
+from ollama_policy.model.settings import Unknown
+from ollama_policy.pipeline import check
+from ollama_policy.pipeline.discover import Workspace
 from tests.policies.drift.servers import NOW, declared_in, seen
 from tests.policies.sources.terraform.test_plan import plan, resource
 from tests.policies.sources.terraform.test_state import raw
@@ -182,7 +182,7 @@ def test_declarations_go_to_their_servers(tree: Path) -> None:
     models = declared_in(a__yaml=plain, b__tf=block).models
 
     def names(*given: str) -> dict[str, list[str]]:
-        placing = Placing(models, given)
+        placing = ServerAssignment(models, given)
         found = {url: [one.model_name.model for one in there] for url, there in placing.by_url.items()}
         return found | {"undecided": [one.address for one in placing.undecided]}
 
@@ -203,4 +203,4 @@ def test_declarations_go_to_their_servers(tree: Path) -> None:
 def test_hosts_that_are_unknown_in_two_ways_are_two_servers(tree: Path) -> None:
     block = 'variable "{0}" {{}}\nresource "ollama_model" "{0}" {{\n  name = "{0}"\n  host = var.{0}\n}}\n'
     models = declared_in(main__tf=block.format("x") + block.format("y")).models
-    assert len(Placing(models, ["http://a:1"]).undecided) == 2
+    assert len(ServerAssignment(models, ["http://a:1"]).undecided) == 2

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ollama_policy.drift.looking import flags_of
-from ollama_policy.probe.runner import Runner, runner_of
+from ollama_policy.live.observe import flags_of
+from ollama_policy.live.runners.runner import Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.reloading import fields_hidden, flags_in, options_shown
 from tests.policies.drift.servers import running

@@ -23,7 +23,8 @@ from typing import Any
 import pytest
 import trustme
 
-from ollama_policy.drift.command import Request, run
+from ollama_policy.commands.drift.command import run
+from ollama_policy.commands.drift.session import Request
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, half_json, html, status, tag
 from tests.policies.conftest import Command
 from tests.promptness import assert_took_less

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.drift.judge import judge
-from ollama_policy.drift.snapshot import AbandonedRunner, Seen
-from ollama_policy.rules.rule import Finding, Severity
+from ollama_policy.commands.drift.judge import judge
+from ollama_policy.live.snapshot import AbandonedRunner, ServerState
+from ollama_policy.model.rule import Finding, Severity
 from tests.policies.drift.servers import NOW, OLD, URL, declared_in, running, seen
 
 MANUAL = 'memory_management = "manual"'
@@ -17,7 +17,7 @@ MINUTES = timedelta(minutes=5)
 DISK = {"chat": NOW}
 
 
-def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[Finding]:
+def judged(attributes: str, server: ServerState, *, is_complete: bool = True) -> list[Finding]:
     models = declared_in(
         models__tf=f'resource "ollama_model" "m" {{\n  name = "chat"\n  {attributes}\n}}\n',
     )
@@ -82,7 +82,7 @@ def judged(attributes: str, server: Seen, *, is_complete: bool = True) -> list[F
         ('keep_alive = "-1"', seen(DISK, [running("chat")]), ""),
     ],
 )
-def test_table(tree: Path, attributes: str, server: Seen, ids: str) -> None:
+def test_table(tree: Path, attributes: str, server: ServerState, ids: str) -> None:
     assert sorted(finding.rule.id for finding in judged(attributes, server)) == ids.split()
 
 
@@ -194,7 +194,7 @@ def test_a_model_of_many_servers_is_told_of_each_by_a_value_of_its_own(tree: Pat
     assert values == {"chat:latest at http://a:1", "chat:latest at http://b:1"}
 
 
-def remote(name: str, host: str = "https://ollama.com:443") -> Seen:
+def remote(name: str, host: str = "https://ollama.com:443") -> ServerState:
     server = seen({name: NOW})
     [(key, model)] = server.installed.items()
     return server._replace(installed={key: model._replace(remote_host=host, remote_model="gpt-oss:120b")})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.drift.kinds import KINDS, Drift
 from ollama_policy.formats.json_report import schema
-from ollama_policy.rules.rule import Example, Severity
+from ollama_policy.model.rule import Example, Severity
+from ollama_policy.rules.drift_kinds import KINDS, Drift
 from tests.policies.conftest import Command
 
 _MARKED = re.compile(r"«(.*?)»", re.DOTALL)

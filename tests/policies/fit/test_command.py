@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.drift import snapshot
-from ollama_policy.fit import looking
-from ollama_policy.fit.looking import Looked, from_json, to_json
-from ollama_policy.settings import UnreadableError
+from ollama_policy.errors import UnreadableError
+from ollama_policy.live import snapshot
+from ollama_policy.live.capacity import observe
+from ollama_policy.live.capacity.observe import ServerDetails, from_json, to_json
 from ollama_provider.ollama.answers import ModelDetails
 from ollama_provider.ollama.names import ModelName
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
@@ -36,9 +36,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def looked(metadata: Mapping[str, Any] = LLAMA_8B, num_ctx: int | None = None) -> Looked:
+def looked(metadata: Mapping[str, Any] = LLAMA_8B, num_ctx: int | None = None) -> ServerDetails:
     details = ModelDetails("/blobs/a", 131072, ("completion",), num_ctx=num_ctx, metadata=metadata)
-    return Looked(seen({"chat": NOW}), {ModelName.parse("chat"): details})
+    return ServerDetails(seen({"chat": NOW}), {ModelName.parse("chat"): details})
 
 
 @pytest.fixture
@@ -261,10 +261,13 @@ def test_a_file_that_is_no_snapshot(data: bytes) -> None:
 
 
 def test_a_snapshot_is_read_as_it_was_written() -> None:
-    servers: list[Looked | snapshot.Unseen] = [looked(num_ctx=7), snapshot.Unseen("http://two:11434", True, "refused")]
+    servers: list[ServerDetails | snapshot.NoAnswer] = [
+        looked(num_ctx=7),
+        snapshot.NoAnswer("http://two:11434", True, "refused"),
+    ]
     read = from_json(to_json(servers).encode())
     assert to_json(read) == to_json(servers)
-    assert isinstance(read[0], Looked)
+    assert isinstance(read[0], ServerDetails)
     assert read[0].details[ModelName.parse("chat")].metadata == LLAMA_8B
 
 
@@ -289,7 +292,7 @@ def test_what_the_server_itself_runs_with_counts_and_a_file_that_says_otherwise_
     mebibytes: int,
     note: str,
 ) -> None:
-    monkeypatch.setattr(looking, "variables_of", lambda url: runs)
+    monkeypatch.setattr(observe, "variables_of", lambda url: runs)
     (tree / "models.tf").write_text(MANUAL)
     (tree / "compose.yaml").write_text(SERVER.format(f"{CACHE}: {written}" if written else "OLLAMA_NUM_PARALLEL: 1"))
     with FakeOllamaWithFaults("0.34.3") as fake:
@@ -324,7 +327,7 @@ def test_each_variable_is_what_the_server_runs_with(
     settings: dict[str, Any],
     note: str,
 ) -> None:
-    monkeypatch.setattr(looking, "variables_of", lambda url: runs)
+    monkeypatch.setattr(observe, "variables_of", lambda url: runs)
     (tree / "models.tf").write_text(MANUAL)
     (tree / "compose.yaml").write_text(SERVER.format(written or "OLLAMA_DEBUG: 1"))
     with FakeOllamaWithFaults("0.34.3") as fake:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.checking import CannotLookError
-from ollama_policy.fit.dry_run import asked, program
-from ollama_policy.fit.sums import Fit, Model, Settings
+from ollama_policy.commands.fit.dry_run import asked, program
+from ollama_policy.errors import CannotLookError
+from ollama_policy.live.capacity.sums import Fit, Model, Settings
 from tests.policies.fit.test_sums import GIB, MIB, model, of_architecture
 
 UNKNOWN = of_architecture("no-such-architecture") | {"no-such-architecture.context_length": 2048}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_policy.fit.settings import Found
-from ollama_policy.fit.sums import Fit, Model, Settings
-from ollama_policy.fit.text import Judged, Report, bar, text, verdict_of
+from ollama_policy.commands.fit.text import Judged, Report, bar, text, verdict_of
+from ollama_policy.live.capacity.settings import Found
+from ollama_policy.live.capacity.sums import Fit, Model, Settings
 from ollama_provider.ollama.versions import Version
 
 MIB, GIB = 2**20, 2**30

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.baseline import written
-from ollama_policy.check import Options, check
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.pipeline.baseline import written
+from ollama_policy.pipeline.check import Options, check
 from ollama_policy.rules import RULES
-from ollama_policy.settings import SourceFile
 from tests.policies.conftest import AUTOMATIC, UNDECIDED
 
 HOSTILE = "a,b:%\x1b[31m\r\n::error::\u202ec.tf"

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from ollama_policy.formats import Format
-from ollama_policy.formats.escaping import shown, shown_path, without_commands
-from ollama_policy.formats.streams import Harmless
+from ollama_policy.text.escaping import shown, shown_path, without_commands
+from ollama_policy.text.streams import Harmless
 from tests.policies.conftest import AUTOMATIC, UNDECIDED
 
 _COMMANDS = (

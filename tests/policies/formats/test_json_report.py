@@ -5,7 +5,7 @@ import json
 from jsonschema import Draft202012Validator
 
 from ollama_policy.formats.json_report import render, schema
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
 
 
 def test_everything(everything: Result) -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from ollama_policy.formats import Format, github, gitlab, junit, markdown, openmetrics, render
 from ollama_policy.formats.writing import Look
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
 from tests.policies.conftest import AUTOMATIC
 from tests.policies.formats.conftest import checked
 

@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from ollama_policy.formats.sarif import render
-from ollama_policy.result import Result
-from ollama_policy.settings import Edit, Span, apply
+from ollama_policy.model.result import Result
+from ollama_policy.model.settings import Edit, Span, apply
 
 
 @pytest.fixture(scope="module")

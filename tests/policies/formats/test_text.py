@@ -6,10 +6,10 @@ import pytest
 
 from ollama_policy.formats.text import render
 from ollama_policy.formats.writing import Look
-from ollama_policy.result import Reported, Result
+from ollama_policy.model.result import Reported, Result
+from ollama_policy.model.rule import Finding, Fix, Severity
+from ollama_policy.model.settings import Edit, SourceFile, Span
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Finding, Fix, Severity
-from ollama_policy.settings import Edit, SourceFile, Span
 from tests.policies.formats.conftest import checked
 
 DOCUMENT = """\

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Iterable
 
-from ollama_policy.check import Options, check
-from ollama_policy.fixing import fix
+from ollama_policy.errors import UnreadableError
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
-from ollama_policy.result import Result
+from ollama_policy.model.result import Result
+from ollama_policy.model.settings import Setting, SourceFile, Span, Subject
+from ollama_policy.pipeline.check import Options, check
+from ollama_policy.pipeline.fixing import fix
 from ollama_policy.rules import RULES
-from ollama_policy.settings import Setting, SourceFile, Span, Subject, UnreadableError
 from ollama_policy.sources import Registered
 from tests.policies.fuzz.seeds import Tree
 from tests.policies.sources.trees import Files

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from ollama_policy.declaration_table import PROPERTIES
+from ollama_policy.model.declaration_table import PROPERTIES
 from ollama_provider.ollama.parameters import PARAMETERS
-from ollama_provider.ollama.variables import VARIABLES
+from ollama_provider.ollama.settings.variables import VARIABLES
 
 Snippet = Callable[[Random], tuple[str, str]]
 
@@ -427,18 +427,18 @@ def _below(value: Any, random: Random, indent: str) -> str:
 SNIPPETS: dict[str, tuple[Snippet, ...]] = {
     "terraform.hcl": (terraform, terraform_here_document, terraform_helm_release, terraform_json),
     "terraform.plan": (plan,),
-    "pulumi_json": (preview,),
-    "pulumi_python": (program,),
-    "pulumi_yaml": (pulumi_yaml,),
-    "compose": (compose,),
-    "kubernetes": (kubernetes,),
-    "helm": (helm,),
-    "ansible": (ansible,),
+    "pulumi.shown": (preview,),
+    "pulumi.python": (program,),
+    "pulumi.yaml_program": (pulumi_yaml,),
+    "compose.services": (compose,),
+    "kubernetes.manifests": (kubernetes,),
+    "kubernetes.helm": (helm,),
+    "ansible.tasks": (ansible,),
     "nix": (nix,),
     "dockerfile": (dockerfile,),
     "modelfile": (modelfile,),
     "systemd": (systemd,),
-    "env_files": (env_file,),
-    "shell": (shell,),
+    "common.env_files": (env_file,),
+    "shell.scripts": (shell,),
     "plain": (plain,),
 }

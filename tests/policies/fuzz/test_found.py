@@ -2,8 +2,8 @@
 
 import pytest
 
-from ollama_policy.check import Options
-from ollama_policy.fixing import fix
+from ollama_policy.pipeline.check import Options
+from ollama_policy.pipeline.fixing import fix
 from ollama_policy.rules import RULES
 from ollama_policy.sources import SOURCES
 from tests.policies.fuzz.invariants import check_pipeline, read
@@ -14,7 +14,7 @@ from tests.policies.sources.trees import file
 @pytest.mark.parametrize(
     ("source", "path", "data"),
     [
-        ("pulumi_python", "__main__.py", b'from ollama_provider import OllamaModel\nOllamaModel(\r\n name="x")'),
+        ("pulumi.python", "__main__.py", b'from ollama_provider import OllamaModel\nOllamaModel(\r\n name="x")'),
         ("dockerfile", "Dockerfile", 'FROM ollama/ollama\nENV OLLAMA_HOST"🦙🦙" é\n'.encode()),
         ("dockerfile", "Dockerfile", b'FROM ollama/ollama\nENV OLLAMA_HOST""'),
     ],

@@ -34,7 +34,7 @@ def test_every_source_has_names_and_snippets() -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(0, 9), (2, 1), (-1, 2), (2, 3)])
 def test_a_place_that_is_none_is_noticed(start: int, end: int) -> None:
-    from ollama_policy.settings import Span
+    from ollama_policy.model.settings import Span
 
     with pytest.raises(BrokenError):
         check_span(file("a.yaml", "aéb: c"), Span(start, end), "it")

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.gitignore import IgnoreFile, is_ignored
-from ollama_policy.settings import UnreadableError
-from ollama_policy.sources import json_spans, toml_spans, yaml_nodes
-from ollama_policy.sources.json_spans import JsonNode
-from ollama_policy.suppressions import suppressions_in
+from ollama_policy.errors import UnreadableError
+from ollama_policy.pipeline.gitignore import IgnoreFile, is_ignored
+from ollama_policy.pipeline.suppressions import suppressions_in
+from ollama_policy.sources.syntax import json_spans, toml_spans, yaml_nodes
+from ollama_policy.sources.syntax.json_spans import JsonNode
 from tests.policies.sources.trees import file
 
 _FAST = settings(max_examples=250, deadline=None)

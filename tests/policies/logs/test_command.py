@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ollama_policy.checking import CannotLookError
-from ollama_policy.logs.rules import LOG_RULES
-from ollama_policy.logs.threshold import Threshold
+from ollama_policy.commands.logs.threshold import Threshold
+from ollama_policy.errors import CannotLookError
+from ollama_policy.rules.log_rules import LOG_RULES
 from tests.policies.conftest import Command
 from tests.policies.logs.following import PROGRAM, following
 from tests.policies.logs.told import REAL

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from ollama_policy.logs.event import Event, Kind
-from ollama_policy.rules.rule import Severity
+from ollama_policy.commands.logs.event import Event, Kind
+from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import REAL, Told, told
 
 A, B, C = ("/m/blobs/sha256-" + letter * 64 for letter in "abc")

@@ -1,7 +1,7 @@
 """MLX's runner in a log: lines as mlxrunner/ of 0.34.3 writes them; none is real, for it needs a Mac or CUDA."""
 
-from ollama_policy.logs.event import Kind
-from ollama_policy.rules.rule import Severity
+from ollama_policy.commands.logs.event import Kind
+from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import told
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.logs.reading import LONGEST, Line, Reading
+from ollama_policy.commands.logs.lines.reading import LONGEST, Line, Reading
 from tests.policies.logs.told import REAL, told
 
 TEXTS = [line.encode() for line in (REAL / "debug.log").read_text(encoding="utf-8").splitlines()]
@@ -45,6 +45,9 @@ WRAPPED = {
     "docker logs -t": lambda text: f"{TIME} ".encode() + text,
     "docker json-file": _json_file,
     "cri": _cri,
+    "compose that colours the bar, too": lambda text: b"\x1b[36mollama-1  |\x1b[0m " + text,
+    "kubectl --prefix": lambda text: b"[pod/ollama-7c9/ollama] " + text,
+    "journalctl -o short-monotonic": lambda text: b"[  512.034512] box ollama[812]: " + text,
     "compose": lambda text: b"ollama-1  | " + text,
     "compose with colour and time": lambda text: f"\x1b[36mollama-1  | \x1b[0m{TIME} ".encode() + text,
     "journal short": lambda text: b"Jan 01 12:00:00 gpu-box.lan ollama[17]: " + text,

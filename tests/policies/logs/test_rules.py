@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.logs.rules import LOG_RULES, LogRule
+from ollama_policy.rules.log_rules import LOG_RULES, LogRule
 from tests.policies.logs.told import told
 
 _TRUE_OF_ALL = pytest.mark.parametrize("rule", LOG_RULES, ids=lambda rule: rule.id)

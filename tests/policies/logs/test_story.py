@@ -2,9 +2,9 @@
 
 import pytest
 
-from ollama_policy.logs.event import Event, Kind
-from ollama_policy.logs.state import FOR_EVER, MOST_MODELS
-from ollama_policy.rules.rule import Severity
+from ollama_policy.commands.logs.event import Event, Kind
+from ollama_policy.commands.logs.state import FOR_EVER, MOST_MODELS
+from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import told
 
 A, B, C = ("/m/blobs/sha256-" + letter * 64 for letter in "abc")

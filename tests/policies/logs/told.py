@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ollama_policy.logs.event import Event, Kind
-from ollama_policy.logs.findings import Findings
-from ollama_policy.logs.reading import Reading
-from ollama_policy.logs.story import Story
-from ollama_policy.result import Reported
+from ollama_policy.commands.logs.event import Event, Kind
+from ollama_policy.commands.logs.findings import Findings
+from ollama_policy.commands.logs.lines.reading import Reading
+from ollama_policy.commands.logs.story import Story
+from ollama_policy.model.result import Reported
 
 # Verbatim lines of Ollama 0.17.4 (usual.log, debug.log) and 0.34.3 (the others), but for its folders; lines that say
 # nothing of memory are left out.

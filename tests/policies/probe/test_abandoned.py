@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ollama_policy.probe import abandoned
-from ollama_policy.probe.abandoned import Abandoned, abandoned_runners
+from ollama_policy.live.runners import abandoned
+from ollama_policy.live.runners.abandoned import Abandoned, abandoned_runners
 
 BLOB = f"/models/blobs/sha256-{'a' * 64}"
 OLLAMAS = ["serve", "--model", BLOB, "--port", "1", "--host", "127.0.0.1", "--no-webui", "--offline", "-c", "512"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from ollama_policy.probe import text
-from ollama_policy.probe.account import Account, Lost, Sight, account
-from ollama_policy.probe.command import exit_code
-from ollama_policy.probe.growth import Cause
-from ollama_policy.probe.leak import MIB, Kind
-from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_policy.commands.probe import text
+from ollama_policy.commands.probe.account import Account, Lost, Sight, account
+from ollama_policy.commands.probe.command import exit_code
+from ollama_policy.commands.probe.growth import Cause
+from ollama_policy.commands.probe.leak import MIB, Kind
+from ollama_policy.commands.probe.probing import DIFFERENT, REPEATED, Called, Sample
 from tests.policies.report.examples import probed
 
 UNKNOWN = Called("0.17.4", None)

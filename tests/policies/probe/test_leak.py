@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ollama_policy.probe.leak import LEAST_CALLS, MIB, Kind, judge
+from ollama_policy.commands.probe.leak import LEAST_CALLS, MIB, Kind, judge
 
 KIB = 1024
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from ollama_policy.probe.processes import Processes, UnseenError
+from ollama_policy.live.runners.processes import Processes, UnseenError
 
 
 def test_of_a_machines_processes_those_that_are_named_so_are_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:

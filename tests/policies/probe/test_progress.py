@@ -2,8 +2,8 @@
 
 import pytest
 
-from ollama_policy.probe import command
-from ollama_policy.probe.probing import Sample
+from ollama_policy.commands.probe import command
+from ollama_policy.commands.probe.probing import Sample
 from tests.policies.report.examples import probed
 
 

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from ollama_policy.probe.probing import has_checkpoints
-from ollama_policy.probe.prompts import conversation, prompt_of
+from ollama_policy.commands.probe.probing import has_checkpoints
+from ollama_policy.commands.probe.prompts import conversation, prompt_of
 
 
 def test_prompts_differ_from_their_first_word_on_and_one_is_always_the_same() -> None:

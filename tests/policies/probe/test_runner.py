@@ -2,9 +2,9 @@
 
 import pytest
 
-from ollama_policy.probe.growth import Cause, bound_of
-from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.runner import Engine, Runner, runner_of
+from ollama_policy.commands.probe.growth import Cause, bound_of
+from ollama_policy.commands.probe.leak import MIB
+from ollama_policy.live.runners.runner import Engine, Runner, runner_of
 from ollama_provider.ollama.names import ModelName
 
 HEX = "ab" * 32

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ollama_policy.reclaiming.plan import Facts, Wishes, plan
-from ollama_policy.remedies.facts import Server
-from ollama_policy.remedies.remedy import Remedy
+from ollama_policy.commands.remedies.facts import Server
+from ollama_policy.commands.remedies.remedy import Remedy
+from ollama_policy.live.reclaimable import Facts, Intent, plan
 from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 
@@ -50,7 +50,7 @@ def server(
         name: ModelDetails("sha256:x", 131072, ("completion",), metadata=LLAMA if metadata is None else metadata)
         for name in installed
     }
-    entries = plan(Facts(installed, running), Wishes()).entries
+    entries = plan(Facts(installed, running), Intent()).entries
     return Server(URL, version, installed, running, details, entries)
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy import fixing
-from ollama_policy.check import Options
-from ollama_policy.checking import CannotLookError, Request, options_of
-from ollama_policy.remedies.applying import apply, planned
-from ollama_provider import whole_files
+from ollama_policy.commands.remedies.applying import apply, planned
+from ollama_policy.errors import CannotLookError
+from ollama_policy.live.options import Request, options_of
+from ollama_policy.pipeline import fixing
+from ollama_policy.pipeline.check import Options
+from ollama_provider.files import atomic
 from tests.policies.conftest import AUTOMATIC, MANUAL
 
 
@@ -33,7 +34,7 @@ def test_what_is_written_goes_back_where_another_file_cannot_be(tree: Path, monk
     before = {name: (tree / name).read_bytes() for name in ("a.tf", "b.tf")}
     fixed = planned(["a.tf", "b.tf"], options("a.tf", "b.tf"))
     assert len(fixed.after) == 2
-    write = whole_files.write_whole
+    write = atomic.write_whole
 
     def fails(path: str, data: bytes) -> None:
         if path == "b.tf":

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.checking import Request, options_of
-from ollama_policy.remedies.facts import Declarations, Settings
-from ollama_policy.remedies.growth import Grown
-from ollama_policy.remedies.matrix import matrix
-from ollama_policy.remedies.remedy import Document
-from ollama_policy.remedies.sources import read
+from ollama_policy.commands.remedies.facts import Declarations, Settings
+from ollama_policy.commands.remedies.matrix import matrix
+from ollama_policy.commands.remedies.remedy import Document
+from ollama_policy.commands.remedies.sources import read
+from ollama_policy.live.options import Request, options_of
+from ollama_policy.live.runners.growth import Grown
 from ollama_provider.ollama.memory import estimate
 from tests.policies.fit.test_sums import of_architecture
 from tests.policies.remedies.examples import LLAMA, MIB, OLD, URL, by_id, held, server

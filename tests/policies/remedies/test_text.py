@@ -2,10 +2,10 @@
 
 import json
 
-from ollama_policy.remedies.facts import Declarations
-from ollama_policy.remedies.matrix import matrix
-from ollama_policy.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
-from ollama_policy.remedies.text import FORMATS
+from ollama_policy.commands.remedies.facts import Declarations
+from ollama_policy.commands.remedies.matrix import matrix
+from ollama_policy.commands.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
+from ollama_policy.commands.remedies.text import FORMATS
 from tests.policies.remedies.examples import MIB, held, server
 
 SERVER_SAID = server(held("chat", 3 * MIB))

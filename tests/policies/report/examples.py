@@ -2,20 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ollama_policy.bench.figures import Figures, Gain
-from ollama_policy.bench.sides import Side
-from ollama_policy.bench.table import Comparison
-from ollama_policy.drift.judge import judge
-from ollama_policy.drift.snapshot import OnDisk, Seen
-from ollama_policy.fit.settings import Found
-from ollama_policy.fit.sums import Fit, Model, Settings
-from ollama_policy.fit.text import Judged
-from ollama_policy.probe.account import Account, Sight, account
-from ollama_policy.probe.leak import MIB
-from ollama_policy.probe.probing import DIFFERENT, REPEATED, Called, Sample
-from ollama_policy.probe.runner import Engine, Runner
-from ollama_policy.report.contents import Contents
-from ollama_policy.result import Reported
+from ollama_policy.commands.bench.figures import Figures, Gain
+from ollama_policy.commands.bench.sides import Side
+from ollama_policy.commands.bench.table import Comparison
+from ollama_policy.commands.drift.judge import judge
+from ollama_policy.commands.fit.text import Judged
+from ollama_policy.commands.probe.account import Account, Sight, account
+from ollama_policy.commands.probe.leak import MIB
+from ollama_policy.commands.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_policy.commands.report.contents import Contents
+from ollama_policy.live.capacity.settings import Found
+from ollama_policy.live.capacity.sums import Fit, Model, Settings
+from ollama_policy.live.runners.runner import Engine, Runner
+from ollama_policy.live.snapshot import OnDisk, ServerState
+from ollama_policy.model.result import Reported
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
 
@@ -73,10 +73,10 @@ def running(name: str, digest: str = "aa" * 32, *, is_pinned: bool = False, size
     return RunningModel(ModelName.parse(name), digest, expires, size, 0, 4096)
 
 
-def seen(*models: RunningModel, version: str = "0.17.4", url: str = "http://127.0.0.1:11434") -> Seen:
+def seen(*models: RunningModel, version: str = "0.17.4", url: str = "http://127.0.0.1:11434") -> ServerState:
     """A server that has `chat`, with the digest of `running`, and holds these."""
     installed = {ModelName.parse("chat"): OnDisk("aa" * 32, 30 * MIB)}
-    return Seen(url, True, version, installed, Running(models, NOW))
+    return ServerState(url, True, version, installed, Running(models, NOW))
 
 
 def contents() -> Contents:

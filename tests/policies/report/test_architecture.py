@@ -2,9 +2,9 @@
 
 from xml.etree import ElementTree
 
-from ollama_policy.drift.snapshot import Unseen
-from ollama_policy.probe.leak import MIB
-from ollama_policy.report import architecture
+from ollama_policy.commands.probe.leak import MIB
+from ollama_policy.commands.report.pictures import architecture
+from ollama_policy.live.snapshot import NoAnswer
 from tests.policies.report.examples import HOSTILE, running, seen
 
 
@@ -36,7 +36,7 @@ def test_nothing_held_is_said() -> None:
 
 def test_without_figures_the_parts_are_there() -> None:
     assert "no server was looked at" in architecture.picture(architecture.architecture(None))
-    unseen = architecture.architecture(Unseen("http://box:11434", True, "no connection"))
+    unseen = architecture.architecture(NoAnswer("http://box:11434", True, "no connection"))
     assert unseen.boxes[1].lines == ("http://box:11434", "could not be looked at: no connection")
 
 

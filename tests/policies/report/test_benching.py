@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.bench.table import as_json
-from ollama_policy.report.benching import read, sentence, table
-from ollama_policy.settings import UnreadableError
+from ollama_policy.commands.bench.table import as_json
+from ollama_policy.commands.report.benching import read, sentence, table
+from ollama_policy.errors import UnreadableError
 from tests.policies.report.examples import compared
 from tests.schemas import valid
 

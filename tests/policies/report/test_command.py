@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy.checking import CannotLookError
-from ollama_policy.report.command import Request, run
+from ollama_policy.commands.report.command import Request, run
+from ollama_policy.errors import CannotLookError
 from tests.policies.report.examples import NOW, probed
 
 

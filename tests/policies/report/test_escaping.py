@@ -2,7 +2,7 @@
 
 import re
 
-from ollama_policy.report.escaping import mermaid, plantuml, shortened, visible, xml
+from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, shortened, visible, xml
 from tests.policies.report.examples import HOSTILE
 
 

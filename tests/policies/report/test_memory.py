@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ollama_policy.report import memory, svg
+from ollama_policy.commands.report.pictures import memory, svg
 from tests.policies.report.examples import HOSTILE, probed
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -3,10 +3,10 @@
 import re
 from xml.etree import ElementTree
 
-from ollama_policy.drift.snapshot import Unseen
-from ollama_policy.report import markdown, page
-from ollama_policy.report.contents import Contents
-from ollama_policy.result import Unreadable
+from ollama_policy.commands.report import markdown, page
+from ollama_policy.commands.report.contents import Contents
+from ollama_policy.live.snapshot import NoAnswer
+from ollama_policy.model.result import Unreadable
 from tests.policies.report.examples import HOSTILE, NOW, compared, contents, fitted, probed, running, seen
 
 _LOADS = ("src", "href", "data", "poster", "srcset", "action", "background")
@@ -49,7 +49,7 @@ def test_hostile_words_stay_words() -> None:
         NOW,
         "0.1.0",
         probed(model=HOSTILE, unseen=HOSTILE),
-        Unseen(HOSTILE, True, HOSTILE),
+        NoAnswer(HOSTILE, True, HOSTILE),
         unreadable=[Unreadable(HOSTILE, HOSTILE)],
         fit=fitted(None, HOSTILE, HOSTILE),
         bench=compared(1, 2, HOSTILE),
@@ -59,7 +59,7 @@ def test_hostile_words_stay_words() -> None:
         page.render(
             every._replace(
                 account=probed(unseen="x"),
-                server=Unseen("u", True, "p"),
+                server=NoAnswer("u", True, "p"),
                 unreadable=[],
                 fit=fitted(None),
                 bench=compared(1, 2),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.report.probe_file import read
-from ollama_policy.settings import UnreadableError
+from ollama_policy.commands.report.probe_file import read
+from ollama_policy.errors import UnreadableError
 from tests.policies.report.examples import probed
 
 

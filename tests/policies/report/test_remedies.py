@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from ollama_policy.checking import all_rules
-from ollama_policy.remedies.catalogue import CATALOGUE
-from ollama_policy.remedies.facts import Declarations
-from ollama_policy.remedies.matrix import matrix
-from ollama_policy.remedies.remedy import Kind
-from ollama_policy.report import remedies
+from ollama_policy.commands.remedies.catalogue import CATALOGUE
+from ollama_policy.commands.remedies.facts import Declarations
+from ollama_policy.commands.remedies.matrix import matrix
+from ollama_policy.commands.remedies.remedy import Kind
+from ollama_policy.commands.report import remedies
+from ollama_policy.rules.registry import EVERY_RULE
 from tests.policies.remedies.examples import held, server
 from tests.policies.report.examples import probed, running, seen
 
@@ -70,4 +70,4 @@ def test_the_catalogue_is_that_of_the_command() -> None:
 
 
 def test_each_rule_that_is_named_exists() -> None:
-    assert {id for entry in CATALOGUE for id in entry.rules} <= {rule.id for rule in all_rules()}
+    assert {id for entry in CATALOGUE for id in entry.rules} <= {rule.id for rule in EVERY_RULE}

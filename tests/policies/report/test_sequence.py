@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from ollama_policy.report import sequence
+from ollama_policy.commands.report.pictures import sequence
 from tests.policies.report.examples import HOSTILE, probed
 
 MERMAID = """sequenceDiagram

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ollama_policy.rules.rule import Finding, Rule, Target
-from ollama_policy.settings import Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown, apply
+from ollama_policy.model.rule import Finding, Rule, Target
+from ollama_policy.model.settings import Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown, apply
 
 UNKNOWN = Unknown("it is set elsewhere")
 ANY = Target()
@@ -58,6 +58,10 @@ def request(values: Mapping[str, Any], **rest: Any) -> Subject:
 
 def judged(rule: type[Rule], subjects: Sequence[Subject], target: Target = ANY) -> list[Finding]:
     """As the pipeline judges: each subject of the rule's kind, and then the whole tree."""
+    if target.snapshot is not None or any("gguf" in one.settings for one in subjects):
+        from ollama_policy.live.capacity.minimum import RecordedModels
+
+        target = target._replace(models=RecordedModels(target.snapshot))
     made = rule()
     found = [finding for one in subjects if one.kind is rule.kind for finding in made.judge(one, target)]
     return found + list(made.judge_all(subjects, target))

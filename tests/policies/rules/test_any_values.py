@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.declaration_table import PROPERTIES
+from ollama_policy.model.declaration_table import PROPERTIES
+from ollama_policy.model.rule import Target
+from ollama_policy.model.settings import Kind, Style, Subject, Unknown
 from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Target
-from ollama_policy.settings import Kind, Style, Subject, Unknown
-from ollama_provider.ollama.variables import NEVER_VARIABLES, VARIABLES
+from ollama_provider.ollama.settings.variables import NEVER_VARIABLES, VARIABLES
 from tests.policies.rules.subjects import UNKNOWN, judged, subject
 
 _TEXTS = st.text(max_size=8) | st.sampled_from(
@@ -40,6 +40,8 @@ _TARGETS = st.builds(
     st.none() | st.tuples(st.just(0), st.integers(0, 40), st.integers(0, 20)),
     st.none() | st.integers(0, 2**40),
     st.none() | st.integers(0, 2**40),
+    snapshot=st.none(),
+    models=st.none(),
 )
 
 

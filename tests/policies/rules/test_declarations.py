@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy import declaration_table, declaration_table_generator
-from ollama_policy.declarations import certainly_valid
+from ollama_policy.model import declaration_table, declaration_table_generator
+from ollama_policy.model.declarations import certainly_valid
+from ollama_policy.model.settings import Style
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
 from ollama_policy.rules.cloud_model import CloudModel
 from ollama_policy.rules.conflicting_declarations import ConflictingDeclarations
@@ -18,7 +19,6 @@ from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.invalid_keep_alive import InvalidKeepAlive
 from ollama_policy.rules.long_keep_alive import LongKeepAlive
 from ollama_policy.rules.pin_without_server_default import PinWithoutServerDefault
-from ollama_policy.settings import Style
 from ollama_provider.model import ModelDeclaration, problems_of
 from ollama_provider.ollama.names import NAME_SHAPE
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, server, written

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ollama_policy import rule_pages
-from ollama_policy.check import Options, check
-from ollama_policy.configuration import Configuration
-from ollama_policy.result import Result
-from ollama_policy.rules import RULES
-from ollama_policy.rules.rule import Example, Rule, Severity, Target
-from ollama_policy.settings import apply
+from ollama_policy.model.result import Result
+from ollama_policy.model.rule import Example, Rule, Severity, Target
+from ollama_policy.model.settings import apply
+from ollama_policy.pipeline.check import Options, check
+from ollama_policy.pipeline.configuration import Configuration
+from ollama_policy.rules import RULES, pages
 from tests.policies.rules.subjects import ANY
 
 _MARKED = re.compile(r"«(.*?)»", re.DOTALL)
@@ -91,12 +90,12 @@ def test_a_rule_is_a_file_of_its_name(rule: type[Rule]) -> None:
 def test_the_committed_pages_are_what_the_classes_give() -> None:
     folder = Path(__file__).parents[3] / "docs" / "rules"
     committed = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-    assert committed == rule_pages.files()
+    assert committed == pages.files()
 
 
-@pytest.mark.parametrize("rule", rule_pages.ALL, ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", pages.ALL, ids=lambda rule: rule.id)
 def test_a_page_says_all_of_the_class_folded(rule: type[Rule]) -> None:
-    page = rule_pages.page(rule)
+    page = pages.page(rule)
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     for text in (f"# {rule.id} {rule.name}\n", rule.severity, rule.summary, rule.why, rule.fix, rule.source):
         assert " ".join(text.split()) in " ".join(prose.split())

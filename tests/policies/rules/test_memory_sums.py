@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.drift.snapshot import OnDisk, Seen, Unseen
-from ollama_policy.fit.looking import Looked, to_json
+from ollama_policy.live.capacity.observe import ServerDetails, to_json
+from ollama_policy.live.snapshot import NoAnswer, OnDisk, ServerState
+from ollama_policy.model.rule import Rule, Severity, Target
+from ollama_policy.model.servers import size
+from ollama_policy.model.settings import Style
 from ollama_policy.rules.context_by_gpu_memory import ContextByGpuMemory
 from ollama_policy.rules.limit_too_small import LimitTooSmall
 from ollama_policy.rules.no_memory_limit import NoMemoryLimit
 from ollama_policy.rules.overhead_exceeds_gpu import OverheadExceedsGpu
 from ollama_policy.rules.parallel_without_context import ParallelWithoutContext
-from ollama_policy.rules.rule import Rule, Severity, Target
 from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
-from ollama_policy.servers import size
-from ollama_policy.settings import Style
 from ollama_provider.ollama.answers import ModelDetails, Running
 from ollama_provider.ollama.gguf_header import read_header_of
 from ollama_provider.ollama.names import ModelName
@@ -285,8 +285,10 @@ def test_what_a_snapshot_says_a_model_is_made_of(gguf: str, tmp_path: Path) -> N
     header = read_header_of(Path(gguf))
     name = ModelName.parse("chat")
     details = ModelDetails("sha256:a", 16384, ("completion",), "", 16384, dict(header.model_info))
-    seen = Seen("http://one", True, "0.17.4", {name: OnDisk("a", header.weights_bytes)}, Running((), NOW))
-    (tmp_path / "seen.json").write_text(to_json([Looked(seen, {name: details}), Unseen("http://two", True, "down")]))
+    seen = ServerState("http://one", True, "0.17.4", {name: OnDisk("a", header.weights_bytes)}, Running((), NOW))
+    (tmp_path / "seen.json").write_text(
+        to_json([ServerDetails(seen, {name: details}), NoAnswer("http://two", True, "down")])
+    )
     box = server({"memory_limit": 100 * MIB, **CONTAINER})
     assert judged(LimitTooSmall, [box, pinned("chat")]) == []
     (found,) = judged(LimitTooSmall, [box, pinned("chat")], Target(snapshot="seen.json"))

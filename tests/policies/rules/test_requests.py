@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.check import Options, check
+from ollama_policy.model.rule import Severity
+from ollama_policy.model.settings import Style
+from ollama_policy.pipeline.check import Options, check
 from ollama_policy.rules.invalid_declaration import InvalidDeclaration
 from ollama_policy.rules.invalid_parameter import InvalidParameter
 from ollama_policy.rules.keep_alive_through_v1 import KeepAliveThroughV1
 from ollama_policy.rules.refused_keep_alive import RefusedKeepAlive
 from ollama_policy.rules.reload_by_options import ReloadByOptions
 from ollama_policy.rules.removed_parameter import RemovedParameter
-from ollama_policy.rules.rule import Severity
-from ollama_policy.settings import Style
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, model, places, request, server, written
 
 API = {"endpoint": "/api/generate", "model": "llama3"}

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from ollama_policy.model.rule import Rule, Severity, Target
+from ollama_policy.model.settings import Style
 from ollama_policy.rules.bare_seconds import BareSeconds
 from ollama_policy.rules.boolean_reads_true import BooleanReadsTrue
 from ollama_policy.rules.invalid_duration import InvalidDuration
@@ -11,12 +13,10 @@ from ollama_policy.rules.invalid_number import InvalidNumber
 from ollama_policy.rules.models_is_a_folder import ModelsIsAFolder
 from ollama_policy.rules.quantised_kv_without_flash_attention import QuantisedKvWithoutFlashAttention
 from ollama_policy.rules.removed_variable import RemovedVariable
-from ollama_policy.rules.rule import Rule, Severity, Target
 from ollama_policy.rules.server_never_releases import ServerNeverReleases
 from ollama_policy.rules.unknown_kv_cache_type import UnknownKvCacheType
 from ollama_policy.rules.unknown_variable import UnknownVariable
-from ollama_policy.settings import Style
-from ollama_provider.ollama.variables import NEVER_VARIABLES
+from ollama_provider.ollama.settings.variables import NEVER_VARIABLES
 from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server, written
 
 OLD, NEW = {"image": "ollama/ollama:0.17.4"}, {"image": "ollama/ollama:0.32.15"}

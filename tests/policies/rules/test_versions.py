@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from ollama_policy.model.rule import Target
 from ollama_policy.rules.leaking_version import LeakingVersion
-from ollama_policy.rules.rule import Target
 from ollama_policy.rules.unpinned_image import UnpinnedImage
 from ollama_provider.ollama.leaks import LEAKS
 from tests.policies.rules.subjects import UNKNOWN, fixed, judged, places, server, written

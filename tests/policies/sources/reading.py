@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ollama_policy.settings import Subject, UnreadableError, apply, insert
-from ollama_policy.sources.source import Source
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import Subject, apply, insert
+from ollama_policy.sources.common.source import Source
 from tests.policies.sources.trees import Files, file
 
 UNKNOWN = "(unknown)"

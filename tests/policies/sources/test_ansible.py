@@ -1,7 +1,7 @@
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, Unknown
-from ollama_policy.sources.ansible import Ansible
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, Unknown
+from ollama_policy.sources.ansible.tasks import Ansible
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read
 
 _TASKS = "roles/llm/tasks/main.yml"

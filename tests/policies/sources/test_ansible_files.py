@@ -2,8 +2,8 @@
 
 import pytest
 
-from ollama_policy.settings import MEMORY_LIMIT, Subject, Unknown
-from ollama_policy.sources.ansible import Ansible
+from ollama_policy.model.settings import MEMORY_LIMIT, Subject, Unknown
+from ollama_policy.sources.ansible.tasks import Ansible
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read
 from tests.policies.sources.test_ansible import task, tasks
 

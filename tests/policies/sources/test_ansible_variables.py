@@ -2,10 +2,10 @@
 
 import pytest
 
-from ollama_policy.settings import Setting, SourceFile, Unknown
-from ollama_policy.sources.ansible import Ansible
-from ollama_policy.sources.ansible_definitions import Definitions
-from ollama_policy.sources.ansible_variables import Found, Scope
+from ollama_policy.model.settings import Setting, SourceFile, Unknown
+from ollama_policy.sources.ansible.definitions import Definitions
+from ollama_policy.sources.ansible.tasks import Ansible
+from ollama_policy.sources.ansible.variables import Found, Scope
 from tests.policies.sources.reading import only
 from tests.policies.sources.trees import Files, file
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ollama_policy.sources.containers import Role, role
+from ollama_policy.sources.common.containers import Role, role
 
 _IMAGE = "ollama/ollama:0.17.4"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ollama_policy.settings import IMAGE
+from ollama_policy.model.settings import IMAGE
 from ollama_policy.sources.dockerfile import Dockerfile
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 

@@ -1,7 +1,7 @@
 import pytest
 
-from ollama_policy.settings import SourceFile
-from ollama_policy.sources.env_files import Dialect, EnvFiles, read_assignments
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.sources.common.env_files import Dialect, EnvFiles, read_assignments
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, Unknown
-from ollama_policy.sources.helm import Helm
-from ollama_policy.sources.kubernetes import Kubernetes
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, Unknown
+from ollama_policy.sources.kubernetes.helm import Helm
+from ollama_policy.sources.kubernetes.manifests import Kubernetes
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read
 
 _CHART = "ollama: {models: {pull: [x]}}\n"

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.sources.common.env_files import EnvFiles
+from ollama_policy.sources.common.source import Source
 from ollama_policy.sources.dockerfile import Dockerfile
-from ollama_policy.sources.env_files import EnvFiles
 from ollama_policy.sources.modelfile import Modelfile
 from ollama_policy.sources.nix import Nix
-from ollama_policy.sources.shell import Shell
-from ollama_policy.sources.source import Source
+from ollama_policy.sources.shell.scripts import Shell
 from ollama_policy.sources.systemd import Systemd
 from tests.policies.sources.trees import Files
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_policy.settings import UnreadableError
-from ollama_policy.sources.json_spans import MAX_DEPTH, JsonNode, parse
+from ollama_policy.errors import UnreadableError
+from ollama_policy.sources.syntax.json_spans import MAX_DEPTH, JsonNode, parse
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Unknown
-from ollama_policy.sources.kubernetes import Kubernetes
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Unknown
+from ollama_policy.sources.kubernetes.manifests import Kubernetes
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 
 _IMAGE: Facts = {IMAGE: ("ollama/ollama", "ollama/ollama")}

@@ -1,4 +1,4 @@
-from ollama_policy.settings import ENDPOINT, Kind
+from ollama_policy.model.settings import ENDPOINT, Kind
 from ollama_policy.sources.modelfile import Modelfile
 from tests.policies.sources.reading import at, facts, inserted, only, read, refused_at
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ollama_policy.settings import IMAGE, MEMORY_LIMIT, Subject
+from ollama_policy.model.settings import IMAGE, MEMORY_LIMIT, Subject
 from ollama_policy.sources.nix import MAX_DEPTH, Nix
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 

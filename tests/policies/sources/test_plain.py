@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import Subject, Unknown, UnreadableError, apply, insert, rewrite
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import Subject, Unknown, apply, insert, rewrite
 from ollama_policy.sources.plain import Plain
 from tests.policies.sources.trees import Files, file
 

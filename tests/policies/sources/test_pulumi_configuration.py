@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.settings import Unknown
-from ollama_policy.sources.pulumi_configuration import Configuration, Configured, project_of, scalar
-from ollama_policy.sources.yaml_nodes import documents
+from ollama_policy.model.settings import Unknown
+from ollama_policy.sources.pulumi.configuration import Configuration, Configured, project_of, scalar
+from ollama_policy.sources.syntax.yaml_nodes import documents
 from tests.policies.sources.trees import Files, file
 
 PYTHON = "name: infra\nruntime: python\n"

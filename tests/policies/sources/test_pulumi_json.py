@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.settings import SourceFile, Style, Subject, Unknown, UnreadableError
-from ollama_policy.sources.pulumi_json import PulumiJson
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile, Style, Subject, Unknown
+from ollama_policy.sources.pulumi.shown import PulumiJson
 from tests.policies.sources.trees import Files, file
 
 DYNAMIC = "pulumi-python:dynamic/ollama:Model"

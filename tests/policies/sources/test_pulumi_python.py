@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import (
-    Insertion,
-    SourceFile,
-    Style,
-    Subject,
-    Unknown,
-    UnreadableError,
-    apply,
-    insert,
-    rewrite,
-)
-from ollama_policy.sources.pulumi_python import PulumiPython
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import Insertion, SourceFile, Style, Subject, Unknown, apply, insert, rewrite
+from ollama_policy.sources.pulumi.python import PulumiPython
 from tests.policies.sources.trees import Files
 
 IMPORT = "from ollama_provider import OllamaModel\n"

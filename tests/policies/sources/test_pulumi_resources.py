@@ -2,9 +2,9 @@
 
 import pytest
 
-from ollama_policy.declaration_table import PROPERTIES
-from ollama_policy.settings import Unknown
-from ollama_policy.sources.pulumi_resources import OUTPUTS, TYPES, first_unknown, snake
+from ollama_policy.model.declaration_table import PROPERTIES
+from ollama_policy.model.settings import Unknown
+from ollama_policy.sources.pulumi.resources import OUTPUTS, TYPES, first_unknown, snake
 from ollama_provider.lifecycle import OUTPUTS as LIFECYCLE_OUTPUTS
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError, apply, insert, rewrite
-from ollama_policy.sources.pulumi_yaml import PulumiYaml
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile, Subject, Unknown, apply, insert, rewrite
+from ollama_policy.sources.pulumi.yaml_program import PulumiYaml
 from tests.policies.sources.trees import Files, file
 
 HEAD = "name: infra\nruntime: yaml\n"

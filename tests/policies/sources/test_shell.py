@@ -1,7 +1,7 @@
 import pytest
 
-from ollama_policy.settings import ENDPOINT, GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Subject
-from ollama_policy.sources.shell import Shell
+from ollama_policy.model.settings import ENDPOINT, GPU_COUNT, IMAGE, MEMORY_LIMIT, Kind, Subject
+from ollama_policy.sources.shell.scripts import Shell
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ollama_policy.sources.sizes import bytes_of
+from ollama_policy.sources.common.sizes import bytes_of
 
 
 @pytest.mark.parametrize(

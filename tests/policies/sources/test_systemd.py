@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, SourceFile
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, SourceFile
 from ollama_policy.sources.systemd import Systemd, read_unit
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import UnreadableError
-from ollama_policy.sources.json_spans import JsonNode
-from ollama_policy.sources.toml_spans import parse
+from ollama_policy.errors import UnreadableError
+from ollama_policy.sources.syntax.json_spans import JsonNode
+from ollama_policy.sources.syntax.toml_spans import parse
 
 EVERYTHING = '''# all that TOML has
 a = 1 # x

@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import UnreadableError
-from ollama_policy.sources.yaml_nodes import Node, documents
+from ollama_policy.errors import UnreadableError
+from ollama_policy.sources.syntax.yaml_nodes import Node, documents
 
 EVERYTHING = """# first
 base: &base {A: 1, B: é, "C": 'it''s'}

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import SourceFile, UnreadableError
-from ollama_policy.sources.yaml_templates import file_documents, template_documents
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.sources.syntax.yaml_templates import file_documents, template_documents
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import posixpath
 
-from ollama_policy.settings import SourceFile
+from ollama_policy.model.settings import SourceFile
 
 
 class Files:

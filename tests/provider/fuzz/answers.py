@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from ollama_provider.ollama.answers import FOR_EVER, Connection
-from ollama_provider.ollama.api import Ollama
 from ollama_provider.ollama.errors import OllamaError
+from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
 from tests.policies.fuzz.mutations import mutated
 from tests.provider.fuzz.fuzzing import BrokenError, changed

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from ollama_provider.ollama import bounds
+from ollama_provider.ollama.http import bounds
 
 _SHAPES = {
     "empty objects": "{},",

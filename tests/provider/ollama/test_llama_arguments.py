@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_provider.ollama.llama_arguments import (
+from ollama_provider.ollama.settings.llama_arguments import (
     ARGUMENTS,
     OVERRIDDEN,
     REMOVED,

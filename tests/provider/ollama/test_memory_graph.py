@@ -1,6 +1,6 @@
 """The allocator, on graphs small enough to be worked out by hand: sizes are multiples of 32 bytes."""
 
-from ollama_provider.ollama.memory.graph import Graph
+from ollama_provider.ollama.memory.graphs.graph import Graph
 
 ROW = 8 * 4  # bytes of eight floats
 

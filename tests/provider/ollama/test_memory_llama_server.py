@@ -19,9 +19,9 @@ from ollama_provider.ollama.memory import (
     largest_num_ctx,
     largest_parallel,
 )
-from ollama_provider.ollama.memory.architectures import ARCHITECTURES
 from ollama_provider.ollama.memory.buffers import buffers
 from ollama_provider.ollama.memory.compat import translated
+from ollama_provider.ollama.memory.graphs.architectures import ARCHITECTURES
 from ollama_provider.ollama.memory.llama_server import load_of, read_model
 from ollama_provider.ollama.memory.weights import tokens_of
 

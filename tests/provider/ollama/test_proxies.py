@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_provider.ollama import proxies
-from ollama_provider.ollama.proxies import InvalidProxyError, proxy_of
+from ollama_provider.ollama.http import proxies
+from ollama_provider.ollama.http.proxies import InvalidProxyError, proxy_of
 
 PROXY = {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://tls-proxy:3128"}
 

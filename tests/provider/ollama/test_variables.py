@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from ollama_provider.ollama import durations, variables
+from ollama_provider.ollama import durations
 from ollama_provider.ollama.durations import NANOSECONDS
-from ollama_provider.ollama.variables import FOR_EVER, NEVER_VARIABLES, VARIABLES, RefusedKeepAliveError
+from ollama_provider.ollama.settings import variables
+from ollama_provider.ollama.settings.variables import FOR_EVER, NEVER_VARIABLES, VARIABLES, RefusedKeepAliveError
 
 NS, S, M, H = (NANOSECONDS[unit] for unit in ("ns", "s", "m", "h"))
 
@@ -172,8 +173,8 @@ def test_values_of_typed_formats(value: object, text: str) -> None:
 
 def test_it_is_cheap_to_import() -> None:
     program = (
-        "import sys, ollama_provider.ollama.variables; print([m for m in ('pydantic', 'httpx', 'asyncio', 'ssl') "
-        "if m in sys.modules])"
+        "import sys, ollama_provider.ollama.settings.variables\n"
+        "print([m for m in ('pydantic', 'httpx', 'asyncio', 'ssl') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

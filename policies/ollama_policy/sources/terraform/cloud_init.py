@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Iterator
 from typing import Final
 
-from ollama_policy.settings import SourceFile, Span
+from ollama_policy.model.settings import SourceFile, Span
+from ollama_policy.sources.common.yaml_environment import placed
+from ollama_policy.sources.syntax.yaml_nodes import Node
+from ollama_policy.sources.syntax.yaml_templates import template_documents
 from ollama_policy.sources.terraform.composed import Composed, Place
-from ollama_policy.sources.yaml_environment import placed
-from ollama_policy.sources.yaml_nodes import Node
-from ollama_policy.sources.yaml_templates import template_documents
 
 _COMMANDS: Final = ("bootcmd", "runcmd")
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from ollama_policy.settings import Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown, UnreadableError
-from ollama_policy.sources.source import Tree
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
+from ollama_policy.sources.common.source import Tree
 
 Read = Callable[[SourceFile, Tree], Iterator[Subject]]
 UNDECIDED: Final = "{{terraform}}"  # every source knows it for what a template fills in

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError
-from ollama_policy.sources.calls import names_server
-from ollama_policy.sources.source import Tree
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile, Subject, Unknown
+from ollama_policy.sources.common.calls import names_server
+from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.terraform import models, servers
-from ollama_policy.sources.terraform.module import HCL, JSON, Folder, Workspace, is_override
+from ollama_policy.sources.terraform.language.module import HCL, JSON, Folder, Workspace, is_override
 
 if TYPE_CHECKING:
-    from ollama_policy.sources.terraform.blocks import Block
     from ollama_policy.sources.terraform.here_documents import HereDocument
+    from ollama_policy.sources.terraform.language.blocks import Block
 
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 

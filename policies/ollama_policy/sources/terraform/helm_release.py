@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from ollama_policy.settings import SourceFile, Subject, Unknown, UnreadableError
-from ollama_policy.sources.helm import release_values
-from ollama_policy.sources.source import Tree
-from ollama_policy.sources.terraform.blocks import Expression, attribute, only_child
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile, Subject, Unknown
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.kubernetes.helm import release_values
+from ollama_policy.sources.syntax.yaml_nodes import Node
+from ollama_policy.sources.syntax.yaml_templates import template_documents
 from ollama_policy.sources.terraform.composed import MAX_BYTES, UNDECIDED, Composed, Place
 from ollama_policy.sources.terraform.here_documents import compose
+from ollama_policy.sources.terraform.language.blocks import Expression, attribute, only_child
+from ollama_policy.sources.terraform.language.evaluate import evaluate
 from ollama_policy.sources.terraform.placed_values import (
     Mapping,
     Scalar,
@@ -27,10 +31,7 @@ from ollama_policy.sources.terraform.placed_values import (
     of_expression,
     of_value,
 )
-from ollama_policy.sources.terraform.scope import evaluate
-from ollama_policy.sources.terraform.servers import Reader, members_of
-from ollama_policy.sources.yaml_nodes import Node
-from ollama_policy.sources.yaml_templates import template_documents
+from ollama_policy.sources.terraform.server_reader import Reader, members_of
 
 _SETS: Final = ("set", "set_list", "set_sensitive")
 _IN_MODULE: Final = re.compile(r'"(\$\{path\.(?:module|root)\}/)?([^"$%\\]+)"')

@@ -17,18 +17,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ollama_policy.settings import SourceFile, Subject, Unknown
+from ollama_policy.model.settings import SourceFile, Subject, Unknown
 from ollama_policy.sources import SOURCES
-from ollama_policy.sources.calls import may_call
-from ollama_policy.sources.source import Tree
-from ollama_policy.sources.terraform import cloud_init, values
-from ollama_policy.sources.terraform.blocks import Block, Expression, of_type
+from ollama_policy.sources.common.calls import may_call
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.terraform import cloud_init
 from ollama_policy.sources.terraform.composed import MAX_BYTES, UNDECIDED, Composed, Place, Read
-from ollama_policy.sources.terraform.evaluator import MARKS, marks_of
+from ollama_policy.sources.terraform.language import values
+from ollama_policy.sources.terraform.language.blocks import Block, Expression, of_type
+from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.language.evaluator import MARKS, marks_of
+from ollama_policy.sources.terraform.language.module import Instance, expand
+from ollama_policy.sources.terraform.language.scope import Scope
+from ollama_policy.sources.terraform.language.syntax import HclBlock
 from ollama_policy.sources.terraform.models import origin_of
-from ollama_policy.sources.terraform.module import Instance, expand
-from ollama_policy.sources.terraform.scope import Scope, evaluate
-from ollama_policy.sources.terraform.syntax import HclBlock
 
 _OPENS: Final = re.compile(rb"<<-?[ \t]*[\w.-]+[ \t]*\r?\n")
 _BEGINNINGS: Final = frozenset(("<<", "<<-", "heredoc_start"))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ollama_policy.settings import SourceFile, Subject
-from ollama_policy.sources.kubernetes import object_subjects, objects
-from ollama_policy.sources.source import Tree
-from ollama_policy.sources.terraform.blocks import attribute
+from ollama_policy.model.settings import SourceFile, Subject
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.kubernetes.manifests import object_subjects, objects
+from ollama_policy.sources.syntax.yaml_nodes import documents
+from ollama_policy.sources.terraform.language.blocks import attribute
 from ollama_policy.sources.terraform.placed_values import Mapping, composed, of_expression
-from ollama_policy.sources.terraform.servers import Reader
-from ollama_policy.sources.yaml_nodes import documents
+from ollama_policy.sources.terraform.server_reader import Reader
 
 _BYTES_A_STEP: Final = 4
 

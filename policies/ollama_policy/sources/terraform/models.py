@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ollama_policy.settings import Insertion, Kind, Setting, Span, Style, Subject, Unknown
-from ollama_policy.sources.terraform import providers, values
-from ollama_policy.sources.terraform.blocks import ABSENT, Attribute, Block, Expression
-from ollama_policy.sources.terraform.module import Instance, expand
-from ollama_policy.sources.terraform.scope import Scope, evaluate
+from ollama_policy.model.settings import Insertion, Kind, Setting, Span, Style, Subject, Unknown
+from ollama_policy.sources.terraform import providers
+from ollama_policy.sources.terraform.language import values
+from ollama_policy.sources.terraform.language.blocks import ABSENT, Attribute, Block, Expression
+from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.language.module import Instance, expand
+from ollama_policy.sources.terraform.language.scope import Scope
 
 RESOURCE: Final = "ollama_model"
 # What Terraform itself reads in any resource.

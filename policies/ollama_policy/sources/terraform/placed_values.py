@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ollama_policy.settings import Unknown
-from ollama_policy.sources.terraform import values
-from ollama_policy.sources.terraform.blocks import ABSENT, Expression
+from ollama_policy.model.settings import Unknown
 from ollama_policy.sources.terraform.composed import UNDECIDED, Composed, Place
-from ollama_policy.sources.terraform.scope import evaluate
-from ollama_policy.sources.terraform.servers import Reader
+from ollama_policy.sources.terraform.language import values
+from ollama_policy.sources.terraform.language.blocks import ABSENT, Expression
+from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.server_reader import Reader
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+-][A-Za-z0-9_./+:@-]*(?<!:)")
 _NAME: Final = re.compile(r"[A-Za-z_][\w-]*")

@@ -8,14 +8,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ollama_policy.settings import IMAGE, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
-from ollama_policy.sources import json_spans
-from ollama_policy.sources.source import Tree
+from ollama_policy.model.settings import IMAGE, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
+from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.syntax import json_spans
 from ollama_policy.sources.terraform import models, servers
-from ollama_policy.sources.terraform.blocks import ABSENT, Block, attribute
-from ollama_policy.sources.terraform.module import Folder, Instance, Workspace
-from ollama_policy.sources.terraform.scope import Scope
-from ollama_policy.sources.terraform.terraform_json import JsonBlock
+from ollama_policy.sources.terraform.language.blocks import ABSENT, Block, attribute
+from ollama_policy.sources.terraform.language.module import Folder, Instance, Workspace
+from ollama_policy.sources.terraform.language.scope import Scope
+from ollama_policy.sources.terraform.language.terraform_json import JsonBlock
+from ollama_policy.sources.terraform.server_reader import Reader
 
 # What the provider says about a model, never what a user declares (where the plan has no configuration to tell them).
 OUTPUTS: Final = frozenset(
@@ -163,7 +164,7 @@ class _Plan:
         block.header_end = block.start + 1
         instance = Instance(Folder(self.workspace, "", []))
         scope = Scope(instance, {}, self.workspace.work, is_final=True)
-        for subject in servers.READERS[kind](servers.Reader(block, instance, scope, address)):
+        for subject in servers.READERS[kind](Reader(block, instance, scope, address)):
             subject.unit = posixpath.dirname(self.file.path) or "."
             for part in ("env", "task_spec", "spec", "container_definitions", "values", "set"):
                 if part in unknown and _any(unknown[part]):

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ollama_policy.settings import Unknown
-from ollama_policy.sources.terraform.blocks import Attribute, attribute
-from ollama_policy.sources.terraform.module import Instance
-from ollama_policy.sources.terraform.scope import evaluate
+from ollama_policy.model.settings import Unknown
+from ollama_policy.sources.terraform.language.blocks import Attribute, attribute
+from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.language.module import Instance
 
 DEFAULT = "ollama"  # what a resource takes that names no provider
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ollama_provider.ollama.memory.architectures import ARCHITECTURES, Architecture
-from ollama_provider.ollama.memory.blocks import Blocks, Reserve
+from ollama_provider.ollama.memory.graphs.architectures import ARCHITECTURES, Architecture
+from ollama_provider.ollama.memory.graphs.blocks import Blocks, Reserve
 from ollama_provider.ollama.memory.hparams import Hparams
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import bytes_of_32_factors
-from ollama_provider.ollama.variables import UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
 
 # Bytes of a block of 32 elements (ggml-common.h), of every type that `--cache-type-k` takes (common/arg.cpp) but f32,
 # with which the compute buffer is another one.

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ollama_provider.ollama.batches import automatic_batch
 from ollama_provider.ollama.memory.buffers import BYTES_OF_32, Buffers, Load, buffers, known, read
 from ollama_provider.ollama.memory.compat import translated
-from ollama_provider.ollama.memory.graph_room import nodes_of, written
+from ollama_provider.ollama.memory.graphs.graph_room import nodes_of, written
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor
 from ollama_provider.ollama.memory.parts import Estimate, RefusedLoadError, UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
-from ollama_provider.ollama.variables import UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.batches import automatic_batch
+from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
 
 _MIB: Final = 2**20
 DEFAULT_PROMPT_CACHE: Final = 8192 * _MIB  # bytes of a runner, where LLAMA_ARG_CACHE_RAM says nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Final
 
-from ollama_provider.ollama.memory.architectures import ARCHITECTURES
+from ollama_provider.ollama.memory.graphs.architectures import ARCHITECTURES
 from ollama_provider.ollama.memory.hparams import Hparams, Tensor, quoted
 
 # Elements and bytes of a block of each type (ggml-common.h).

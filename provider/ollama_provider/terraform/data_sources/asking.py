@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from ollama_provider.apply.server import Server, View
 from ollama_provider.lifecycle import OUTPUTS
 from ollama_provider.model import problems_of
 from ollama_provider.ollama.answers import InstalledModel
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.server import Server, View
 from ollama_provider.terraform.declared import OUTPUT_TYPES
 from ollama_provider.terraform.protocol.provider import DataSource, Diagnostic, Values
 from ollama_provider.terraform.protocol.schema import Attribute

@@ -4,12 +4,12 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from ollama_provider.apply.server import Server, View
 from ollama_provider.lifecycle import OUTPUTS, identity
 from ollama_provider.model import declare
 from ollama_provider.ollama.answers import ModelDetails
 from ollama_provider.ollama.kinds import runs_elsewhere
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.server import Server, View
 from ollama_provider.terraform.data_sources.asking import HOST, ON_DISK, AskingDataSource, computed, on_disk
 from ollama_provider.terraform.declared import OUTPUT_TYPES
 from ollama_provider.terraform.protocol.provider import Diagnostic, DiagnosticsError, Values

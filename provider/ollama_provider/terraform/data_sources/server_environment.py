@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ollama_provider.ollama.variables import VARIABLES, Reading
+from ollama_provider.ollama.settings.variables import VARIABLES, Reading
 from ollama_provider.server_environment import SETTINGS, environment_file, problems_of, variables_of
 from ollama_provider.terraform.data_sources.asking import computed
 from ollama_provider.terraform.protocol.provider import DataSource, Diagnostic, Values

@@ -2,7 +2,7 @@
 
 import posixpath
 
-from ollama_policy.settings import Setting, SourceFile, Subject
+from ollama_policy.model.settings import Setting, SourceFile, Subject
 from ollama_policy.sources.terraform.hcl import TerraformSource
 from ollama_policy.sources.terraform.plan import TerraformPlanSource
 

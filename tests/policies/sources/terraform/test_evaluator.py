@@ -2,8 +2,8 @@
 
 import pytest
 
-from ollama_policy.sources.terraform import module, syntax, values
-from ollama_policy.sources.terraform.scope import evaluate
+from ollama_policy.sources.terraform.language import module, syntax, values
+from ollama_policy.sources.terraform.language.evaluate import evaluate
 from tests.policies.sources.terraform.module_of import MemoryTree
 
 CONTEXT = """

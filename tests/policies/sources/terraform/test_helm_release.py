@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, apply, insert
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject, apply, insert
 from tests.policies.sources.reading import at
 from tests.policies.sources.terraform.module_of import cut, plain, subjects_of
 

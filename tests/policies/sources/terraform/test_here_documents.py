@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import Kind, SourceFile, Subject, UnreadableError, apply, insert
-from ollama_policy.sources.terraform import here_documents, syntax
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import Kind, SourceFile, Subject, apply, insert
+from ollama_policy.sources.terraform import here_documents
 from ollama_policy.sources.terraform.hcl import TerraformSource
-from ollama_policy.sources.terraform.module import Workspace
-from ollama_policy.sources.terraform.scope import evaluate
+from ollama_policy.sources.terraform.language import syntax
+from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.language.module import Workspace
 from tests.policies.sources.reading import at, facts
 from tests.policies.sources.terraform.module_of import MemoryTree, cut, plain
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile
 from ollama_policy.sources.terraform.hcl import TerraformSource
 from tests.policies.sources.terraform.generated import module
 from tests.policies.sources.terraform.module_of import MemoryTree

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject
 from tests.policies.sources.reading import UNKNOWN, at, facts
 from tests.policies.sources.terraform.module_of import plain, subjects_of
 

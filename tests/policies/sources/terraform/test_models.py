@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.settings import SourceFile, Span, Subject, apply, insert
+from ollama_policy.model.settings import SourceFile, Span, Subject, apply, insert
 from tests.policies.sources.terraform.module_of import cut, plain, subjects_of
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.settings import Subject
+from ollama_policy.model.settings import Subject
 from tests.policies.sources.terraform.module_of import cut, plain, subjects_of
 
 INNER = """variable "k" {

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_policy.settings import SourceFile
-from ollama_policy.sources.terraform import plain_blocks, syntax
-from ollama_policy.sources.terraform.blocks import ABSENT, Block
-from ollama_policy.sources.terraform.evaluator import _Evaluation
-from ollama_policy.sources.terraform.scope import Scope, Work
+from ollama_policy.model.settings import SourceFile
+from ollama_policy.sources.terraform.language import plain_blocks, syntax
+from ollama_policy.sources.terraform.language.blocks import ABSENT, Block
+from ollama_policy.sources.terraform.language.evaluator import _Evaluation
+from ollama_policy.sources.terraform.language.scope import Scope, Work
 from tests.policies.fuzz.mutations import mutated
 
 MODEL = b"""# Models.

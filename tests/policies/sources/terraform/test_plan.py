@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ollama_policy.settings import IMAGE, Subject
+from ollama_policy.model.settings import IMAGE, Subject
 from ollama_policy.sources.terraform.plan import TerraformPlanSource
 from tests.policies.sources.terraform.module_of import MemoryTree, cut, plain
 

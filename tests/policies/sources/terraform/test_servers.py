@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject
+from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Subject
 from tests.policies.sources.terraform.module_of import cut, plain, subjects_of
 
 

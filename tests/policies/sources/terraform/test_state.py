@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ollama_policy.settings import SourceFile, UnreadableError
+from ollama_policy.errors import UnreadableError
+from ollama_policy.model.settings import SourceFile
 from ollama_policy.sources.terraform import state
 from tests.policies.sources.terraform.module_of import plain
 

@@ -1,0 +1,1 @@
+"""The command `adopt`: declarations of what a server holds."""

@@ -1,0 +1,1 @@
+"""The command `init`: a starter configuration, and jobs that run the checker."""

@@ -1,0 +1,1 @@
+"""Lines out of a log, however it was kept."""

@@ -1,0 +1,58 @@
+"""`ollama-policy reclaim`, as the command line has it."""
+
+# ruff: noqa: PLC0415 - most runs need little of what a command needs
+
+from typing import NoReturn
+
+import click
+
+from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
+from ollama_policy.errors import CannotLookError
+
+
+@click.command()
+@click.argument("sources", nargs=-1, type=click.Path())
+@ACTED_ON
+@CA_FILE
+@PLAN
+@click.option("--undeclared", is_flag=True, help="Free what no declaration in SOURCES names, too.")
+@click.option("--reload", "reloaded", metavar="NAME", multiple=True, help="Unload and load this model; nothing else.")
+@click.option("--yes", is_flag=True, help="Do not ask. Without it, and without a terminal, nothing is freed.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
+@click.pass_context
+def reclaim(
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    host: str | None,
+    ca_file: str | None,
+    is_dry: bool,
+    undeclared: bool,
+    reloaded: tuple[str, ...],
+    yes: bool,
+    form: str,
+) -> NoReturn:
+    """Free memory that a server holds for nobody, without a restart of it.
+
+    That are orphans, whose model was deleted or replaced while in memory; what SOURCES declare not to be in memory; and
+    on the server's own machine runner processes whose server was killed, those of your own user. With --reload it is
+    what the runners of named models have grown by: each is loaded again, pinned if it was. Exit codes: 0 nothing to
+    free or all freed, 1 something is left, 2 it could not be looked at.
+    """
+    import sys
+
+    from ollama_policy.commands.reclaim.command import Request, run
+    from ollama_policy.live.connect import named_connection
+
+    def confirm() -> bool:
+        return click.confirm("Free it?", err=True)
+
+    reached = named_connection(host, ca_file, "models are unloaded")
+    ask = confirm if sys.stdin.isatty() else None
+    if reloaded:
+        from ollama_policy.commands.reclaim import reloading
+
+        if sources or undeclared:
+            raise CannotLookError("--reload reloads the models that it names: give it without SOURCES and --undeclared")
+        context.exit(reloading.run(reloading.Request(reloaded, reached, yes, is_dry, form), ask))
+    context.exit(run(Request(sources, reached, undeclared, yes, is_dry, form), ask))

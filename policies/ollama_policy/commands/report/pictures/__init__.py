@@ -1,0 +1,1 @@
+"""The pictures of a report, each with a table of the same."""

@@ -1,0 +1,1 @@
+"""What declared models take, and what their server has for them."""

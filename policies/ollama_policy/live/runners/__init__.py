@@ -1,0 +1,1 @@
+"""Runner processes on this machine: whose they are, and what they hold."""

@@ -1,0 +1,1 @@
+"""What sources yield and rules judge."""

@@ -1,0 +1,1 @@
+"""From paths to findings: discovery, configuration, suppressions, baseline and fixes."""

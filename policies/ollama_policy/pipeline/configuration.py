@@ -1,0 +1,285 @@
+"""What a project decides once: `ollama-policy.toml`, or the table `[tool.ollama-policy]` of pyproject.toml.
+
+`FIELDS` is the one source of the keys: their check, the JSON Schema and the documentation come from it.
+"""
+
+# pathlib costs the start 5 ms, and a long walk much more.
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH119, PTH120
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ollama_policy.model.rule import Severity, Target
+from ollama_policy.text.named_files import read_named
+from ollama_policy.text.spelling import suggestion
+
+FILE_NAME = "ollama-policy.toml"
+_TABLE = "ollama-policy"
+_LEVELS = tuple(severity.value for severity in Severity)
+_ID_PREFIX = r"[A-Za-z]{1,3}[0-9]{0,3}"
+_MEMORY = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s?([KMGT]i?)?B?"
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_VERSION = r"v?([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?(?:-.*)?"
+
+_PREFIXES = {"type": "array", "items": {"type": "string", "pattern": f"^{_ID_PREFIX}$"}}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "select": _PREFIXES | {"description": "The rules to use, by id or its beginning. All of them by default."},
+    "ignore": _PREFIXES | {"description": "Rules not to use, by id or its beginning. The longer of two prefixes wins."},
+    "severity": {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{_ID_PREFIX}$"},
+        "additionalProperties": {"enum": list(_LEVELS)},
+        "description": "Another severity, by id or its beginning.",
+    },
+    "per-path-ignores": {
+        "type": "object",
+        "additionalProperties": _PREFIXES,
+        "description": "Rules not to use in files that match a pattern as in .gitignore.",
+    },
+    "exclude": _TEXTS | {"description": "Files and folders not to look at, patterns as in .gitignore."},
+    "baseline": {"type": "string", "description": "The baseline, relative to this file."},
+    "fail-on": {"enum": list(_LEVELS), "description": "The lowest severity that fails a run. `warning` by default."},
+    "strict": {"type": "boolean", "description": "Whether a value that cannot be decided fails a run."},
+    "target-version": {
+        "type": "string",
+        "pattern": r"^v?\d+\.\d+(\.\d+)?(-.*)?$",
+        "description": "The version of Ollama that this is meant for, where the configuration does not say.",
+    },
+    "target-memory": {
+        "type": ["string", "integer"],
+        "description": 'The memory of the machine, such as "64GiB", or in bytes.',
+    },
+    "target-gpu-memory": {
+        "type": ["string", "integer"],
+        "description": 'The memory of one GPU, such as "24GiB", or in bytes.',
+    },
+    "target-gpu-count": {"type": "integer", "minimum": 0, "description": "How many GPUs the machine has."},
+    "fix": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z]{3}[0-9]{3}$"},
+        "additionalProperties": {"type": "string"},
+        "description": 'Which cure `--fix` writes, by the id of a rule that has several: `OLL001 = "keep-alive"` in '
+        'place of `"manual"`, the default.',
+    },
+    "snapshot": {
+        "type": "string",
+        "description": "What servers said, as `ollama-policy fit --record` writes it, relative to this file: "
+        "what the declared models are made of, for the rules that add up memory.",
+    },
+}
+
+
+class ConfigurationError(Exception):
+    """A configuration that cannot be used, with the file and what to write instead."""
+
+
+class Configuration(NamedTuple):
+    """A project's decisions. `folder` is what its patterns are relative to."""
+
+    folder: str = os.curdir
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    severity: Mapping[str, Severity] = {}
+    per_path_ignores: Mapping[str, tuple[str, ...]] = {}
+    exclude: tuple[str, ...] = ()
+    baseline: str | None = None
+    fail_on: Severity = Severity.WARNING
+    is_strict: bool = False
+    target: Target = Target()
+    cures: Mapping[str, str] = {}  # the name of the fix to write, by the rule's id
+
+    def selects(self, rule_id: str) -> bool:
+        """Whether a rule is used: by the longest prefix of `select` and `ignore`; `ignore` where both are as long."""
+        chosen = _longest(rule_id, self.select) if self.select else 0
+        return chosen is not None and chosen > (-1 if (left := _longest(rule_id, self.ignore)) is None else left)
+
+    def severity_of(self, rule_id: str, default: Severity) -> Severity:
+        length = _longest(rule_id, tuple(self.severity))
+        return default if length is None else self.severity[rule_id[:length]]
+
+
+def _longest(rule_id: str, prefixes: Sequence[str]) -> int | None:
+    return max((len(prefix) for prefix in prefixes if rule_id.startswith(prefix)), default=None)
+
+
+def find(start: str) -> str | None:
+    """The nearest configuration file in a path's folder or over it."""
+    folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or os.curdir)
+    while True:
+        path = os.path.join(folder, FILE_NAME)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            return path  # whatever it is: where it cannot be read that is said
+        path = os.path.join(folder, "pyproject.toml")
+        if os.path.isfile(path) and _has_table(path):
+            return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _has_table(path: str) -> bool:
+    try:
+        return b"ollama-policy" in read_named(path) and bool(_read(path)[1])
+    except OSError:
+        return False
+
+
+def load(path: str) -> Configuration:
+    """The configuration in a file. Raises ConfigurationError."""
+    is_pyproject, table = _read(path)
+    where = f"[tool.{_TABLE}]" if is_pyproject else "the top"
+    return parse(table, os.path.relpath(os.path.dirname(os.path.abspath(path))), f"{os.path.relpath(path)}: ", where)
+
+
+def _read(path: str) -> tuple[bool, dict[str, Any]]:
+    import tomllib  # noqa: PLC0415 - costs 9 ms to those who have no configuration
+
+    is_pyproject = os.path.basename(path) == "pyproject.toml"
+    try:
+        document = tomllib.loads(read_named(path).decode("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{os.path.relpath(path)}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{os.path.relpath(path)}: {error}") from None
+    if not is_pyproject:
+        return False, document
+    tool = document.get("tool")
+    table = tool.get(_TABLE) if isinstance(tool, dict) else None
+    return True, table if isinstance(table, dict) else {}
+
+
+def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", where: str = "the top") -> Configuration:
+    """The configuration that a table says. Raises ConfigurationError, which begins with `prefix`."""
+    for key in table:
+        if key not in FIELDS:
+            hint = suggestion(key, FIELDS)
+            raise ConfigurationError(f"{prefix}unknown key {key!r} at {where}" + (f"; {hint}" if hint else ""))
+    try:
+        baseline, snapshot = (_optional(table, key, str, "a path") for key in ("baseline", "snapshot"))
+        return Configuration(
+            folder=folder,
+            select=_ids(table, "select"),
+            ignore=_ids(table, "ignore"),
+            severity={_id(key): severity(value) for key, value in _mapping(table, "severity").items()},
+            per_path_ignores={
+                key: _ids({key: value}, key) for key, value in _mapping(table, "per-path-ignores").items()
+            },
+            exclude=_texts(table, "exclude"),
+            baseline=None if baseline is None else os.path.normpath(os.path.join(folder, baseline)),
+            fail_on=severity(table.get("fail-on", Severity.WARNING)),
+            is_strict=bool(_optional(table, "strict", bool, "true or false")),
+            target=Target(
+                version=None
+                if (text := _optional(table, "target-version", str, "a version")) is None
+                else version(text),
+                memory_bytes=_memory(table, "target-memory"),
+                gpu_memory_bytes=_memory(table, "target-gpu-memory"),
+                gpu_count=_count(table, "target-gpu-count"),
+                snapshot=None if snapshot is None else os.path.normpath(os.path.join(folder, snapshot)),
+            ),
+            cures={_id(key): str(value) for key, value in _mapping(table, "fix").items()},
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{prefix}{error}") from None
+
+
+def severity(value: Any) -> Severity:
+    """Raises ValueError."""
+    if value not in _LEVELS:
+        raise ValueError(f"{value!r} is no severity, expected one of {', '.join(_LEVELS)}")
+    return Severity(value)
+
+
+def version(text: str) -> tuple[int, int, int]:
+    """Raises ValueError."""
+    match = re.fullmatch(_VERSION, text)
+    if match is None:
+        raise ValueError(f"{text!r} is no version, expected such as 0.34.3")
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def _version(table: Mapping[str, Any], key: str) -> tuple[int, int, int] | None:
+    text = _optional(table, key, str, "a version")
+    return None if text is None else version(text)
+
+
+def _memory(table: Mapping[str, Any], key: str) -> int | None:
+    value = table.get(key)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    match = re.fullmatch(_MEMORY, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{key} = {value!r} is no amount of memory, expected such as "24GiB"')
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def _count(table: Mapping[str, Any], key: str) -> int | None:
+    value: int | None = _optional(table, key, int, "a whole number")
+    if value is not None and value < 0:
+        raise ValueError(f"{key} = {value}, expected none or more")
+    return value
+
+
+def _optional(table: Mapping[str, Any], key: str, kind: type, expected: str) -> Any:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise ValueError(f"{key} = {value!r}, expected {expected}")
+    return value
+
+
+def _mapping(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value: Mapping[str, Any] = _optional(table, key, dict, "a table") or {}
+    return value
+
+
+def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{key} = {value!r}, expected a list of texts")
+    return tuple(value)
+
+
+def _ids(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(_id(text) for text in _texts(table, key))
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(_ID_PREFIX, text):
+        raise ValueError(f"{text!r} is no rule, expected an id such as OLL001 or its beginning")
+    return text.upper()
+
+
+def check_prefixes(configuration: Configuration, known: Sequence[str]) -> None:
+    """Refuses what names no rule at all. Raises ConfigurationError."""
+    ignored = [one for ids in configuration.per_path_ignores.values() for one in ids]
+    for prefix in (*configuration.select, *configuration.ignore, *configuration.severity, *ignored):
+        if not any(rule_id.startswith(prefix) for rule_id in known):
+            hint = suggestion(prefix, known)
+            raise ConfigurationError(f"no rule begins with {prefix}" + (f"; {hint}" if hint else ""))
+
+
+def check_cures(cures: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    """Refuses a choice that no rule has; `known` are the cures by the rule's id. Raises ConfigurationError."""
+    for rule_id, cure in cures.items():
+        if rule_id not in known:
+            rules = ", ".join(known)
+            raise ConfigurationError(f"fix {rule_id} = {cure!r}: there is a choice of fixes for {rules} only")
+        if cure not in known[rule_id]:
+            raise ConfigurationError(f"fix {rule_id} = {cure!r}: expected one of {', '.join(known[rule_id])}")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `ollama-policy.toml`, and of the table in pyproject.toml."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ollama-policy.toml",
+        "description": "What a project decides once about `ollama-policy check`.",
+        "type": "object",
+        "properties": FIELDS,
+        "additionalProperties": False,
+    }

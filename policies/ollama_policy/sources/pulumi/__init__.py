@@ -1,0 +1,1 @@
+"""Pulumi: programs, and what previews and states show."""

@@ -1,0 +1,1 @@
+"""Terraform's language: blocks, expressions and modules, in both syntaxes."""

@@ -1,0 +1,1 @@
+"""What an apply does on a server, and what it has to know for it: the parts of the lifecycle."""

@@ -1,0 +1,1 @@
+"""Local files: written whole, told apart, and GGUF files by their headers."""

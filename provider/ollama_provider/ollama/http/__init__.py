@@ -1,0 +1,1 @@
+"""Ollama's HTTP API, and how requests reach it."""

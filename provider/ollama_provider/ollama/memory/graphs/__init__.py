@@ -1,0 +1,1 @@
+"""The graphs of llama.cpp's architectures, and the room that they take."""

@@ -1,0 +1,1 @@
+"""What a server is started with: its variables, and what they come to."""
