@@ -2,30 +2,48 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
 from ollama_policy.commands.options import COMPLETION_VARIABLE
 from ollama_policy.errors import CannotLookError
 
-_MODULES: Final[Mapping[str, str]] = {
-    "check": "check.cli",
-    "drift": "drift.cli",
-    "baseline": "baseline",
-    "rules": "rules",
-    "explain": "rules",
-    "init": "init.cli",
-    "adopt": "adopt.cli",
-    "probe": "probe.cli",
-    "bench": "bench.cli",
-    "reclaim": "reclaim.cli",
-    "logs": "logs.cli",
-    "report": "report.cli",
-    "remedies": "remedies.cli",
-    "fit": "fit.cli",
-    "completion": "completion",
+
+class _Entry(NamedTuple):
+    """A command: its module, and what the list of commands says of it."""
+
+    module: str
+    summary: str
+
+
+# By what a person wants to do; the summaries have at most 45 characters.
+_COMMANDS: Final[Mapping[str, Mapping[str, _Entry]]] = {
+    "Check": {
+        "check": _Entry("check.cli", "Check configuration files"),
+        "baseline": _Entry("baseline", "Accept the present findings"),
+        "rules": _Entry("rules", "List all rules"),
+        "explain": _Entry("rules", "Explain a rule"),
+        "init": _Entry("init.cli", "Write a starter configuration and CI jobs"),
+    },
+    "Inspect": {
+        "drift": _Entry("drift.cli", "Compare declarations with servers"),
+        "fit": _Entry("fit.cli", "Estimate whether models fit into memory"),
+        "logs": _Entry("logs.cli", "Report what a server's log says of memory"),
+        "remedies": _Entry("remedies.cli", "List what would free memory"),
+        "report": _Entry("report.cli", "Write one page about a server"),
+    },
+    "Measure": {
+        "probe": _Entry("probe.cli", "Measure whether a model's memory leaks"),
+        "bench": _Entry("bench.cli", "Compare two ways to serve a model"),
+    },
+    "Act": {
+        "reclaim": _Entry("reclaim.cli", "Free memory that nobody uses"),
+        "adopt": _Entry("adopt.cli", "Write declarations for a server's models"),
+        "completion": _Entry("completion", "Print a shell's completion script"),
+    },
 }
+_MODULES: Final = {name: entry.module for entries in _COMMANDS.values() for name, entry in entries.items()}
 
 
 class _Failure(click.ClickException):
@@ -36,7 +54,13 @@ class _Group(click.Group):
     """The commands by their names, each in a module of its own."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(_MODULES)
+        return list(_MODULES)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, entries in _COMMANDS.items():
+            with formatter.section(title):
+                width = max(map(len, _MODULES))
+                formatter.write_dl([(f"{name:{width}}", entry.summary) for name, entry in entries.items()])
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _MODULES:
@@ -61,11 +85,13 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Print the version."
+)
 def cli() -> None:
-    """Finds Ollama memory settings that will not release.
+    """Check, inspect and measure how Ollama servers use memory.
 
-    Exit codes: 0 clean, 1 findings, 2 something could not be looked at, 3 there was nothing to look at.
+    Exit codes: 0 no findings, 1 findings, 2 something could not be read, 3 there was nothing to look at.
     """
 
 

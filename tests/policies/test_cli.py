@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
+from ollama_policy.cli import cli
 from ollama_policy.commands.init.starter import FILES
-from ollama_policy.text.terminal import progress
+from ollama_policy.commands.options import rule_ids
+from ollama_policy.text.terminal import progress, terminal
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED, Command
 from tests.promptness import assert_took_less
 
@@ -321,3 +324,55 @@ def test_an_interrupt_ends_the_run_within_a_second(tree: Path) -> None:
     assert process.wait(30) == 130
     assert_took_less(1, start)
     process.communicate()
+
+
+def test_the_list_of_commands_says_each_in_one_line(command: Command) -> None:
+    told = command("--help").output
+    assert all(f"\n{title}:\n" in told for title in ("Check", "Inspect", "Measure", "Act"))
+    for name in cli.list_commands(click.Context(cli)):
+        (line,) = [line for line in told.splitlines() if line.startswith(f"  {name} ")]
+        assert 0 < len(line.split(maxsplit=1)[1]) <= 45, line
+
+
+@pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
+def test_each_option_says_what_it_does(name: str) -> None:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    for option in found.params:
+        if isinstance(option, click.Option):
+            assert option.help is not None, option.name
+            assert len(option.help.split()) > 2, option.help
+            assert option.help.endswith((".", "]")), option.help
+
+
+def test_a_shell_completes_the_ids_of_rules() -> None:
+    found = [item.value for item in rule_ids(click.Context(cli), click.Argument(["id"]), "oll00")]
+    assert found[0] == "OLL001"
+    assert all(one.startswith("OLL00") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_terminal", "has_colour"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"CLICOLOR_FORCE": "1"}, False, True),
+        ({"CLICOLOR_FORCE": "0"}, False, False),
+    ],
+)
+def test_colour_follows_the_variables_that_people_set(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], is_terminal: bool, has_colour: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    class Stream:
+        def isatty(self) -> bool:
+            return is_terminal
+
+    assert terminal(Stream()) == (has_colour, is_terminal)

@@ -18,7 +18,7 @@ from ollama_policy.text.terminal import deliver
 @PATHS
 @CONFIG
 def baseline(file: str, paths: Sequence[str], config: str | None) -> None:
-    """Write to FILE the findings that are there now, for `check --baseline FILE` to accept."""
+    """Write the present findings to FILE, for `check --baseline FILE` to accept."""
     from ollama_policy.pipeline.baseline import written
     from ollama_policy.pipeline.check import check as check_paths
 

@@ -12,7 +12,7 @@ from ollama_policy.errors import CannotLookError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, /, shell: str) -> None:
-    """Print the completion of a shell: `eval "$(ollama-policy completion bash)"`."""
+    """Print the completion script of a shell, for `eval "$(ollama-policy completion bash)"`."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

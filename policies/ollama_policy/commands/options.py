@@ -3,16 +3,29 @@
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 PATHS: Final = click.argument("paths", nargs=-1, type=click.Path())
 CONFIG: Final = click.option(
-    "--config", metavar="FILE", type=click.Path(), help="Use this configuration, and no other."
+    "--config", metavar="FILE", type=click.Path(), help="Use this configuration file instead of the one that is found."
 )
-HOST: Final = click.option("--host", metavar="URL", help="The server, as in OLLAMA_HOST, which is read by default.")
+HOST: Final = click.option(
+    "--host", metavar="URL", help="The server. [default: OLLAMA_HOST, else http://127.0.0.1:11434]"
+)
 CA_FILE: Final = click.option(
-    "--ca-file", metavar="FILE", type=click.Path(), help="The certificates of a private authority."
+    "--ca-file", metavar="FILE", type=click.Path(), help="A PEM file with the certificates of a private authority."
 )
-PLAN: Final = click.option("--plan", "is_dry", is_flag=True, help="Say what it would do to the server, and do nothing.")
-ACTED_ON: Final = click.option("--host", metavar="URL", help="The server, where OLLAMA_HOST does not name it.")
+PLAN: Final = click.option("--plan", "is_dry", is_flag=True, help="Print what the command would do, and do nothing.")
+ACTED_ON: Final = click.option(
+    "--host", metavar="URL", help="The server. [default: OLLAMA_HOST; one of the two is required]"
+)
 SEVERITIES: Final = click.Choice(["error", "warning", "info"])
 COMPLETION_VARIABLE: Final = "_OLLAMA_POLICY_COMPLETE"
+
+
+def rule_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of rules that a shell completes, each with its name."""
+    from ollama_policy.rules.registry import EVERY_RULE  # noqa: PLC0415 - a run that completes nothing needs none
+
+    begun = incomplete.upper()
+    return [CompletionItem(rule.id, help=rule.name) for rule in EVERY_RULE if rule.id.startswith(begun)]

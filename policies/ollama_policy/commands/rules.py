@@ -4,6 +4,7 @@
 
 import click
 
+from ollama_policy.commands.options import rule_ids
 from ollama_policy.errors import CannotLookError
 
 
@@ -18,9 +19,9 @@ def rules() -> None:
 
 
 @click.command()
-@click.argument("rule_id", metavar="ID")
+@click.argument("rule_id", metavar="ID", shell_complete=rule_ids)
 def explain(rule_id: str) -> None:
-    """Explain a rule: what happens in Ollama, and what to write instead."""
+    """Explain a rule: what Ollama does, and what to write instead."""
     from ollama_policy.rules.pages import page
     from ollama_policy.rules.registry import EVERY_RULE
     from ollama_policy.text.spelling import suggestion

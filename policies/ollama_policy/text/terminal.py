@@ -12,9 +12,16 @@ STDIN: Final = "-"
 
 
 def terminal(stream: Any) -> tuple[bool, bool]:
-    """Whether there are colours, and links."""
+    """Whether there are colours, and links.
+
+    NO_COLOR wins over all; FORCE_COLOR and CLICOLOR_FORCE colour what is no terminal, too (no-color.org,
+    force-color.org, bixense.com/clicolors).
+    """
     is_terminal = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-    return is_terminal and not os.environ.get("NO_COLOR"), is_terminal
+    if os.environ.get("NO_COLOR"):
+        return False, is_terminal
+    is_forced = any(os.environ.get(name, "") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+    return is_terminal or (is_forced and stream is not None), is_terminal
 
 
 def status_line() -> Callable[[str], None] | None:

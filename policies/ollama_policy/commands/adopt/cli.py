@@ -11,20 +11,32 @@ from ollama_policy.text.terminal import deliver
 @click.command()
 @HOST
 @CA_FILE
-@click.option("--engine", type=click.Choice(["terraform", "pulumi"]), default="terraform", help="Whose declarations.")
-@click.option("--only", type=click.Choice(["resident"]), help="Only what is in memory.")
+@click.option(
+    "--engine",
+    type=click.Choice(["terraform", "pulumi"]),
+    default="terraform",
+    help="The language of the declarations.",
+    show_default=True,
+)
+@click.option("--only", type=click.Choice(["resident"]), help="Only models that are in memory.")
 @click.option(
     "--provider/--no-provider",
     "has_provider",
     default=True,
     show_default=True,
-    help="Terraform: write --host as a provider block, or at each resource where the configuration has such a block.",
+    help="Terraform: write --host into a provider block, or, where you already have one, into each resource.",
 )
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write it there, whole or not at all.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the declarations to this file instead of standard output.",
+)
 def adopt(
     host: str | None, ca_file: str | None, engine: str, only: str | None, has_provider: bool, output: str | None
 ) -> None:
-    """Write declarations of what a server holds now, so that the next plan changes nothing. It only reads."""
+    """Write declarations for the models on a server, so that the next plan changes nothing. Only reads."""
     from ollama_policy.commands.adopt.command import Engine, look, render
     from ollama_policy.live.connect import answered, connection
 

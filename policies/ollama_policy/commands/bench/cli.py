@@ -15,14 +15,25 @@ from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
 @ACTED_ON
 @CA_FILE
 @PLAN
-@click.option("--other-host", metavar="URL", help="The second server, for `servers`.")
-@click.option("--rounds", default=8, type=click.IntRange(4, 1000), show_default=True, help="How many a side.")
-@click.option("--calls", default=8, type=click.IntRange(1, 10_000), show_default=True, help="How many a round.")
-@click.option("--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once.")
-@click.option("--prompt", default="Say why the sky is blue.", help="What is asked.")
-@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The longest answer.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the table there, whole or not at all.")
+@click.option("--other-host", metavar="URL", help="The second server, for the case `servers`.")
+@click.option("--rounds", default=8, type=click.IntRange(4, 1000), show_default=True, help="Rounds for each side.")
+@click.option("--calls", default=8, type=click.IntRange(1, 10_000), show_default=True, help="Calls in each round.")
+@click.option(
+    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="Calls at the same time."
+)
+@click.option("--prompt", default="Say why the sky is blue.", help="The prompt of each call.", show_default=True)
+@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The most tokens of an answer.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), help="Write the table to this file instead of standard output."
+)
 @click.pass_context
 def bench(
     context: click.Context,
@@ -34,11 +45,13 @@ def bench(
     prompt: str,
     **request: Any,
 ) -> NoReturn:
-    """Compare two ways to serve MODEL, in turn: QPS, latencies, and the gain with its confidence.
+    """Compare two ways to serve MODEL: calls per second, latencies, and the gain with its confidence.
 
-    CASE is `pinned` (a model that is unloaded between calls, against one that is pinned), `aligned` (clients whose
-    num_ctx differ, against clients that agree) or `servers` (two servers, whatever makes them differ). It loads, pins
-    and unloads the model, and leaves it as it was found. Exit codes: 0 measured, 2 it could not be.
+    CASE is `pinned` (a model that is unloaded between calls, against a pinned one), `aligned` (clients with different
+    num_ctx, against clients with the same) or `servers` (two servers). The command loads, pins and unloads the model,
+    and leaves it as it was. The two sides take turns, so that a noisy machine cannot decide.
+
+    Exit codes: 0 measured, 2 not measured.
     """
     from ollama_policy.commands.bench.command import Request, run
     from ollama_policy.commands.bench.measuring import Plan

@@ -11,32 +11,51 @@ from ollama_policy.commands.options import CA_FILE, PATHS
 
 @click.command()
 @PATHS
-@click.option("--host", "hosts", metavar="URL", multiple=True, help="A server, as in OLLAMA_HOST; any number of times.")
+@click.option("--host", "hosts", metavar="URL", multiple=True, help="A server. Can be repeated. [default: OLLAMA_HOST]")
 @CA_FILE
-@click.option("--from", "from_file", metavar="SNAPSHOT", type=click.Path(), help="Judge what --record wrote.")
-@click.option("--record", metavar="FILE", type=click.Path(), help="Write what the servers said; - is standard output.")
+@click.option(
+    "--from", "from_file", metavar="SNAPSHOT", type=click.Path(), help="Use what --record saved instead of a server."
+)
+@click.option(
+    "--record", metavar="FILE", type=click.Path(), help="Save what the servers answered; `-` is standard output."
+)
 @click.option(
     "--no-registry",
     "asks_registries",
     flag_value=False,
     default=True,
-    help="Ask no registry of what is not pulled yet.",
+    help="Do not ask registries about models that are not pulled yet.",
 )
-@click.option("--memory", metavar="AMOUNT", help='What the machine or container has, such as "16GiB".')
-@click.option("--gpu-memory", metavar="AMOUNT", help="What all of its GPUs have.")
-@click.option("--num-parallel", metavar="N", type=click.IntRange(1, 256), help="OLLAMA_NUM_PARALLEL.")
-@click.option("--kv-cache-type", metavar="TYPE", help="OLLAMA_KV_CACHE_TYPE: f16, q8_0 or q4_0.")
-@click.option("--flash-attention/--no-flash-attention", default=None, help="OLLAMA_FLASH_ATTENTION.")
-@click.option("--max-loaded", metavar="N", type=click.IntRange(1, 1000), help="OLLAMA_MAX_LOADED_MODELS.")
-@click.option("--context-length", metavar="N", type=click.IntRange(1, 2**31), help="OLLAMA_CONTEXT_LENGTH.")
+@click.option("--memory", metavar="AMOUNT", help='The memory of the machine or container, such as "16GiB".')
+@click.option("--gpu-memory", metavar="AMOUNT", help="The memory of all GPUs together.")
+@click.option("--num-parallel", metavar="N", type=click.IntRange(1, 256), help="Assume this OLLAMA_NUM_PARALLEL.")
+@click.option("--kv-cache-type", metavar="TYPE", help="Assume this OLLAMA_KV_CACHE_TYPE, such as f16, q8_0 or q4_0.")
+@click.option("--flash-attention/--no-flash-attention", default=None, help="Assume this OLLAMA_FLASH_ATTENTION.")
+@click.option("--max-loaded", metavar="N", type=click.IntRange(1, 1000), help="Assume this OLLAMA_MAX_LOADED_MODELS.")
+@click.option("--context-length", metavar="N", type=click.IntRange(1, 2**31), help="Assume this OLLAMA_CONTEXT_LENGTH.")
 @click.option(
     "--fit-params",
     metavar="PROGRAM",
-    help="llama.cpp's llama-fit-params, for architectures that are not known; the one on PATH is asked by default.",
+    help="llama.cpp's llama-fit-params, for unknown architectures. [default: the one on PATH]",
 )
-@click.option("--fail-on", "fail_on", type=click.Choice(["growth"]), help="Fail on what may outgrow the memory, too.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option(
+    "--fail-on", "fail_on", type=click.Choice(["growth"]), help="Also fail when prompt caches may outgrow the memory."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the report to this file instead of standard output.",
+)
 @click.pass_context
 def fit(
     context: click.Context,
@@ -53,12 +72,14 @@ def fit(
     output: str | None,
     **given: Any,
 ) -> NoReturn:
-    """Tell whether what is declared fits into the memory of its server, what its runners may grow to, and what goes.
+    """Estimate whether the declared models fit into their server's memory.
 
-    PATHS are the declarations, and those of the server itself, whose variables and limits count where no option says
-    otherwise. Servers are only read. Exit codes: 0 it fits (prompt caches that may outgrow the memory are a warning, or
-    1 with --fail-on growth), 1 it does not, 2 something is not known (a server, an architecture, how much memory there
-    is), 3 nothing is declared.
+    PATHS hold the declarations, and the server's own configuration: its variables and limits count unless an option
+    overrides them. The report also says what the runners may grow to, and what is evicted. Servers are only read.
+
+    Exit codes: 0 the models fit (prompt caches that may outgrow the memory are a warning, or 1 with --fail-on growth),
+    1 they do not fit, 2 something is not known (a server, an architecture, the amount of memory), 3 nothing
+    is declared.
     """
     from ollama_policy.commands.fit.command import Request, run
     from ollama_policy.live.capacity.settings import Given

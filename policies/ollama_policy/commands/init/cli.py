@@ -15,11 +15,11 @@ from ollama_policy.errors import CannotLookError
     "https://SERVER/FILE.whl#sha256=HASH, or a wheel or a checkout in this folder.",
 )
 def init(source: str | None) -> None:
-    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Keeps what is there.
+    """Write a starter configuration, and jobs for pre-commit, GitHub and GitLab. Keeps existing files.
 
-    ollama-policy is on no package index. Without --source the jobs install the commit that this one was installed from;
-    where that is not known, it is asked for, and without a terminal the jobs have a placeholder,
-    which a later run with --source replaces.
+    ollama-policy is on no package index. Without --source, the jobs install the commit that this program was installed
+    from. If that is not known, the command asks for it; without a terminal it writes a placeholder, which a later run
+    with --source replaces.
     """
     import sys
     from pathlib import Path

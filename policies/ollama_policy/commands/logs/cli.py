@@ -11,23 +11,56 @@ from ollama_policy.commands.options import SEVERITIES
 
 @click.command()
 @click.argument("file", required=False, type=click.Path())
-@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows: one event a line, until Ctrl-C.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
-@click.option("--fail-on", type=SEVERITIES, default="warning", help="The lowest severity that fails.")
 @click.option(
-    "--slow", "slow_seconds", metavar="SECONDS", type=click.FloatRange(0), default=60, help="When a call is slow."
+    "-f", "--follow", "follows", is_flag=True, help="Follow the log as it grows: one event per line, until Ctrl-C."
 )
-@click.option("--models", metavar="FOLDER", type=click.Path(), help="Name models by the manifests in OLLAMA_MODELS.")
-@click.option("--host", metavar="URL", help="Name models in memory by what that server's /api/ps says.")
-@click.option("--threshold", metavar="PERCENT", type=click.FloatRange(1, 100), help="Watch this machine's memory.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the report to this file instead of standard output.",
+)
+@click.option(
+    "--fail-on", type=SEVERITIES, default="warning", help="The lowest severity that fails the run.", show_default=True
+)
+@click.option(
+    "--slow",
+    "slow_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="From when on a call is slow.",
+)
+@click.option(
+    "--models", metavar="FOLDER", type=click.Path(), help="Find the models' names in this OLLAMA_MODELS folder."
+)
+@click.option("--host", metavar="URL", help="Find the names of models in memory by this server's /api/ps.")
+@click.option(
+    "--threshold",
+    metavar="PERCENT",
+    type=click.FloatRange(1, 100),
+    help="Also write an alarm when this machine's memory passes the threshold.",
+)
 @click.pass_context
 def logs(context: click.Context, /, file: str | None, **request: Any) -> NoReturn:
-    """Tell what a server's log says of memory, model by model; `-` is standard input.
+    """Report what a server's log says about memory, model by model.
 
-    FILE is what `ollama serve`, docker, a CRI or `journalctl -u ollama -o short|json|export` wrote. With --threshold,
-    `ERROR: Memory usage exceeds threshold. Current memory usage: N%` is written each time that the memory of the whole
-    machine rises to PERCENT, after it was 5 below; without FILE nothing else is.
+    FILE is the log of `ollama serve` itself, or what docker, a container runtime, kubectl or `journalctl -u ollama -o
+    short|json|export` made of it; `-` is standard input. With --threshold, the line `ERROR: Memory usage exceeds
+    threshold. Current memory usage: N%` is written each time that the memory of the whole machine rises to PERCENT
+    after it was 5 points lower; without FILE, nothing else is written.
+
+    Exit codes: 0 no findings, 1 findings, 2 the log could not be read.
     """
     from ollama_policy.commands.logs.command import Request, run
 

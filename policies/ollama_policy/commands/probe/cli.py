@@ -19,24 +19,39 @@ from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
     default=60,
     type=click.IntRange(1, 100_000),
     show_default=True,
-    help="How many: half with prompts that differ, then half with one prompt; at least 40 decide, times --concurrency.",
+    help="How many calls: half with different prompts, half with one prompt. A verdict needs 40, times --concurrency.",
 )
 @click.option(
-    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="How many at once: a round."
+    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="Calls at the same time."
 )
-@click.option("--prompt", default="Say why the sky is blue.", help="How each prompt ends.")
-@click.option("--vary", "varies", is_flag=True, help="Only prompts that differ: how a cache fills. Decides no leak.")
-@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The longest answer.")
+@click.option("--prompt", default="Say why the sky is blue.", help="How each prompt ends.", show_default=True)
+@click.option(
+    "--vary", "varies", is_flag=True, help="Use only different prompts, to show how a cache fills. Finds no leak."
+)
+@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The most tokens of an answer.")
 @click.option(
     "--fail-on",
     "fails_on",
     type=click.Choice(["leak", "growth"]),
     default="leak",
     show_default=True,
-    help="What exit code 1 is for: a leak alone, or a cache that grows, too.",
+    help="When to exit with 1: for a leak only, or also for a cache that grows.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the report to this file instead of standard output.",
+)
 @click.pass_context
 def probe(
     context: click.Context,
@@ -48,12 +63,13 @@ def probe(
     tokens: int,
     **request: Any,
 ) -> NoReturn:
-    """Call MODEL again and again, and tell a leak from a cache that grows and from a model that is steady.
+    """Call MODEL repeatedly and measure whether its memory leaks, grows to a bound, or is steady.
 
-    First with prompts that differ, then with one prompt, which no cache keeps twice: growth that goes on then is the
-    leak. Notes, call by call, what is allocated and what comes back: M = sum(m - r). A model that was in memory before
-    is left there; --plan says what it would do. Exit codes: 0 no leak (growth with a bound is a warning), 1 a leak,
-    2 it could not be seen or decided.
+    The first calls have different prompts, the others one prompt, which no cache keeps twice: growth that continues
+    then is a leak. Each call is recorded with what it allocates and what it releases: M = sum(m - r). A model that was
+    in memory before stays there.
+
+    Exit codes: 0 no leak (growth with a bound is a warning), 1 a leak, 2 the memory could not be seen, or no verdict.
     """
     from ollama_policy.commands.probe.command import Request, run
     from ollama_policy.commands.probe.probing import Plan

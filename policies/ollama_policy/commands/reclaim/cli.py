@@ -15,10 +15,23 @@ from ollama_policy.errors import CannotLookError
 @ACTED_ON
 @CA_FILE
 @PLAN
-@click.option("--undeclared", is_flag=True, help="Free what no declaration in SOURCES names, too.")
-@click.option("--reload", "reloaded", metavar="NAME", multiple=True, help="Unload and load this model; nothing else.")
-@click.option("--yes", is_flag=True, help="Do not ask. Without it, and without a terminal, nothing is freed.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How.")
+@click.option("--undeclared", is_flag=True, help="Also free models that no declaration in SOURCES names.")
+@click.option(
+    "--reload",
+    "reloaded",
+    metavar="NAME",
+    multiple=True,
+    help="Only unload this model and load it again. Can be repeated.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required where there is no terminal.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
 @click.pass_context
 def reclaim(
     context: click.Context,
@@ -32,12 +45,13 @@ def reclaim(
     yes: bool,
     form: str,
 ) -> NoReturn:
-    """Free memory that a server holds for nobody, without a restart of it.
+    """Free memory that a server holds for nobody, without a restart.
 
-    That are orphans, whose model was deleted or replaced while in memory; what SOURCES declare not to be in memory; and
-    on the server's own machine runner processes whose server was killed, those of your own user. With --reload it is
-    what the runners of named models have grown by: each is loaded again, pinned if it was. Exit codes: 0 nothing to
-    free or all freed, 1 something is left, 2 it could not be looked at.
+    The command frees orphans (models that were deleted or replaced while in memory), models that SOURCES declare not
+    to be in memory, and, on the server's own machine, your runner processes whose server was killed. With --reload it
+    frees what the runners of the named models have grown by: each model is loaded again, and pinned if it was.
+
+    Exit codes: 0 nothing to free or all freed, 1 something is left, 2 the server could not be read.
     """
     import sys
 

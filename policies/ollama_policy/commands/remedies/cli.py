@@ -13,17 +13,36 @@ from ollama_policy.commands.options import CA_FILE, HOST
 @click.argument("sources", nargs=-1, type=click.Path())
 @HOST
 @CA_FILE
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the report to this file instead of standard output.",
+)
 @click.option(
     "--apply-to",
     metavar="FILE",
     multiple=True,
     type=click.Path(),
-    help="Write the checker's safe fixes into this file, and show the diff; once for each file.",
+    help="Write the checker's safe fixes into this file, and show the diff. Can be repeated.",
 )
 @click.option(
-    "--cache-ram", "cache_mib", metavar="MIB", type=click.IntRange(0), default=512, help="The prompt cache to propose."
+    "--cache-ram",
+    "cache_mib",
+    metavar="MIB",
+    type=click.IntRange(0),
+    default=512,
+    show_default=True,
+    help="The prompt cache to propose.",
 )
 @click.pass_context
 def remedies(
@@ -37,10 +56,11 @@ def remedies(
     apply_to: tuple[str, ...],
     cache_mib: int,
 ) -> NoReturn:
-    """Tell what would give memory back on a server, by how many bytes, at which cost and risk, and how to do it.
+    """List what would free memory on a server: how many bytes, the cost, the risk, and how to do it.
 
-    SOURCES are the declarations of its models, and of the server itself. The server is only read. Exit codes: 0 nothing
-    is recommended, 1 something is, 2 it could not be looked at.
+    SOURCES hold the declarations of its models, and the server's own configuration. The server is only read.
+
+    Exit codes: 0 nothing is recommended, 1 something is, 2 the server could not be read.
     """
     from ollama_policy.commands.remedies.command import Request, run
     from ollama_policy.live.connect import connection

@@ -14,12 +14,35 @@ from ollama_policy.commands.options import CA_FILE, HOST, PLAN
 @HOST
 @CA_FILE
 @PLAN
-@click.option("--model", metavar="NAME", help="Call it, and draw its memory and the calls.")
-@click.option("--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="How many.")
-@click.option("--from", "from_file", metavar="PROBE.json", type=click.Path(), help="Draw what `probe` measured.")
-@click.option("--bench", "bench_file", metavar="BENCH.json", type=click.Path(), help="Show what `bench` measured, too.")
-@click.option("--format", "form", type=click.Choice(["html", "svg", "markdown"]), default="html", help="How.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write the report there, whole or not at all.")
+@click.option("--model", metavar="NAME", help="Load and call this model, and draw its memory.")
+@click.option(
+    "--calls", default=60, type=click.IntRange(1, 100_000), show_default=True, help="With --model: the number of calls."
+)
+@click.option(
+    "--from", "from_file", metavar="PROBE.json", type=click.Path(), help="Draw a measurement of `probe --format json`."
+)
+@click.option(
+    "--bench",
+    "bench_file",
+    metavar="BENCH.json",
+    type=click.Path(),
+    help="Also show a measurement of `bench --format json`.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "svg", "markdown"]),
+    default="html",
+    help="The output format.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the report to this file instead of standard output.",
+)
 @click.pass_context
 def report(
     context: click.Context,
@@ -27,11 +50,12 @@ def report(
     calls: int,
     **request: Any,
 ) -> NoReturn:
-    """Write one page of memory, calls, architecture, findings and remedies of a server; it needs no network to read.
+    """Write one page about a server: memory, calls, architecture, findings and remedies.
 
-    SOURCES are checked, and compared with the server. With --model the model is loaded, called and unloaded; without
-    it, and with --from, the server is only read. Exit codes: 0 nothing found, 1 a finding or a leak, 2 something could
-    not be looked at.
+    SOURCES are checked, and compared with the server. With --model, the model is loaded, called and unloaded;
+    otherwise the server is only read. The page needs no network.
+
+    Exit codes: 0 no findings, 1 findings or a leak, 2 a server or a file could not be read.
     """
     from ollama_policy.commands.probe.probing import Plan
     from ollama_policy.commands.report.command import Request, run
