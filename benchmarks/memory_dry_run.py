@@ -98,7 +98,7 @@ def one_shape(asked: Oracle, parser: Path | None, architecture: str, seed: str) 
             model.write(file)
             return compared(asked, parser, model, file, load)
         except EngineError as error:
-            # A shape on which llama.cpp aborts is no model: another is drawn.
+            # A shape on which llama.cpp aborts is not a model: another is drawn.
             last = str(error)
     raise EngineError(f"{architecture}, seed {seed}: llama.cpp takes none of {_TRIES} shapes, the last because {last}")
 
@@ -208,7 +208,7 @@ def compare_published(program: Path, parser: Path | None) -> Iterator[Compared]:
 
 
 def drawn(seed: str, shapes: int, architectures: Sequence[str]) -> list[tuple[str, str]]:
-    """Each architecture in turn, the first ones once more where the shapes are no multiple."""
+    """Each architecture in turn, the first ones once more where the shapes are not a multiple."""
     return [
         (architectures[number % len(architectures)], f"{seed}.{number // len(architectures)}")
         for number in range(shapes)

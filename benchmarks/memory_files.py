@@ -15,7 +15,7 @@ from tests.engines.llama_library import Tensors
 
 MIXES: Final = ("F16", "BF16", "Q8_0", "Q4_K_M", "MXFP4")
 _ALIGNMENT = 32
-# A row that is no multiple of a type's block is stored in the next of these (src/llama-quant.cpp).
+# A row that is not a multiple of a type's block is stored in the next of these (src/llama-quant.cpp).
 _FALLBACK: Final = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "Q5_0": "F16", "Q8_0": "F16", "MXFP4": "F16"}
 # What llama-quantize leaves as it is: norms are known by their name, all with one dimension are, and these.
 _KEPT: Final = (

@@ -95,7 +95,7 @@ def test_help_names_every_engine_and_an_unknown_one_is_one_clear_line(capsys: py
     told = capsys.readouterr().out
     assert [name for name in targets() if name not in told] == []
     assert main(["ollama-0.16.0"]) == 1
-    assert capsys.readouterr().err.startswith("error: 'ollama-0.16.0' is no engine, known are: ollama-0.34.3, ")
+    assert capsys.readouterr().err.startswith("error: 'ollama-0.16.0' is not an engine, known are: ollama-0.34.3, ")
 
 
 @pytest.mark.parametrize(("said", "code"), [("0.9.9", 0), ("0.17.4", 1), ("no number", 0)])

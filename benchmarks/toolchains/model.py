@@ -51,7 +51,7 @@ def tokens_of(text: str) -> list[int]:
 
 
 def text_of(tokens: list[int]) -> str:
-    """Of an answer. Raises ValueError where a token is no byte of ASCII."""
+    """Of an answer. Raises ValueError where a token is not a byte of ASCII."""
     return bytes(token - FIRST_BYTE for token in tokens).decode("ascii")
 
 

@@ -72,7 +72,7 @@ _CONTENT_INPUTS = ("base", "parameters", "system", "template")
 
 @dataclass(frozen=True)
 class Misfit:
-    """What a plan says of a model that is to be pinned and has no room. What may only grow too large is no error."""
+    """What a plan says of a model that is to be pinned and does not fit. What may only grow too large is no error."""
 
     problem: Problem
     summary: str
@@ -163,7 +163,7 @@ class Lifecycle:
     async def misfit(self, values: Mapping[str, Any]) -> Misfit | None:
         """What a plan is to say of a model that the server refuses, or that will be pinned and has no room. Only looks.
 
-        A server that does not answer is no misfit: the apply says it.
+        A server that does not answer is not a misfit: the apply says it.
         """
         declared = declare(values)
         try:
@@ -187,7 +187,7 @@ class Lifecycle:
     async def replaced_content(self, values: Mapping[str, Any]) -> str:
         """What a plan is to say of a new resource that makes a model whose name is taken; empty where it is free.
 
-        Only looks. A server that does not answer is no news: the apply says it.
+        Only looks. A server that does not answer is not news: the apply says it.
         """
         source = values.get("base") or values.get("gguf")
         if not source:

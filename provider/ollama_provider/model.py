@@ -133,8 +133,8 @@ def _duration(text: str) -> str:
 
 
 def _keep_alive(text: str) -> str:
-    if text.strip().startswith("-") or text.strip().lower() in {"forever", "for ever", "inf", "infinite", "never"}:
-        expected = 'a finite Go duration such as "5m"; to hold a model for ever say memory_management = "manual"'
+    if text.strip().startswith("-") or text.strip().lower() in {"forever", "inf", "infinite", "never"}:
+        expected = 'a finite Go duration such as "5m"; to hold a model forever say memory_management = "manual"'
         raise _refuse(_shown(text), expected)
     return _duration(text)
 
@@ -437,7 +437,7 @@ def _explained(error: ErrorDetails) -> Problem:
     if kind == "string_type":
         is_duration = path[0] in ("keep_alive", "timeouts")
         hint = _quoted_hint(error["input"]) if is_duration else ""
-        return Problem(path, f"{found}, which is no text", "a text" + hint)
+        return Problem(path, f"{found}, which is not text", "a text" + hint)
     return Problem(path, found, error["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
 

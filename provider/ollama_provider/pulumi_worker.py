@@ -78,7 +78,7 @@ class Worker:
         failures = [_failure(problem) for problem in problems]
         if not failures and not unknown and not _olds:
             self._warn_of_replaced_content(values)
-        # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be mended.
+        # No drift is part of what is declared: so a preview shows what a refresh found, and that it will be fixed.
         return dynamic.CheckResult({**values, "drift": NO_DRIFT}, failures)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> dynamic.DiffResult:
@@ -184,7 +184,7 @@ def _failure(problem: Problem) -> dynamic.CheckFailure:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Turns the failures that a user can mend into errors of text alone."""
+    """Turns the failures that a user can fix into errors of text alone."""
     try:
         yield
     except (OllamaError, InvalidDeclarationError, InterruptedWorkError) as error:

@@ -83,7 +83,7 @@ def _expected(name: str, value: Any, version: Version | None) -> str | None:
             if not isinstance(value, str) or env_keep_alive(value) is None:
                 meant = meant_duration(str(value))
                 hint = f" (did you mean {_shown(meant)}?)" if meant else ""
-                return f'a Go duration such as "5m" or "1h30m", or whole seconds; negative is for ever{hint}'
+                return f'a Go duration such as "5m" or "1h30m", or whole seconds; negative is forever{hint}'
         case Reading.KV_CACHE_TYPE:
             takes_all = Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
             known = LLAMA_CPP_KV_CACHE_TYPES if takes_all else KV_CACHE_TYPES

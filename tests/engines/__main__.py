@@ -66,7 +66,7 @@ def chosen(names: list[str], among: dict[str, Target]) -> list[Target]:
     for name in names:
         fitting = among.get(name) or next((among[full] for full in among if full.rpartition("-")[0] == name), None)
         if fitting is None:
-            raise ToolchainError(f"{name!r} is no engine, known are: {', '.join(among)}")
+            raise ToolchainError(f"{name!r} is not an engine, known are: {', '.join(among)}")
         found.append(fitting)
     return found
 

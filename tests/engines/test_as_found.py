@@ -69,7 +69,7 @@ def found_with(ollama: OllamaServer, how: str) -> dict[str, tuple[str, int, str]
 def test_at_its_end(ollama: OllamaServer, what: str, how: str) -> None:
     before = found_with(ollama, how)
     code, said = policy(*QUICK[what], "--host", ollama.url)
-    assert code in (0, 2), said  # 2: so few calls are no proof
+    assert code in (0, 2), said  # 2: so few calls are not proof
     assert "Error" not in said
     assert state(ollama) == before
 

@@ -332,7 +332,7 @@ def test_a_token_and_headers_reach_the_server_and_are_encrypted_in_the_state_wit
     python_stack: PulumiStack, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
     def at(host: str) -> None:
-        # Pulumi's providers take what is no text as JSON.
+        # Pulumi's providers take what is not text as JSON.
         own = f"p = Provider('p', host={host!r}, token='s3cret-t', headers='{{\"x-key\": \"s3cret-h\"}}')"
         in_python(python_stack, own, declaration(model, options="provider=p"))
 

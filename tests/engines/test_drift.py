@@ -1,4 +1,4 @@
-"""`ollama-policy drift` beside a real Ollama: each drift made by a real client, told with its place, and mended by the
+"""`ollama-policy drift` beside a real Ollama: each drift made by a real client, told with its place, and fixed by the
 command that is shown; and nothing that it does changes the server."""
 
 import json
@@ -86,7 +86,7 @@ class Checkout:
         assert report["undecided"] == []
         return [one for one in report["findings"] if with_info or one["rule"] != "OLL510"]
 
-    def mend(self, advice: str) -> str:
+    def fix(self, advice: str) -> str:
         """Runs what the report shows, as a person would paste it."""
         return pasted(advice, self.folder, self.environment)
 
@@ -242,7 +242,7 @@ RUN, STOP, RUBBISH = "ollama run --keepalive ", "ollama stop ", "ollama rm "
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_each_drift_is_found_at_its_place_and_mended_by_the_command_that_is_shown(
+def test_each_drift_is_found_at_its_place_and_fixed_by_the_command_that_is_shown(
     make: Made, rule: str, words: str, command: str, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs
 ) -> None:
     checkout.declare(**make(ollama, ggufs))
@@ -255,8 +255,8 @@ def test_each_drift_is_found_at_its_place_and_mended_by_the_command_that_is_show
         assert (found["file"], found["start"]["line"]) == ("models.yaml", 1)
     assert ollama.url in found["advice"]
     assert command in found["advice"]
-    checkout.mend(found["advice"])
-    wait_until(lambda: checkout.drift(with_info=with_info) == [], "the drift is mended")
+    checkout.fix(found["advice"])
+    wait_until(lambda: checkout.drift(with_info=with_info) == [], "the drift is fixed")
 
 
 def test_a_pin_that_nothing_bounds_is_told_with_both_cures(
@@ -286,13 +286,13 @@ def test_what_is_missing_or_of_other_content_is_pulled(
         "OLL501",
         f"OLLAMA_HOST={ollama.url} ollama pull --insecure {name}",
     )
-    checkout.mend(found["advice"])
+    checkout.fix(found["advice"])
     assert checkout.drift() == []
     wanted = registry.push("tiny:latest", ggufs(1))
     checkout.declare(**{name: AUTOMATIC | {"insecure": True, "digest": wanted}})
     (found,) = checkout.drift()
     assert found["rule"] == "OLL502"
-    checkout.mend(found["advice"])
+    checkout.fix(found["advice"])
     assert checkout.drift() == []
     assert installed(ollama) == {name: wanted}
 
@@ -311,10 +311,10 @@ def test_an_orphan_that_no_name_reaches_is_told_whoever_declares_what_and_goes_w
     text = checkout.run("--host", ollama.url, "--format", "openmetrics").stdout
     assert f'ollama_policy_orphans{{server="{ollama.url}"}} 1\n' in text
     assert f'ollama_policy_models_pinned{{server="{ollama.url}"}} 1\n' in text
-    said = checkout.mend(f"{orphan['advice']} || true")
+    said = checkout.fix(f"{orphan['advice']} || true")
     assert "its weights are under no name of the server: only a restart frees it" in said
     [shown] = re.findall(r"where its registry still has them: (.*)", said)
-    checkout.mend(shown.replace("ollama pull", "ollama pull --insecure"))  # the tests' registry has no TLS
+    checkout.fix(shown.replace("ollama pull", "ollama pull --insecure"))  # the tests' registry has no TLS
     wait_until(lambda: not [one for one in checkout.drift() if one["rule"] == "OLL507"], "the orphan is gone")
 
 
@@ -420,7 +420,7 @@ def spoiled(ollama: OllamaServer, names: Registered) -> None:
     delete(ollama, names.gone)
 
 
-def test_what_terraform_declares_is_mended_by_terraform(
+def test_what_terraform_declares_is_fixed_by_terraform(
     terraform_of: TerraformMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
 ) -> None:
     for seed, name in enumerate(("pinned", "bound", "absent", "idle"), 6):
@@ -484,7 +484,7 @@ OllamaModel("d", name={0.gone!r}, insecure=True)
 """
 
 
-def test_what_pulumi_declares_is_mended_by_pulumi(
+def test_what_pulumi_declares_is_fixed_by_pulumi(
     stack_of: StackMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
 ) -> None:
     ollama.create_from_gguf("pinned", ggufs(6))

@@ -253,4 +253,4 @@ def test_what_the_estimate_does_not_know_llama_fit_params_is_asked(
     result = fit(ollama, tmp_path / "m.tf", "--memory", "8GiB", "--fit-params", fit_params)
     assert f"as {fit_params} says" in result.stdout
     wrong = fit(ollama, tmp_path / "m.tf", "--memory", "8GiB", "--fit-params", tmp_path / "none")
-    assert (wrong.exit_code, "it is no program" in wrong.output) == (2, True)
+    assert (wrong.exit_code, "it is not a program" in wrong.output) == (2, True)

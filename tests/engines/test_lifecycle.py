@@ -298,8 +298,8 @@ def test_a_variant_that_somebody_made_anew_is_drift_and_is_made_as_declared_agai
     seen: State = run(lambda lifecycle: lifecycle.read(state))
     assert seen["drift"].startswith("its content was replaced")
     assert run(lambda lifecycle: lifecycle.read(seen))["drift"] == seen["drift"], "a second look does not forget it"
-    mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
-    assert (mended["drift"], mended["digest"]) == ("", state["digest"])
+    fixed: State = run(lambda lifecycle: lifecycle.update(seen, values))
+    assert (fixed["drift"], fixed["digest"]) == ("", state["digest"])
 
 
 def test_a_long_pull_reports_bytes_rate_and_time_left(
@@ -343,9 +343,9 @@ def test_an_older_content_that_another_name_still_has_is_freed_through_it(
     ollama.call("POST", "/api/copy", {"source": "w", "destination": "kept"}).raise_for_status()
     ollama.create_from_gguf("w", ggufs(2))
     seen: State = run(lambda lifecycle: lifecycle.read(state))
-    mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
-    assert mended["drift"] == ""
-    assert [model["digest"] for model in ollama.ps()] == [mended["digest"]]
+    fixed: State = run(lambda lifecycle: lifecycle.update(seen, values))
+    assert fixed["drift"] == ""
+    assert [model["digest"] for model in ollama.ps()] == [fixed["digest"]]
 
 
 def test_a_name_that_was_made_anew_on_the_same_weights_is_pinned_as_it_is_now(
@@ -357,16 +357,16 @@ def test_a_name_that_was_made_anew_on_the_same_weights_is_pinned_as_it_is_now(
     state: State = run(lambda lifecycle: lifecycle.create(values))
     ollama.create_from_gguf("w", tiny, system="be brief")
     seen: State = run(lambda lifecycle: lifecycle.read(state))
-    mended: State = run(lambda lifecycle: lifecycle.update(seen, values))
-    assert mended["drift"] == ""
+    fixed: State = run(lambda lifecycle: lifecycle.update(seen, values))
+    assert fixed["drift"] == ""
     assert (pinned(ollama), len(ollama.runners())) == (["w:latest"], 1)
-    assert ollama.ps()[0]["digest"] == mended["digest"] != state["digest"]
+    assert ollama.ps()[0]["digest"] == fixed["digest"] != state["digest"]
 
 
 def test_the_runner_of_a_deleted_base_makes_room_for_what_was_derived_from_it(
     run: Run, ollama: OllamaServer, tiny: Path, reports: list[str]
 ) -> None:
-    """It would serve the derived one's calls, shown as the base for ever: the load would never be seen to be done."""
+    """It would serve the derived one's calls, shown as the base forever: the load would never be seen to be done."""
     ollama.create_from_gguf("base", tiny)
     derived = {"model": "derived", "from": "base", "system": "be brief", "stream": False}
     ollama.call("POST", "/api/create", derived).raise_for_status()

@@ -67,5 +67,5 @@ def test_drift_tells_the_lost_pin_and_the_next_apply_pins_again(
             assert not [option for option in IN_ITS_PROCESS if option in message]
     seen: State = run_on(ollama.url, lambda lifecycle: lifecycle.read(state))
     assert seen["drift"] == (PIN_LOST if reloads else "")
-    mended: State = run_on(ollama.url, lambda lifecycle: lifecycle.update(seen, VALUES))
-    assert (mended["drift"], pinned(ollama)) == ("", ["chat:latest"])
+    fixed: State = run_on(ollama.url, lambda lifecycle: lifecycle.update(seen, VALUES))
+    assert (fixed["drift"], pinned(ollama)) == ("", ["chat:latest"])

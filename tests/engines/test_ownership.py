@@ -245,7 +245,7 @@ def test_a_state_of_terraform_from_before_costs_no_model(
     stack = terraform_of(configuration(m=model))
     stack.apply()
     of_an_older_version(stack)
-    assert stack.plan().planned == {}, "what was only the default is no change"
+    assert stack.plan().planned == {}, "what was only the default is not a change"
     stack.configure(configuration(m=model | {"on_destroy": "delete"}))
     assert stack.plan().planned == {M: "update"}
     stack.configure(configuration(m=model))

@@ -203,7 +203,7 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
 
 
 @pytest.mark.both_engines
-def test_refresh_shows_exactly_what_drifted_and_up_mends_exactly_that(
+def test_refresh_shows_exactly_what_drifted_and_up_fixes_exactly_that(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
     name = model["name"]
@@ -238,7 +238,7 @@ def test_a_pin_by_a_client_is_drift_of_an_automatic_model_and_up_arms_its_timer_
     stack = stack_of(program(m=model | {"memory_management": "automatic", "keep_alive": "1m"}))
     stack.up()
     call(ollama, name, keep_alive="1m")
-    assert "update" not in stack.refresh().changes, "a model that comes and goes is no drift"
+    assert "update" not in stack.refresh().changes, "a model that comes and goes is not drift"
     call(ollama, name, keep_alive=-1, options={"num_ctx": 512, "num_predict": 2})
     [runner] = ollama.runners()
     stack.refresh()

@@ -274,8 +274,8 @@ FAULTS_OF_A_PULL: dict[str, tuple[Fault, str]] = {
     "busy": (status(503, {"error": "server busy, please try again"}), "HTTP 503, server busy, please try again"),
     "unknown": (status(404, {"error": "model 'x' not found"}), "HTTP 404, model 'x' not found"),
     "cut": (cut_stream(), "the connection broke off: "),
-    "garbage": (garbage(), "this does not look like Ollama, it sent a line that is no JSON object: '<html>"),
-    "portal": (html(), "this does not look like Ollama, it sent a line that is no JSON object: '<!DOCTYPE html>"),
+    "garbage": (garbage(), "this does not look like Ollama, it sent a line that is not a JSON object: '<html>"),
+    "portal": (html(), "this does not look like Ollama, it sent a line that is not a JSON object: '<!DOCTYPE html>"),
     "no_success": (
         no_success(),
         "the answer ended without success; its last word was 'verifying sha256 digest'",

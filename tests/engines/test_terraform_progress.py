@@ -1,4 +1,4 @@
-"""A long pull is visible to whoever looks at `terraform apply`, and is no noise where nobody does."""
+"""A long pull is visible to whoever looks at `terraform apply`, and is not noise where nobody does."""
 
 import contextlib
 import fcntl

@@ -263,7 +263,7 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
 
 
 @pytest.mark.both_engines
-def test_a_plan_shows_exactly_what_drifted_and_an_apply_mends_exactly_that(
+def test_a_plan_shows_exactly_what_drifted_and_an_apply_fixes_exactly_that(
     terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
 ) -> None:
     registry.push("other:latest", tiny)
@@ -271,7 +271,7 @@ def test_a_plan_shows_exactly_what_drifted_and_an_apply_mends_exactly_that(
     stack = terraform_of(configuration(m=model | MANUAL, other=other))
     stack.apply()
 
-    def shows_and_mends(words: str) -> None:
+    def shows_and_fixes(words: str) -> None:
         outcome = stack.plan()
         assert outcome.drifted == {M: "update"}
         assert outcome.planned == {M: "update"}
@@ -282,14 +282,14 @@ def test_a_plan_shows_exactly_what_drifted_and_an_apply_mends_exactly_that(
         assert stack.plan().planned == {}
 
     call(ollama, model["name"], keep_alive="10m")
-    shows_and_mends("pin lost")
+    shows_and_fixes("pin lost")
     call(ollama, model["name"], options={"num_ctx": 1024})
-    shows_and_mends("pin lost")
+    shows_and_fixes("pin lost")
     ollama.call("POST", "/api/generate", {"model": model["name"], "keep_alive": 0})
     wait_until(lambda: not ollama.ps(), "the model is unloaded")
-    shows_and_mends("not in memory")
+    shows_and_fixes("not in memory")
     ollama.restart()
-    shows_and_mends("not in memory")
+    shows_and_fixes("not in memory")
 
 
 def test_a_pin_by_a_client_is_drift_of_an_automatic_model_and_an_apply_arms_its_timer_without_a_reload(

@@ -32,7 +32,7 @@ def write_llama(
     `width` must be a multiple of 2 * `heads`. A token of context takes 4 * `layers` * `kv_heads` * `width` / `heads`
     bytes of KV cache: 8 KiB with 16 layers, width 128, and 8 heads of both kinds.
     The logits of all but the bytes 1 to 127 and the end are 0: never the largest, nor among the 40 that Ollama samples
-    from. So an answer is text: from 0.30 on, bytes that are no UTF-8 make a stream end without its `done` line. With
+    from. So an answer is text: from 0.30 on, bytes that are not UTF-8 make a stream end without its `done` line. With
     `never_ends` the end is among those.
     With `split_max_tensors` the model is in several files beside `path`, by llama.cpp's names, and no digest is given.
     """

@@ -259,7 +259,7 @@ def test_what_loops_or_does_nothing_or_breaks_is_left_out(tree: Path, rules: lis
     (tree / "a.tf").write_text("# a\n" + MANUAL)
     fixed = fix(["."], Options(rules=rules))
     assert (fixed.after, fixed.count) == ({}, 0)
-    assert (fixed.left_out > 0) is (rules != [WritesNothing]), "what is no fix is not even tried"
+    assert (fixed.left_out > 0) is (rules != [WritesNothing]), "what is not a fix is not even tried"
 
 
 def test_a_bad_fix_does_not_cost_the_good_ones(tree: Path) -> None:

@@ -68,7 +68,7 @@ FAULTS = {
         text('{"models":[' + "[]," * 2_000_001 + "[]]}"),
         "an answer of more values than 256 MiB of memory hold",
     ),
-    "half a surrogate pair": (text(r'{"modelfile": "FROM \ud800"}'), "an answer with a text that is no Unicode"),
+    "half a surrogate pair": (text(r'{"modelfile": "FROM \ud800"}'), "an answer with a text that is not Unicode"),
     "a long error": (refused("x" * 1_000_000), "HTTP 500, xxx"),
 }
 COMMANDS = {

@@ -274,7 +274,7 @@ data:
         },
     ),
     Case(
-        "a template of a chart that is no server",
+        "a template of a chart that is not a server",
         {
             "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 0.1.0\ndescription: Talks to ollama\n",
             "charts/app/values.yaml": "ollama:\n  url: http://ollama:11434\n  model: llama3.2\n  keepAlive: 5m\n",

@@ -52,8 +52,12 @@ def test_what_is_no_suppression(line: str) -> None:
         ("ignore[OLL001] until=2027-01-31", "it gives no reason", ""),
         ("ignore[] why", "it names no rule", ""),
         ("ignore[OLL010] why", "there is no rule OLL010", "did you mean OLL101?"),
-        ("ignore[OLL001] until=soon why", "until=soon is no date, expected such as until=2027-01-31", ""),
-        ("ignore[OLL001] until=2027-02-30 why", "until=2027-02-30 is no date, expected such as until=2027-01-31", ""),
+        ("ignore[OLL001] until=soon why", "until=soon is not a date, expected such as until=2027-01-31", ""),
+        (
+            "ignore[OLL001] until=2027-02-30 why",
+            "until=2027-02-30 is not a date, expected such as until=2027-01-31",
+            "",
+        ),
     ],
 )
 def test_what_is_wrong_with_one_is_said_at_its_place(comment: str, problem: str, hint: str) -> None:

@@ -1,6 +1,6 @@
 """Time grows with what is read, not with its square: twice the input takes less than 2.5 times the processor's time.
 
-What a reader does in C counts too, so this is no count of calls. A ratio is disturbed by whatever else the machine
+What a reader does in C counts too, so this is not a count of calls. A ratio is disturbed by whatever else the machine
 does, and the best of a few tries is not: one that grows by the square is near 4 each time.
 """
 

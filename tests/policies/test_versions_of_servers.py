@@ -11,7 +11,7 @@ TOO_OLD = "Ollama 0.6.3 is too old, 0.6.4 or newer is needed: update the server"
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("0.6.3", TOO_OLD), ("banana", "this is no version of Ollama: 'banana'")]
+    ("version", "words"), [("0.6.3", TOO_OLD), ("banana", "this is not a version of Ollama: 'banana'")]
 )
 @pytest.mark.parametrize(
     "arguments",

@@ -27,7 +27,7 @@ from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, p
 from tests.promptness import assert_took_less
 
 TINY = ModelName.parse("tiny")
-STALL = 2.0  # a busy machine is no stall
+STALL = 2.0  # a busy machine is not a stall
 SECRET = "hunter2-and-more"
 Call = Callable[[Ollama], Awaitable[Any]]
 
@@ -103,9 +103,9 @@ PULL_FAULTS = {
     "lines without progress": (faulty_ollama.slow_no_progress(), TransientError, "nothing moved for 2 s"),
     "no answer at all": (silent(), TransientError, "nothing moved for 2 s"),
     "garbage": (faulty_ollama.garbage(), NotOllamaError, "<html><body>502 Bad Gateway"),
-    "a binary line": (raw(b"\xff\xfe\x00\n"), NotOllamaError, "a line that is no JSON object"),
-    "a line that is a list": (raw(b'["success"]\n'), NotOllamaError, "a line that is no JSON object"),
-    "a line of brackets": (raw(b"[" * 2**16 + b"\n"), NotOllamaError, "a line that is no JSON object"),
+    "a binary line": (raw(b"\xff\xfe\x00\n"), NotOllamaError, "a line that is not a JSON object"),
+    "a line that is a list": (raw(b'["success"]\n'), NotOllamaError, "a line that is not a JSON object"),
+    "a line of brackets": (raw(b"[" * 2**16 + b"\n"), NotOllamaError, "a line that is not a JSON object"),
     "a line nested 90 deep": (raw(b'{"a":' * 90 + b"1" + b"}" * 90 + b"\n"), NotOllamaError, "more than 64 deep"),
     "a line with a number of 4,000 digits": (
         raw(b'{"status": "pulling", "total": ' + b"9" * 4000 + b"}\n"),
@@ -292,11 +292,21 @@ def test_a_bad_answer_to_a_plain_question_is_one_clear_error(
         ("/api/tags", INSTALLED, {"models": [{**A_TAG, "model": "a b\x1b"}]}, "a model name 'a b\\x1b'"),
         ("/api/tags", INSTALLED, {"models": [{**A_TAG, "size": "big"}]}, '"size" of '),
         ("/api/tags", INSTALLED, {"models": [{**A_TAG, "size": [1]}]}, '"size" of '),
-        ("/api/tags", INSTALLED, {"models": [{**A_TAG, "details": "x"}]}, '"details" that is no JSON object'),
+        ("/api/tags", INSTALLED, {"models": [{**A_TAG, "details": "x"}]}, '"details" that is not a JSON object'),
         ("/api/ps", RUNNING, {}, 'without a list of "models"'),
-        ("/api/ps", RUNNING, {"models": [{**A_RUNNER, "expires_at": "soon"}]}, "an expires_at that is no time: 'soon'"),
-        ("/api/ps", RUNNING, {"models": [{**A_RUNNER, "expires_at": "2026-01-01"}]}, "that is no time: '2026-01-01'"),
-        ("/api/ps", RUNNING, {"models": [{**A_RUNNER, "expires_at": None}]}, "that is no time"),
+        (
+            "/api/ps",
+            RUNNING,
+            {"models": [{**A_RUNNER, "expires_at": "soon"}]},
+            "an expires_at that is not a time: 'soon'",
+        ),
+        (
+            "/api/ps",
+            RUNNING,
+            {"models": [{**A_RUNNER, "expires_at": "2026-01-01"}]},
+            "that is not a time: '2026-01-01'",
+        ),
+        ("/api/ps", RUNNING, {"models": [{**A_RUNNER, "expires_at": None}]}, "that is not a time"),
         ("/api/ps", RUNNING, {"models": [{**A_RUNNER, "size_vram": "x"}]}, '"size_vram" of '),
     ],
 )

@@ -63,7 +63,7 @@ def only_problem(values: Mapping[str, Any]) -> str:
         ({"name": "my model"}, 'name: found "my model", expected a model name'),
         ({"name": "llama3:"}, "its tag is empty"),
         ({"name": "a/b/c/d"}, "at most 3"),
-        ({"name": 5}, "name: found 5, which is no text, expected a text"),
+        ({"name": 5}, "name: found 5, which is not text, expected a text"),
         (named(base="b c"), 'base: found "b c", expected a model name'),
         ({"name": "chat:local"}, 'name: found "chat:local", expected another tag than local: from 0.18.0 on '),
         ({"name": "chat:Local"}, "and reaches chat:latest"),
@@ -78,15 +78,15 @@ def only_problem(values: Mapping[str, Any]) -> str:
         (named(keep_alive="10 minutes"), 'keep_alive: found "10 minutes", expected a Go duration such as "5m"; '),
         (
             named(keep_alive="-1"),
-            'found "-1", expected a finite Go duration such as "5m"; to hold a model for ever say',
+            'found "-1", expected a finite Go duration such as "5m"; to hold a model forever say',
         ),
-        (named(keep_alive="-1m"), 'for ever say memory_management = "manual"'),
-        (named(keep_alive="forever"), 'for ever say memory_management = "manual"'),
+        (named(keep_alive="-1m"), 'forever say memory_management = "manual"'),
+        (named(keep_alive="forever"), 'forever say memory_management = "manual"'),
         (named(keep_alive="1.5 days"), "Go durations have no days: write hours, such as 24h"),
         (named(keep_alive="300"), 'found "300", expected a Go duration such as "5m"; a unit is missing: write 300s'),
-        (named(keep_alive=300), 'keep_alive: found 300, which is no text, expected a text such as "300s"'),
+        (named(keep_alive=300), 'keep_alive: found 300, which is not text, expected a text such as "300s"'),
         (named(keep_alive=300.0), 'such as "300s"'),
-        (named(keep_alive=True), "keep_alive: found true, which is no text"),
+        (named(keep_alive=True), "keep_alive: found true, which is not text"),
         (named(keep_alive=""), 'keep_alive: found ""'),
         (
             named(memory_management="automatic", resident=True),
@@ -132,7 +132,7 @@ def only_problem(values: Mapping[str, Any]) -> str:
         (named(timeouts={"pull": "1 hour"}), 'timeouts.pull: found "1 hour", expected a Go duration'),
         (named(timeouts={"load": "0s"}), 'timeouts.load: found "0s", expected a duration over zero'),
         (named(timeouts={"unload": "-1m"}), 'timeouts.unload: found "-1m", expected a duration that is not negative'),
-        (named(timeouts={"load": 60}), 'timeouts.load: found 60, which is no text, expected a text such as "60s"'),
+        (named(timeouts={"load": 60}), 'timeouts.load: found 60, which is not text, expected a text such as "60s"'),
         (
             named(timeouts={"pul": "1h"}),
             "timeouts.pul: found a property of that name, expected one of pull, load, unload (did you mean 'pull'?)",
@@ -181,7 +181,7 @@ def test_a_missing_gguf_is_a_problem_only_where_no_model_was_made_of_it(tmp_path
 
 
 def test_a_gguf_may_not_be_a_folder_or_nonsense(tmp_path: Path) -> None:
-    assert "it is no regular file" in only_problem(named(gguf=str(tmp_path)))
+    assert "it is not a regular file" in only_problem(named(gguf=str(tmp_path)))
     assert "gguf:" in only_problem(named(gguf="a\0b"))
     assert "gguf:" in only_problem(named(gguf=""))
 

@@ -55,13 +55,13 @@ def test_ollama_reads_the_texts_as_they_were_meant() -> None:
         (
             "keep_alive",
             "1d",
-            'found "1d", expected a Go duration such as "5m" or "1h30m", or whole seconds; negative is for ever '
+            'found "1d", expected a Go duration such as "5m" or "1h30m", or whole seconds; negative is forever '
             '(did you mean "24h"?)',
         ),
         (
             "load_timeout",
             "",
-            'found "", expected a Go duration such as "5m" or "1h30m", or whole seconds; negative is for ever',
+            'found "", expected a Go duration such as "5m" or "1h30m", or whole seconds; negative is forever',
         ),
         ("num_parallel", -1, "found -1, expected a whole number, 0 or more"),
         ("num_parallel", 1.5, "found 1.5, expected a whole number, 0 or more"),

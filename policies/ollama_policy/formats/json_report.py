@@ -113,7 +113,7 @@ def finding_schema() -> Schema:
             "type": "string",
             "description": "Relative to the working folder where it is under it; or a server's address.",
         },
-        "start": or_null(_AT, "Null where the place is no file."),
+        "start": or_null(_AT, "Null where the place is not a file."),
         "end": or_null(_AT),
         "address": TEXT,
         "value": TEXT,

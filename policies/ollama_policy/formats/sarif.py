@@ -1,7 +1,7 @@
 """SARIF 2.1.0, for code scanning: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html.
 
-What could not be read or decided is a notification of the invocation, for it is no result: a service would show it as
-an alert to be dismissed one by one.
+What could not be read or decided is a notification of the invocation, for it is not a result: a service would show it
+as an alert to be dismissed one by one.
 """
 
 # ruff: noqa: PTH117, PTH118

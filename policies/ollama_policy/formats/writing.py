@@ -22,7 +22,7 @@ def tool_version() -> str:
 
 
 def place_of(file: "SourceFile", start: "Position") -> str:
-    """`models.tf:3:23`, or the address of what is no file."""
+    """`models.tf:3:23`, or the address of what is not a file."""
     return f"{file.path}:{start.line}:{start.column}" if file.is_file else file.path
 
 

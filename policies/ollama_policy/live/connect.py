@@ -67,7 +67,7 @@ async def installed_one(client: "Ollama", name: ModelName) -> None:
 
 
 def answered(asking: Coroutine[None, None, Answer], late: str = "no answer in time") -> Answer:
-    """What a server answers. Raises CannotLookError where it does not, is no Ollama, or is `late`.
+    """What a server answers. Raises CannotLookError where it does not, is not Ollama, or is `late`.
 
     Of calls that were made at once, the first that failed is told.
     """

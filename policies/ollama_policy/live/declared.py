@@ -257,9 +257,9 @@ class _Collector:
         if value is None or isinstance(value, Unknown):
             return value
         try:
-            return server_url(value) if isinstance(value, str) else Unknown("its host is no text")
+            return server_url(value) if isinstance(value, str) else Unknown("its host is not text")
         except InvalidServerError:
-            return Unknown("its host is no address that Ollama accepts")
+            return Unknown("its host is not an address that Ollama accepts")
 
     def _pulumi_host(self, subject: Subject) -> Any:
         project = project_of(subject.file, self._workspace)

@@ -1,4 +1,4 @@
-"""The command that mends a drift, to be pasted into a shell."""
+"""The command that fixes a drift, to be pasted into a shell."""
 
 import json
 from contextlib import suppress

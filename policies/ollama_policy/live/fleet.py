@@ -42,7 +42,7 @@ def _url(text: str, where: str) -> str:
     try:
         return server_url(text)
     except InvalidServerError as error:
-        raise CannotLookError(f"{where} is no address of a server: {error}") from None
+        raise CannotLookError(f"{where} is not an address of a server: {error}") from None
 
 
 def _in_file(path: str) -> Iterator[str]:
@@ -95,7 +95,7 @@ class Tokens:
         """Raises CannotLookError for a netrc that is none."""
         self._key = environment.get(TOKEN_VARIABLE) or None
         if self._key is not None and not is_header_value(self._key):
-            raise CannotLookError(f"{TOKEN_VARIABLE} is no token: expected one line of ASCII characters")
+            raise CannotLookError(f"{TOKEN_VARIABLE} is not a token: expected one line of ASCII characters")
         named = environment.get("NETRC")
         path = named or os.path.expanduser("~/.netrc")
         self._machines: netrc.netrc | None = None
@@ -138,6 +138,6 @@ def _netrc(path: str) -> netrc.netrc:
         return netrc.netrc(path)
     except netrc.NetrcParseError as error:
         # Its words may repeat a password.
-        raise CannotLookError(f"{path}, line {error.lineno}: it is no netrc") from None
+        raise CannotLookError(f"{path}, line {error.lineno}: it is not a netrc") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CannotLookError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None

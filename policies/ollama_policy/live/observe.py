@@ -117,7 +117,7 @@ class _ThisMachine:
 def flags_of(models: Sequence[RunningModel], runners: Sequence[Runner]) -> dict[ModelName, Mapping[str, str]]:
     """What the command lines of runners show of models in memory: of those whose context no other one has.
 
-    Their weights, which a command line names, are no part of /api/ps.
+    Their weights, which a command line names, are not part of /api/ps.
     """
     by_context: dict[int, list[Mapping[str, str]]] = {}
     for runner in runners:

@@ -1,7 +1,7 @@
 """What is to be freed, and how: pure, from what a server said and what is declared.
 
 Ollama finds a runner by its weights file, not by its name. Measured on 0.17.4 and 0.34.3, of a model pinned and then
-deleted, or whose name then got other weights: /api/ps goes on showing it as before, for ever; an unload by its name
+deleted, or whose name then got other weights: /api/ps goes on showing it as before, forever; an unload by its name
 answers 404, or "unload" and does nothing to it; an unload through *any* name on the same weights ends it in under
 0.1 s, and where no runner is on those weights such an unload loads nothing and changes nothing. So an orphan is freed
 through another name.

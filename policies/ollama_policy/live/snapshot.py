@@ -113,7 +113,7 @@ def _on_disk(model: OnDisk) -> dict[str, Any]:
 
 
 def from_json(data: bytes) -> list[Server]:
-    """The servers of a snapshot. Raises UnreadableError, at the byte where it is no JSON."""
+    """The servers of a snapshot. Raises UnreadableError, at the byte where it is not JSON."""
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -52,7 +52,7 @@ class Undecided(NamedTuple):
 class Unreadable(NamedTuple):
     """A file, folder or server that should have been looked at and could not be. `place` is None where there is none.
 
-    `path` is a server's address where it is no file.
+    `path` is a server's address where it is not a file.
     """
 
     path: str

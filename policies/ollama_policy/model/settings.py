@@ -132,7 +132,7 @@ class SourceFile:
 
 
 class Address(SourceFile):
-    """A place that is no file, such as a server: what is there has no line and no text."""
+    """A place that is not a file, such as a server: what is there has no line and no text."""
 
     is_file = False
 

@@ -40,7 +40,7 @@ class Baseline:
     """The entries of a baseline file, each to be used up by the findings that it accepts."""
 
     def __init__(self, file: SourceFile) -> None:
-        """Raises UnreadableError for a file that is no baseline."""
+        """Raises UnreadableError for a file that is not a baseline."""
         self._file = file
         self._relative = relative_to(os.path.dirname(file.path) or os.curdir)
         self._left: Counter[Key] = Counter()

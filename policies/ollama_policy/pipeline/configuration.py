@@ -191,7 +191,7 @@ def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", w
 def severity(value: Any) -> Severity:
     """Raises ValueError."""
     if value not in _LEVELS:
-        raise ValueError(f"{value!r} is no severity, expected one of {', '.join(_LEVELS)}")
+        raise ValueError(f"{value!r} is not a severity, expected one of {', '.join(_LEVELS)}")
     return Severity(value)
 
 
@@ -199,7 +199,7 @@ def version(text: str) -> tuple[int, int, int]:
     """Raises ValueError."""
     match = re.fullmatch(_VERSION, text)
     if match is None:
-        raise ValueError(f"{text!r} is no version, expected such as 0.34.3")
+        raise ValueError(f"{text!r} is not a version, expected such as 0.34.3")
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 
@@ -214,7 +214,7 @@ def _memory(table: Mapping[str, Any], key: str) -> int | None:
         return value
     match = re.fullmatch(_MEMORY, value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{key} = {value!r} is no amount of memory, expected such as "24GiB"')
+        raise ValueError(f'{key} = {value!r} is not an amount of memory, expected such as "24GiB"')
     return int(float(match[1]) * _UNITS[match[2] or ""])
 
 
@@ -250,7 +250,7 @@ def _ids(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 def _id(text: str) -> str:
     if not re.fullmatch(_ID_PREFIX, text):
-        raise ValueError(f"{text!r} is no rule, expected an id such as OLL001 or its beginning")
+        raise ValueError(f"{text!r} is not a rule, expected an id such as OLL001 or its beginning")
     return text.upper()
 
 

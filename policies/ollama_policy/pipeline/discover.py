@@ -295,7 +295,7 @@ class Workspace:
 
 
 def read_regular(path: str) -> bytes | None:
-    """A file's content, None where it is too large. Raises OSError; ValueError where it is no regular file."""
+    """A file's content, None where it is too large. Raises OSError; ValueError where it is not a regular file."""
     descriptor = os.open(path, _OPENING)
     try:
         status = os.fstat(descriptor)

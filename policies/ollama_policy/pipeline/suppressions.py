@@ -101,7 +101,7 @@ def _parse(match: re.Match[str], file: SourceFile, span: Span, line: int, known:
         try:
             until = date.fromisoformat(expiry.group(1))
         except ValueError:
-            problem = f"until={expiry.group(1)} is no date, expected such as until=2027-01-31"
+            problem = f"until={expiry.group(1)} is not a date, expected such as until=2027-01-31"
     unknown = next((one for one in ids if one not in known), None)
     if not ids:
         problem = "it names no rule"

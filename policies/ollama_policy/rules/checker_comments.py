@@ -42,7 +42,7 @@ class ExpiredSuppression(_Housekeeping):
     name = "expired-suppression"
     summary = "a suppression whose date has passed"
     why = "It was meant to hold until that day; what it suppressed is reported again."
-    fix = "Mend what it suppressed, or give it a later date."
+    fix = "Fix what it suppressed, or give it a later date."
     bad = _example("  # «ollama-policy: ignore[OLL001] until=2020-01-31 until the migration»")
     good = _example("")
 
@@ -51,7 +51,7 @@ class UnusedSuppression(_Housekeeping):
     id = "OLL903"
     name = "unused-suppression"
     summary = "a suppression of something that is not there"
-    why = "What it suppressed is mended or moved; left behind, it would hide the next one without a word."
+    why = "What it suppressed is fixed or moved; left behind, it would hide the next one without a word."
     fix = "Delete the comment."
     bad = _example("  # «ollama-policy: ignore[OLL001] not needed here»")
     good = _example("")
@@ -62,7 +62,7 @@ class StaleBaselineEntry(_Housekeeping):
     name = "stale-baseline-entry"
     severity = Severity.INFO
     summary = "a baseline's entry that no longer occurs"
-    why = "It is mended, and the entry would accept its return."
+    why = "It is fixed, and the entry would accept its return."
     fix = "Write the baseline anew with `ollama-policy baseline FILE`."
     bad = (Example("baseline.json", "«»"),)
     good = (Example("baseline.json", ""),)

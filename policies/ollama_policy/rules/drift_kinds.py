@@ -91,7 +91,7 @@ class NotResident(Drift):
     summary = "a model that is declared resident and is not in memory"
     why = (
         "A restart, an eviction by a larger model, a crash of its runner or a client's `keep_alive: 0` took it out. "
-        "The next call loads it with the server's default, and not for ever."
+        "The next call loads it with the server's default, and not forever."
     )
     fix = "Apply the declaration: it loads and pins the model."
     bad = (_model('memory_management = «"manual"»'), _server())
@@ -203,7 +203,7 @@ class OtherContext(Drift):
         "The KV cache grows with the context: a client's num_ctx reloaded the model with its own, and each call that "
         "brings the same keeps it. A pinned model can grow so, too, where that client pins."
     )
-    fix = "Stop it: the next load takes the model's own parameters. And mend the client."
+    fix = "Stop it: the next load takes the model's own parameters. And fix the client."
     bad = (
         _model('base = "llama3"', "parameters = «{ num_ctx = 4096 }»"),
         _server(disk=_disk("chat", "llama3"), memory=_memory("chat", _SOON, context=8192)),

@@ -24,7 +24,7 @@ class InvalidDuration(Rule):
         "Ollama reads OLLAMA_KEEP_ALIVE and OLLAMA_LOAD_TIMEOUT as a Go duration, or as whole seconds. Anything else, "
         "such as `1d`, `10 minutes` or `24h # a day`, counts as not written: 5 minutes, and the log says nothing."
     )
-    fix = "Write a Go duration such as `5m`, `1h30m` or `24h`, or whole seconds; a negative one means for ever."
+    fix = "Write a Go duration such as `5m`, `1h30m` or `24h`, or whole seconds; a negative one means forever."
     bad = (compose("OLLAMA_KEEP_ALIVE: «1d»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 24h"),)
     source = "envconfig/config.go, KeepAlive and LoadTimeout"
@@ -41,7 +41,7 @@ class InvalidDuration(Rule):
             yield self.at(
                 setting,
                 subject,
-                f'{name} "{text(setting)}" is no duration: Ollama takes its default, {default}, and says nothing',
+                f'{name} "{text(setting)}" is not a duration: Ollama takes its default, {default}, and says nothing',
                 label=f"read as {default}",
                 fixes=(Fix(f"write {meant}", (edit,)),) if edit else (),
             )

@@ -1,4 +1,4 @@
-"""OLL003: a declaration's keep_alive that is no finite Go duration, or that stands beside "manual"."""
+"""OLL003: a declaration's keep_alive that is not a finite Go duration, or that stands beside "manual"."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -19,10 +19,10 @@ class InvalidKeepAlive(Rule):
     severity = Severity.ERROR
     kind = Kind.MODEL
     keys: ClassVar[frozenset[str]] = frozenset(("keep_alive", "memory_management"))
-    summary = "a keep_alive that is no finite Go duration, or that no mode uses"
+    summary = "a keep_alive that is not a finite Go duration, or that no mode uses"
     why = (
         "Go's durations are numbers with the units h, m, s and below, without spaces: days and weeks do not exist, and "
-        'a request with `"300"` or `"10 minutes"` is answered with HTTP 400. A negative one means for ever, which '
+        'a request with `"300"` or `"10 minutes"` is answered with HTTP 400. A negative one means forever, which '
         'is what `memory_management = "manual"` is for; beside that, keep_alive has no meaning.'
     )
     fix = "Write a duration such as `5m`, `1h30m` or `24h`."

@@ -27,8 +27,8 @@ class InvalidLlamaArgument(Rule):
     summary = "a LLAMA_ARG_* that llama.cpp refuses, or reads as something else"
     why = (
         "Ollama hands LLAMA_ARG_* on unread, and llama.cpp's server reads them in its own way: numbers are digits, and "
-        "what follows is cut off, so `1GB` is 1 MiB; `auto`, an empty text, or one in quotes is no number. At a text "
-        "that it cannot read llama-server ends, and no model loads. Unlike Ollama's own variables these are not "
+        "what follows is cut off, so `1GB` is 1 MiB; `auto`, an empty text, or one in quotes is not a number. At a "
+        "text that it cannot read llama-server ends, and no model loads. Unlike Ollama's own variables these are not "
         "trimmed, and quotes belong to the text: those in an env file stay in it under `docker run --env-file`."
     )
     fix = "Write what is expected there, for a size such as `1024` for 1 GiB, or leave the variable out."

@@ -46,7 +46,7 @@ class InvalidNumber(Rule):
             yield self.at(
                 setting,
                 subject,
-                f'{name} "{value}" is no whole number: Ollama takes its default, {VARIABLES[name].default}',
+                f'{name} "{value}" is not a whole number: Ollama takes its default, {VARIABLES[name].default}',
                 label="digits only" + (", in bytes" if name in _BYTES else ""),
                 fixes=(Fix(f"write {meant}", (edit,)),) if edit else (),
             )

@@ -33,10 +33,11 @@ class InvalidParameter(Rule):
     why = (
         'HTTP 500 is the answer to a request whose options have a number as text, such as `"num_ctx": "8192"`. '
         "/api/create takes any value, and then each call of that model is answered so. A Modelfile's values are texts, "
-        "and `ollama create` refuses one that is no number, such as `8k`, and a name that is no parameter, such as "
-        "keep_alive. In a request such a name is ignored, and only the server's log says so: the option does nothing."
+        "and `ollama create` refuses one that is not a number, such as `8k`, and a name that is not a parameter, such "
+        "as keep_alive. In a request such a name is ignored, and only the server's log says so: the option does "
+        "nothing."
     )
-    fix = "Write the value in the parameter's type; write what is no parameter where it belongs."
+    fix = "Write the value in the parameter's type; write what is not a parameter where it belongs."
     bad = (
         Example("ask.sh", _BODY.format('"num_ctx": «"8192"», "keep_alive": «-1»')),
         Example("Modelfile", "FROM llama3\nPARAMETER num_ctx «8k»\nPARAMETER keep_alive «-1»\n"),

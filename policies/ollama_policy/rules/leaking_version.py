@@ -1,4 +1,4 @@
-"""OLL301: a version of Ollama whose leak is known and mended later."""
+"""OLL301: a version of Ollama whose leak is known and fixed later."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -8,7 +8,7 @@ from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
 from ollama_policy.model.servers import version_of
 from ollama_policy.model.settings import IMAGE, VERSION, Edit, Kind, Setting, Subject
 from ollama_policy.rules.examples import compose
-from ollama_provider.ollama.leaks import leaks_in, mended_in
+from ollama_provider.ollama.leaks import fixed_in, leaks_in
 from ollama_provider.ollama.versions import Version
 
 
@@ -22,11 +22,11 @@ class LeakingVersion(Rule):
     why = (
         "Some releases lose memory by defects of their own, and no setting helps: 0.6.0 to 0.6.5 with gemma3, 0.6.6 "
         "and 0.6.7 with images, all before 0.7.0 with structured outputs, and 0.6.6 to 0.7.0 lose runners in VRAM. "
-        "Only what a later release is known to mend is reported. The prompt cache from 0.30 on is not: OLL202 is "
+        "Only what a later release is known to fix is reported. The prompt cache from 0.30 on is not: OLL202 is "
         "about it. Nor is what MLX's runner keeps, on macOS and in the Linux image for CUDA: up to 8 GiB of prompts, "
-        "which no variable bounds and no known release mends."
+        "which no variable bounds and no known release fixes."
     )
-    fix = "Use a version in which it is mended, and test what else it brings: a newer one has defaults of its own."
+    fix = "Use a version in which it is fixed, and test what else it brings: a newer one has defaults of its own."
     bad = (compose(image="«ollama/ollama:0.6.5»"),)
     good = (compose(image="ollama/ollama:0.7.1"),)
     source = "issues 10040, 10434, 10688 and 10433; for MLX 16698 and 17875, and mlxrunner/prefix_cache.go:43"
@@ -39,8 +39,8 @@ class LeakingVersion(Rule):
         message = leaks_of(version)
         if not message:
             return
-        wanted = mended_in(version)
-        label = f"mended in {shown(wanted)}"
+        wanted = fixed_in(version)
+        label = f"fixed in {shown(wanted)}"
         setting = subject.known(VERSION) or subject.known(IMAGE)
         if setting is None:
             yield self.about(subject, message, label=label)

@@ -177,7 +177,7 @@ class SlowCall(LogRule):
     severity = Severity.INFO
     summary = "a call that took long, and how much of it was a load"
     why = (
-        "The document's slow answers under load. GIN writes a line for each request that ended; it does not name the "
+        "GIN writes a line for each request that ended; it does not name the "
         "model. A load that ended during the call is said with it: that part is what keeping the model in memory saves."
     )
     fix = "Where it was a load, keep the model in memory; else fewer calls at once, or a smaller context."
@@ -203,9 +203,9 @@ class FailedCalls(LogRule):
 class NeverReleased(LogRule):
     id = "OLL610"
     name = "never-released"
-    summary = "a server, or a client, that keeps a model in memory for ever"
+    summary = "a server, or a client, that keeps a model in memory forever"
     why = (
-        "The memory of what is kept for ever is what people call not released. It is right for a model that is "
+        "The memory of what is kept forever is what people call not released. It is right for a model that is "
         "declared resident: a client's pin is an info, and names the model only with OLLAMA_DEBUG=1."
     )
     fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin by declaration what shall stay."
@@ -239,7 +239,7 @@ class MemoryAlarm(LogRule):
     fix = "Bound what stays in memory (keep_alive), and `ollama-policy probe` tells a cache from a leak."
     bad = _log(*_loaded(_A), "«ERROR: Memory usage exceeds threshold. Current memory usage: 85%»")
     good = _log(*_loaded(_A))
-    source = "the post-mortem that this project is about"
+    source = "the alarm that many monitors write; psutil.virtual_memory().percent"
 
 
 class LeakingRelease(LogRule):
@@ -248,7 +248,7 @@ class LeakingRelease(LogRule):
     summary = "a release of Ollama that is known to leak, by the server's own line"
     why = (
         "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps. "
-        "Only what a later release is known to mend is reported."
+        "Only what a later release is known to fix is reported."
     )
     fix = "Update the server; `ollama-policy explain OLL301` tells which releases leak."
     bad = _log(f"«{_line('INFO', 'Listening on [::]:11434 (version 0.6.5)')}»")
@@ -297,7 +297,7 @@ class OutOfMemoryInAnswer(LogRule):
     summary = "a runner that ran out of memory during an answer, for which Ollama put out every model"
     why = (
         "From 0.30 on Ollama then unloads all that is loaded, pinned models too, before the next call: each of them "
-        "has to be loaded again, and what was kept for ever is not any more."
+        "has to be loaded again, and what was kept forever is not any more."
     )
     fix = "Give the models less context or fewer parallel slots, bound the prompt cache, or load fewer models."
     bad = _log(*_loaded(_A), f"«{_line('WARN', _RAN_OUT, f'model={_A} {_CUDA}', 9)}»")

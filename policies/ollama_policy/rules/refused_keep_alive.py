@@ -59,7 +59,7 @@ class RefusedKeepAlive(Rule):
 
 def _kind(value: Any) -> str:
     if isinstance(value, str):
-        return f'"{value}" is no duration'
+        return f'"{value}" is not a duration'
     return f"is neither a number nor a text, but {'a boolean' if isinstance(value, bool) else 'made of several'}"
 
 

@@ -1,4 +1,4 @@
-"""OLL109: a server that keeps every model for ever."""
+"""OLL109: a server that keeps every model forever."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -21,7 +21,7 @@ class ServerNeverReleases(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
-    summary = "a server that keeps every model in memory for ever"
+    summary = "a server that keeps every model in memory forever"
     why = (
         "A negative OLLAMA_KEEP_ALIVE, or seconds beyond what Go can hold, pins every model that any client loads. "
         "Each stays until another one needs its place, so memory only grows. It is right where the models are declared "
@@ -45,6 +45,6 @@ class ServerNeverReleases(Rule):
                 setting,
                 subject,
                 "this server never releases a model by itself",
-                label=f'"{text(setting)}" means for ever, for every model that a client loads',
+                label=f'"{text(setting)}" means forever, for every model that a client loads',
                 fixes=(Fix(f"release after {_BOUND}", (edit,)),) if edit else (),
             )

@@ -73,7 +73,7 @@ class Nix:
             raise UnreadableError(error.start, "bytes that are not UTF-8", "UTF-8") from None
         root = grammars.parse("nix", file.data)
         if root.has_error:
-            raise UnreadableError(_error(root), "text that is no Nix", "an expression")
+            raise UnreadableError(_error(root), "text that is not Nix", "an expression")
         yield from _Module(file, root).subjects()
 
 

@@ -26,7 +26,7 @@ _ALWAYS_TEXT: Final = frozenset(("system", "template"))  # Ollama's own template
 
 
 class Plain:
-    """The document's own form."""
+    """The story's own form."""
 
     name = "plain"
 

@@ -12,7 +12,7 @@ _OPEN_FILES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")  # a shell's `<(comma
 
 
 def read_named(path: str, most: int = MAX_BYTES) -> bytes:
-    """The content of a file. Raises OSError, whose `strerror` says what it is where it is no file or too large."""
+    """The content of a file. Raises OSError, whose `strerror` says what it is where it is not a file or too large."""
     is_open_file = path.startswith(_OPEN_FILES)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if is_open_file else os.O_NONBLOCK))
     try:

@@ -14,7 +14,7 @@ STDIN: Final = "-"
 def terminal(stream: Any) -> tuple[bool, bool]:
     """Whether there are colours, and links.
 
-    NO_COLOR wins over all; FORCE_COLOR and CLICOLOR_FORCE colour what is no terminal, too (no-color.org,
+    NO_COLOR wins over all; FORCE_COLOR and CLICOLOR_FORCE colour what is not a terminal, too (no-color.org,
     force-color.org, bixense.com/clicolors).
     """
     is_terminal = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

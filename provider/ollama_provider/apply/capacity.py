@@ -2,8 +2,8 @@
 
 Only a hint can be had before a load: the model's own need is `ollama.memory`'s estimate, what is pinned is what
 /api/ps says of it, and how much there is, the API does not say at all. So where a part is not known, nothing is said.
-What a load takes and what its runner may grow by, prompt by prompt, are two figures: the second alone is no misfit. The
-server's variables are not seen, so a prompt cache is taken to have Ollama's own bound.
+What a load takes and what its runner may grow by, prompt by prompt, are two figures: the second alone is not a misfit.
+The server's variables are not seen, so a prompt cache is taken to have Ollama's own bound.
 """
 
 import os

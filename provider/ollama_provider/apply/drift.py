@@ -44,7 +44,7 @@ class Placed(Protocol):
 def is_pinned_unbounded(declared: Placed, digest: str, running: Running) -> bool:
     """Whether a model that is left to the server and its clients is in memory forever.
 
-    It is no drift that an apply can end: nothing is declared that it could restore.
+    It is not drift that an apply can end: nothing is declared that it could restore.
     """
     is_left = not declared.must_be_resident and not declared.must_be_absent and declared.keep_alive is None
     ours = (model for model in running.models if model.name == declared.model_name and model.digest == digest)

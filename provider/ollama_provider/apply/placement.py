@@ -48,7 +48,7 @@ async def refuse_second_resident(server: Server, declared: ModelDeclaration, own
     """Raises RefusedError where another name is pinned on the blob that this model would be loaded from.
 
     Looks at the base for a model that is not there yet. `own_names` are this resource's own, old ones included.
-    What has the name of a model that is to be made of a local file is no source: it is replaced.
+    What has the name of a model that is to be made of a local file is not a source: it is replaced.
     """
     if not declared.must_be_resident or declared.gguf is not None:
         return

@@ -41,7 +41,7 @@ UNSEEN: Final = Verdict(f"{_ELSEWHERE}, which no plan has looked at")
 
 
 def verdict_in(noted: object) -> Verdict:
-    """What `Verdict.noted` gave. Anything else is no verdict: nobody has seen who else has the model."""
+    """What `Verdict.noted` gave. Anything else is not a verdict: nobody has seen who else has the model."""
     if isinstance(noted, Mapping) and isinstance(noted.get("keeps"), str) and isinstance(noted.get("leaves"), bool):
         return Verdict(noted["keeps"], noted["leaves"])
     return UNSEEN

@@ -30,7 +30,7 @@ def write_whole(path: str, data: bytes, *, is_new: bool = False, mode: int = 0o6
     """Puts the content at a path in one step; mode and owner of a file that is there are kept. `mode` is a new one's.
 
     `is_new`: raises FileExistsError where anything is there, and makes the folders. Raises OSError, whose `filename` is
-    the path, and whose `strerror` says what it is where it is no file. A stream of /dev is written to as it is.
+    the path, and whose `strerror` says what it is where it is not a file. A stream of /dev is written to as it is.
     """
     try:
         if path in _STREAMS or path.startswith(_OPEN_FILES):

@@ -60,7 +60,7 @@ def _why_no_gguf(path: Path) -> str | None:
     """By its first four bytes."""
     try:
         if path.exists() and not path.is_file():
-            return "it is no regular file"
+            return "it is not a regular file"
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a path leads to that is no file, in words."""
+"""What a path leads to that is not a file, in words."""
 
 import stat
 from typing import Final

@@ -1,4 +1,4 @@
-"""Go durations, as Ollama's request fields read them (time.ParseDuration), and Ollama's way of saying "for ever"."""
+"""Go durations, as Ollama's request fields read them (time.ParseDuration), and Ollama's way of saying "forever"."""
 
 import re
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ _HINTS = {
 
 
 class InvalidDurationError(ValueError):
-    """The text is no Go duration; the message says why, and where it can, what to write instead."""
+    """The text is not a Go duration; the message says why, and where it can, what to write instead."""
 
 
 def parse(text: str) -> int:

@@ -51,8 +51,8 @@ class LateError(UnreachableError):
 
 
 class NotOllamaError(OllamaError):
-    """Something answered, and it is no Ollama or none that this package can use."""
+    """Something answered, and it is not Ollama or none that this package can use."""
 
 
 class TransientError(OllamaError):
-    """The work broke off in a way that asking again can mend: a stream that was cut, a full queue, a stall."""
+    """The work broke off in a way that asking again can fix: a stream that was cut, a full queue, a stall."""

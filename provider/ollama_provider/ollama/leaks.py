@@ -1,6 +1,6 @@
-"""Releases of Ollama that lose memory by defects of their own, which a later release mends and no setting helps.
+"""Releases of Ollama that lose memory by defects of their own, which a later release fixes and no setting helps.
 
-From the issues of ollama/ollama whose numbers stand with each. Not here, as no release mends them: the prompt cache of
+From the issues of ollama/ollama whose numbers stand with each. Not here, as no release fixes them: the prompt cache of
 llama-server (18264), which LLAMA_ARG_CACHE_RAM bounds, and MLX's runner (16698, 17875), which keeps the KV cache of
 prompts, up to 8 GiB that no variable bounds (mlxrunner/prefix_cache.go:43 of 0.34.3).
 """
@@ -32,7 +32,7 @@ def leaks_in(version: Version) -> list[Leak]:
     return [leak for leak in LEAKS if is_within(version, leak.first, leak.fixed)]
 
 
-def mended_in(version: Version) -> Version:
+def fixed_in(version: Version) -> Version:
     """The first version from this one on in which none of the leaks is."""
     while leaks := leaks_in(version):
         version = max(leak.fixed for leak in leaks)

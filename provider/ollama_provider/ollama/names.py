@@ -22,11 +22,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class InvalidNameError(ValueError):
-    """The text is no model name that Ollama accepts; the message says which part is wrong."""
+    """The text is not a model name that Ollama accepts; the message says which part is wrong."""
 
 
 class InvalidServerError(ValueError):
-    """The text is no address of an Ollama server; the message says what is wrong and never repeats a password."""
+    """The text is not an address of an Ollama server; the message says what is wrong and never repeats a password."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ModelName:
 
     @property
     def is_local_tag(self) -> bool:
-        """Whether its tag is `local`, which from 0.18.0 on is no tag to most of Ollama (`versions.SOURCE_TAGS`)."""
+        """Whether its tag is `local`, which from 0.18.0 on is not a tag to most of Ollama (`versions.SOURCE_TAGS`)."""
         return self.tag.lower() == _LOCAL
 
     @property
@@ -150,7 +150,7 @@ def server_url(text: str) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-            raise InvalidServerError(f"its host {host!r} is no name and no address") from None
+            raise InvalidServerError(f"its host {host!r} is not a name and no address") from None
     else:
         address = getattr(address, "ipv4_mapped", None) or address  # both dial the same
         if address.is_unspecified:

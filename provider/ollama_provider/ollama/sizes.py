@@ -7,7 +7,7 @@ _AMOUNT: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([KMGTP]?)(?:I?B)?
 
 
 def bytes_of(text: str) -> int | None:
-    """The bytes of `64GiB`, `64G`, `1.5 GB` or `68719476736`, all by 1024; None where it is no amount."""
+    """The bytes of `64GiB`, `64G`, `1.5 GB` or `68719476736`, all by 1024; None where it is not an amount."""
     match = _AMOUNT.fullmatch(text.strip())
     return int(float(match[1]) * 1024 ** " KMGTP".index(match[2].upper() or " ")) if match else None
 

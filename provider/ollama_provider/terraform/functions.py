@@ -27,7 +27,7 @@ class ModelNameFunction(Function):
         try:
             return str(ModelName.parse(name))
         except InvalidNameError as error:
-            raise FunctionArgumentError(0, f"{name!r} is no model name {NAME_SHAPE}: {error}") from None
+            raise FunctionArgumentError(0, f"{name!r} is not a model name {NAME_SHAPE}: {error}") from None
 
 
 class DurationFunction(Function):
@@ -35,7 +35,7 @@ class DurationFunction(Function):
     summary = "The seconds of a duration"
     description = (
         "Seconds of a Go duration, as Ollama reads `keep_alive`: `5m` is 300 and `1h30m` is 5400. A negative one, "
-        "which Ollama takes for ever, is negative. A number without a unit is an error, as it is in a request."
+        "which Ollama takes forever, is negative. A number without a unit is an error, as it is in a request."
     )
     parameters = (Parameter("text", STRING, "A Go duration, such as `5m`, `1h30m` or `1.5h`."),)
     returns = NUMBER
@@ -44,7 +44,7 @@ class DurationFunction(Function):
         try:
             return Decimal(durations.parse(text)) / durations.NANOSECONDS["s"]
         except durations.InvalidDurationError as error:
-            raise FunctionArgumentError(0, f"{text!r} is no duration: {error}") from None
+            raise FunctionArgumentError(0, f"{text!r} is not a duration: {error}") from None
 
 
 _PARTS = (*(part for part in Estimate._fields if part != "later"), "at_load", "total", "most")

@@ -82,7 +82,7 @@ SessionOf = Callable[[], Session]
 
 @contextmanager
 def diagnosed() -> Iterator[None]:
-    """Turns the failures that a user can mend into diagnostics."""
+    """Turns the failures that a user can fix into diagnostics."""
     try:
         yield
     except OllamaError as error:

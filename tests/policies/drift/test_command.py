@@ -1,4 +1,4 @@
-"""The command line of `drift`: what it looks at, how it ends, what the formats make of a place that is no file."""
+"""The command line of `drift`: what it looks at, how it ends, what the formats make of a place that is not a file."""
 
 import json
 import os

@@ -124,15 +124,15 @@ def running(**fields: object) -> Fault:
         (
             "/api/version",
             html(),
-            "this does not look like Ollama, it sent an answer that is no JSON object: '<!DOCTYPE",
+            "this does not look like Ollama, it sent an answer that is not a JSON object: '<!DOCTYPE",
         ),
         ("/api/version", html(404), "this does not look like Ollama: HTTP 404"),
         ("/api/version", html(), "; give the address of an Ollama"),
         ("/api/version", text(b""), 'an answer without a "version"'),
         ("/api/version", text(b'{"version": 1}'), 'an answer without a "version"'),
-        ("/api/tags", half_json(), "an answer that is no JSON object"),
+        ("/api/tags", half_json(), "an answer that is not a JSON object"),
         ("/api/tags", gigabyte, "an answer of more than 8 MiB"),
-        ("/api/tags", text(b"[" * 100_000), "an answer that is no JSON object"),
+        ("/api/tags", text(b"[" * 100_000), "an answer that is not a JSON object"),
         ("/api/tags", text(b'{"models": 1}'), 'an answer without a list of "models"'),
         ("/api/tags", status(200, {"models": [{"name": "a b\x1b[31m"}]}), "a model name"),
         ("/api/ps", nothing, "no answer within 2s"),
@@ -141,7 +141,7 @@ def running(**fields: object) -> Fault:
         ("/api/ps", redirect, "HTTP 302"),
         ("/api/ps", long_header, "the connection broke off"),
         ("/api/ps", status(500, {"error": "out of memory"}), "HTTP 500, out of memory"),
-        ("/api/ps", running(expires_at="soon"), "an expires_at that is no time"),
+        ("/api/ps", running(expires_at="soon"), "an expires_at that is not a time"),
         ("/api/ps", running(size=1e400), 'a "size" of '),
         ("/api/ps", running(name="../../etc"), "a model name"),
     ],
@@ -345,7 +345,7 @@ def test_a_token_from_the_environment_or_a_netrc_is_in_no_output(
     assert (code, TOKEN in said) == (0, False)
     (declared / ".netrc").write_text(f"machine 127.0.0.1 pasword {TOKEN}\n")
     result = command("drift", "--host", bad.url)
-    assert (result.exit_code, TOKEN in result.output, ".netrc, line 1: it is no netrc" in result.stderr) == (
+    assert (result.exit_code, TOKEN in result.output, ".netrc, line 1: it is not a netrc" in result.stderr) == (
         2,
         False,
         True,
@@ -464,7 +464,7 @@ NAME = "ollama.example"
 
 
 class FakeResolver:
-    """NOT a DNS: what a name stands for, look-up by look-up, the last for ever. Other names are looked up really."""
+    """NOT a DNS: what a name stands for, look-up by look-up, the last forever. Other names are looked up really."""
 
     def __init__(self, *answers: list[str] | OSError) -> None:
         self.answers = list(answers)

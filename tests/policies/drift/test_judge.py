@@ -182,7 +182,7 @@ def test_a_second_name_that_no_engine_will_remove_is_removed_by_hand(tree: Path)
     assert [one.advice for one in found] == [f"OLLAMA_HOST={URL} ollama rm {second}"]
 
 
-def test_a_context_that_grew_under_a_pin_is_mended_with_the_pin_kept(tree: Path) -> None:
+def test_a_context_that_grew_under_a_pin_is_fixed_with_the_pin_kept(tree: Path) -> None:
     models = declared_in(models__yaml=DERIVED + "}\n").models
     found = judge(seen(DISK | {"b": NOW}, [running("chat", context=2048)]), models, (), True)
     assert [one.advice for one in found] == [f"OLLAMA_HOST={URL} ollama run --keepalive -1m chat:latest ''"]

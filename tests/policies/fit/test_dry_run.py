@@ -68,5 +68,5 @@ def test_what_it_is_not_asked_about(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_none() -> None:
-    with pytest.raises(CannotLookError, match="it is no program"):
+    with pytest.raises(CannotLookError, match="it is not a program"):
         program("/nowhere/llama-fit-params")

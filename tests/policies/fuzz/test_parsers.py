@@ -72,7 +72,7 @@ def test_json_that_is_refused_is_refused_by_python(data: bytes) -> None:
         assert root is None
         return
     assert root is not None
-    # Half of a surrogate pair is no text, and read as a question mark.
+    # Half of a surrogate pair is not text, and read as a question mark.
     assert root.value == json.loads(re.sub(r"\\ud800", "?", data.decode("utf-8-sig")))
 
 

@@ -170,7 +170,7 @@ def test_a_load_that_was_given_up_is_one_event() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("variable-refused", "llama-server does not take LLAMA_ARG_CACHE_RAM: it is no whole number"),
+        ("variable-refused", "llama-server does not take LLAMA_ARG_CACHE_RAM: it is not a whole number"),
         ("cache-type-unknown", "llama-server does not take OLLAMA_KV_CACHE_TYPE: Unsupported cache type: q3"),
         ("cache-type-refused", "LLAMA_ARG_CACHE_TYPE_K or LLAMA_ARG_CACHE_TYPE_V has a type that the model cannot use"),
     ],
@@ -314,7 +314,7 @@ def test_memory_that_runs_out_in_an_answer_puts_out_all_and_pins_are_said() -> N
     result = told((load(A) + idle + load(B, 2) + ran_out).encode())
     (oom,) = result.of(Kind.OOM)
     assert (oom.model[7:8], len(oom.facts["models"])) == ("b", 2)
-    assert "(with it: chat:latest (it was kept for ever)): " in oom.text
+    assert "(with it: chat:latest (it was kept forever)): " in oom.text
     assert "sha256:bbbb" not in oom.text  # what prints it names the model before
     assert [(one.model[7:8], one.cause) for one in result.of(Kind.EVICTED)] == [("a", "answer"), ("b", "answer")]
     assert result.story.resident == []

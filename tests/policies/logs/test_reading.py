@@ -1,4 +1,4 @@
-"""Lines come out the same from whatever kept them, whole, in halves, and from what is no log."""
+"""Lines come out the same from whatever kept them, whole, in halves, and from what is not a log."""
 
 import json
 import struct

@@ -18,7 +18,7 @@ HOSTILE = Remedy(
 def test_text_names_the_documents_recommendations_and_the_bytes() -> None:
     text = FORMATS["text"](SERVER_SAID, REMEDIES, None)
     assert text.startswith("http://one:11434, Ollama 0.17.4: 1 model in memory, 3 MiB; 0 of ")
-    assert text.count("the document's own recommendation") == 1
+    assert text.count("the usual recommendation") == 1
     assert "0 bytes" not in text, "what gives nothing back is in the JSON alone"
     assert "possible: bound keep_alive to 5m, of chat:latest\n  gives back  3 MiB (by /api/ps" in text
 

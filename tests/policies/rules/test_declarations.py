@@ -169,19 +169,19 @@ def test_several_problems_of_one_property_are_one_finding() -> None:
     assert "timeouts.load" in finding.message
 
 
-def test_a_typing_error_is_mended_in_its_own_quotes() -> None:
+def test_a_typing_error_is_fixed_in_its_own_quotes() -> None:
     (finding,) = judged(InvalidDeclaration, [model(MANUAL | {"pull_policy": "allways"})])
     assert (finding.label, finding.fixes[0].is_safe) == ('did you mean "always"?', True)
     assert fixed(finding).endswith('pull_policy = "always"\n')
 
 
-def test_a_name_is_not_mended() -> None:
+def test_a_name_is_not_fixed() -> None:
     (finding,) = judged(InvalidDeclaration, [model(MANUAL | {"keepalive": "5m"})])
     assert finding.fixes == ()
 
 
 @pytest.mark.parametrize(
-    ("value", "place", "mended"),
+    ("value", "place", "wanted"),
     [
         ("1d", '"1d"', '"24h"'),
         ("10 minutes", '"10 minutes"', '"10m"'),
@@ -199,11 +199,11 @@ def test_a_name_is_not_mended() -> None:
         ("9999999h", '"9999999h"', None),
     ],
 )
-def test_invalid_keep_alive(value: Any, place: str, mended: str | None) -> None:
+def test_invalid_keep_alive(value: Any, place: str, wanted: str | None) -> None:
     (finding,) = judged(InvalidKeepAlive, [model(AUTOMATIC | {"keep_alive": value})])
     assert written(finding) == place
     texts = [fixed(finding, number) for number in range(len(finding.fixes))]
-    assert texts == ([] if mended is None else [f"{finding.file.text[: -len(place) - 1]}{mended}\n"])
+    assert texts == ([] if wanted is None else [f"{finding.file.text[: -len(place) - 1]}{wanted}\n"])
     for text in texts:
         values = AUTOMATIC | {"keep_alive": text.rpartition("= ")[2].strip().strip('"')}
         assert places(InvalidKeepAlive, model(values)) == []

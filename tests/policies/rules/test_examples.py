@@ -63,10 +63,10 @@ def test_every_way_out_ends_the_finding_and_changes_nothing_else(rule: type[Rule
     files = plain(rule.bad)
     for reported in run(files, (rule,), rule.example_target).findings:
         for fix in reported.finding.fixes:
-            mended = dict(files)
+            fixed = dict(files)
             for path in {edit.file.path for edit in fix.edits}:
-                mended[path] = apply([edit for edit in fix.edits if edit.file.path == path], files[path])
-            result = run(mended, (rule,), rule.example_target)
+                fixed[path] = apply([edit for edit in fix.edits if edit.file.path == path], files[path])
+            result = run(fixed, (rule,), rule.example_target)
             assert not result.unreadable
             assert len(result.findings) == len(marked(rule.bad)) - 1, fix.title
 

@@ -54,7 +54,7 @@ LLAMA_ARG_MLOCK=1
 """
 
 CASES: dict[str, tuple[Mapping[str, str], list[tuple[str, str, str]]]] = {
-    "a version that leaks nothing that is mended": ({"ollama.service": UNIT}, []),
+    "a version that leaks nothing that is fixed": ({"ollama.service": UNIT}, []),
     "names and texts of every kind": (
         compose(
             "64g",

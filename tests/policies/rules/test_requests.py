@@ -20,7 +20,7 @@ V1 = {"endpoint": "/v1/chat/completions", "model": "llama3"}
 
 
 @pytest.mark.parametrize(
-    ("value", "place", "mended"),
+    ("value", "place", "wanted"),
     [
         ("-1", '"-1"', '"-1m"'),
         ("300", '"300"', '"300s"'),
@@ -34,13 +34,13 @@ V1 = {"endpoint": "/v1/chat/completions", "model": "llama3"}
         (9223372037, "9223372037", None),
     ],
 )
-def test_refused(value: Any, place: str, mended: str | None) -> None:
+def test_refused(value: Any, place: str, wanted: str | None) -> None:
     (finding,) = judged(RefusedKeepAlive, [request(API | {"keep_alive": value})])
     assert written(finding) == place
-    assert [fix.is_safe for fix in finding.fixes] == ([True] if mended else [])
-    if mended:
-        assert fixed(finding).endswith(f"keep_alive = {mended}\n")
-        assert places(RefusedKeepAlive, request(API | {"keep_alive": mended.strip('"')})) == []
+    assert [fix.is_safe for fix in finding.fixes] == ([True] if wanted else [])
+    if wanted:
+        assert fixed(finding).endswith(f"keep_alive = {wanted}\n")
+        assert places(RefusedKeepAlive, request(API | {"keep_alive": wanted.strip('"')})) == []
 
 
 @pytest.mark.parametrize("value", [-1, 0, 0.5, 300, "0", "5m", "-1m", "1h30m", None, UNKNOWN])
@@ -48,13 +48,13 @@ def test_accepted(value: Any) -> None:
     assert places(RefusedKeepAlive, request(API | {"keep_alive": value})) == []
 
 
-@pytest.mark.parametrize(("value", "mended"), [("-1", "-1m"), ("300", "300s"), ("soon", None)])
-def test_the_commands_own_flag(value: str, mended: str | None) -> None:
+@pytest.mark.parametrize(("value", "wanted"), [("-1", "-1m"), ("300", "300s"), ("soon", None)])
+def test_the_commands_own_flag(value: str, wanted: str | None) -> None:
     command = request({"endpoint": "ollama run", "model": "m", "keep_alive": value}, style=Style.BARE)
     (finding,) = judged(RefusedKeepAlive, [command])
     assert "command" in finding.message
     assert [fixed(finding, number).rpartition("= ")[2] for number in range(len(finding.fixes))] == (
-        [f"{mended}\n"] if mended else []
+        [f"{wanted}\n"] if wanted else []
     )
 
 

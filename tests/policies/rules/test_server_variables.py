@@ -115,7 +115,7 @@ def test_names_that_never_were_variables(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "values", "mended"),
+    ("rule", "values", "wanted"),
     [
         (InvalidDuration, {KEEP_ALIVE: "1d"}, '"24h"'),
         (InvalidDuration, {KEEP_ALIVE: "forever"}, '"-1m"'),
@@ -128,18 +128,18 @@ def test_names_that_never_were_variables(name: str) -> None:
         (ServerNeverReleases, {KEEP_ALIVE: -1}, '"5m"'),
     ],
 )
-def test_ways_out_change_what_was_meant(rule: type[Rule], values: dict[str, Any], mended: str) -> None:
+def test_ways_out_change_what_was_meant(rule: type[Rule], values: dict[str, Any], wanted: str) -> None:
     (finding,) = judged(rule, [server(values)])
     (name,) = values
-    assert fixed(finding) == f"# ollama\n{name} = {mended}\n"
+    assert fixed(finding) == f"# ollama\n{name} = {wanted}\n"
     assert not finding.fixes[0].is_safe
-    assert places(rule, server({name: mended.strip('"')})) == []
+    assert places(rule, server({name: wanted.strip('"')})) == []
 
 
-@pytest.mark.parametrize(("style", "mended"), [(Style.BARE, "24h"), (Style.YAML, '"24h"'), (Style.HCL, '"24h"')])
-def test_ways_out_keep_the_formats_quotes(style: Style, mended: str) -> None:
+@pytest.mark.parametrize(("style", "wanted"), [(Style.BARE, "24h"), (Style.YAML, '"24h"'), (Style.HCL, '"24h"')])
+def test_ways_out_keep_the_formats_quotes(style: Style, wanted: str) -> None:
     (finding,) = judged(InvalidDuration, [server({KEEP_ALIVE: "1d"}, style=style)])
-    assert fixed(finding) == f"# ollama\n{KEEP_ALIVE} = {mended}\n"
+    assert fixed(finding) == f"# ollama\n{KEEP_ALIVE} = {wanted}\n"
 
 
 def test_a_list_of_assignments_stays_bare() -> None:

@@ -14,7 +14,7 @@ SHA = "sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize(
-    ("version", "mended", "issues"),
+    ("version", "wanted", "issues"),
     [
         ("0.6.0", "0.7.1", ["10040", "10688"]),
         ("0.6.5", "0.7.1", ["10040", "10688"]),
@@ -23,13 +23,13 @@ SHA = "sha256:" + "0" * 64
         ("0.7.0", "0.7.1", ["10433"]),
     ],
 )
-def test_leaking_versions(version: str, mended: str, issues: list[str]) -> None:
+def test_leaking_versions(version: str, wanted: str, issues: list[str]) -> None:
     (finding,) = judged(LeakingVersion, [server({"image": f"ollama/ollama:{version}-rocm"})])
     assert written(finding) == f'"ollama/ollama:{version}-rocm"'
     assert sorted(leak.issues for leak in LEAKS if leak.issues in finding.message) == issues
-    assert finding.label == f"mended in {mended}"
-    assert fixed(finding) == f'# ollama\nimage = "ollama/ollama:{mended}-rocm"\n'
-    assert places(LeakingVersion, server({"image": f"ollama/ollama:{mended}"})) == []
+    assert finding.label == f"fixed in {wanted}"
+    assert fixed(finding) == f'# ollama\nimage = "ollama/ollama:{wanted}-rocm"\n'
+    assert places(LeakingVersion, server({"image": f"ollama/ollama:{wanted}"})) == []
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_leaking_versions(version: str, mended: str, issues: list[str]) -> None:
         {"image": "ollama/ollama:0.7.1"},
         {"image": "ollama/ollama:0.17.4"},
         {"image": "ollama/ollama:0.32.0"},
-        {"version": "0.32.15"},  # no release is known that mends what MLX's runner keeps
+        {"version": "0.32.15"},  # no release is known that fixes what MLX's runner keeps
         {"image": "ollama/ollama:latest"},
         {"image": "me/ollama:0.6.5"},
         {"image": UNKNOWN},

@@ -115,7 +115,7 @@ def test_says_nothing_of_others(text: str) -> None:
         (line("'{{ item }}'"), "{{ item }} is filled in by a template"),
         (line("'{{ nowhere }}'", ENV), "{{ nowhere }} is filled in by a template"),
         (written("copy", "content: '{{ lookup(1) }}'"), "{{ lookup(1) }} is filled in by a template"),
-        (line("!vault x"), "x is no plain text"),
+        (line("!vault x"), "x is not plain text"),
         (
             written("lineinfile", r"line: 'Environment=OLLAMA_A=\1'", "backrefs: true"),
             r"a part of Environment=OLLAMA_A=\1 is what its regexp finds",

@@ -342,7 +342,7 @@ def test_what_includes_others_says_nothing_of_their_services() -> None:
         ("[oci://r.io/ollama]", "oci://r.io/ollama", "the included file oci://r.io/ollama is not in the tree"),
         ("['${X}/x.yaml']", "'${X}/x.yaml'", "the included file ${X}/x.yaml is not known"),
         ("[{path: [there.yaml, x.yaml]}]", "x.yaml", "the included file x.yaml is not in the tree"),
-        ("[{path: {a: b}}]", "{a: b}", "the included file is no text"),
+        ("[{path: {a: b}}]", "{a: b}", "the included file is not text"),
     ],
 )
 def test_an_included_file_that_is_not_there_is_undecided(include: str, place: str, reason: str) -> None:

@@ -65,7 +65,7 @@ def test_a_resource_has_its_inputs(form: Any, kind: str) -> None:
     [
         ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "it is only known at deployment"),
         ({SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}, "it is a secret"),
-        ({SIGNATURE: "0def7320c3a5731c473e5ecbe6d01bc7"}, "it is no plain value"),
+        ({SIGNATURE: "0def7320c3a5731c473e5ecbe6d01bc7"}, "it is not a plain value"),
         ("[secret]", "it is a secret"),
         ({"num_ctx": "3eeb2bf0-c639-47a8-9e75-3b44932eb421"}, "it is only known at deployment"),
         (["x", {"a": "[secret]"}], "it is a secret"),

@@ -1,13 +1,13 @@
-"""Which releases are known to leak, and in which the leaks are mended."""
+"""Which releases are known to leak, and in which the leaks are fixed."""
 
 import pytest
 
-from ollama_provider.ollama.leaks import LEAKS, leaks_in, mended_in
+from ollama_provider.ollama.leaks import LEAKS, fixed_in, leaks_in
 from ollama_provider.ollama.versions import Version, version_in
 
 
 @pytest.mark.parametrize(
-    ("version", "count", "mended"),
+    ("version", "count", "fixed"),
     [
         ((0, 5, 13), 0, (0, 5, 13)),
         ((0, 6, 5), 2, (0, 7, 1)),
@@ -18,13 +18,13 @@ from ollama_provider.ollama.versions import Version, version_in
         ((0, 34, 3), 0, (0, 34, 3)),
     ],
 )
-def test_leaks(version: Version, count: int, mended: Version) -> None:
+def test_leaks(version: Version, count: int, fixed: Version) -> None:
     assert len(leaks_in(version)) == count
-    assert mended_in(version) == mended
-    assert leaks_in(mended) == []
+    assert fixed_in(version) == fixed
+    assert leaks_in(fixed) == []
 
 
-def test_every_leak_is_mended_after_it_came() -> None:
+def test_every_leak_is_fixed_after_it_came() -> None:
     assert all(leak.first < leak.fixed for leak in LEAKS)
 
 

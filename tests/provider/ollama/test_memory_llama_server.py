@@ -133,7 +133,7 @@ def of(metadata: dict[str, Any], num_ctx: int = 4096, **more: Any) -> Estimate:
 def test_caches_and_compute_buffer_are_those_that_llama_cpp_reserves(
     metadata: dict[str, Any], num_ctx: int, parallel: int, cache: str, kv_cache: float, compute: float
 ) -> None:
-    """MiB that llama.cpp b10970 says of published shapes; the work space is not reserved, and is no part of it."""
+    """MiB that llama.cpp b10970 says of published shapes; the work space is not reserved, and is not part of it."""
     hparams = read_model(metadata)
     found = buffers(hparams, load_of(hparams, num_ctx, parallel, cache, None))
     assert found.kv_cache / MIB == pytest.approx(kv_cache, abs=1)
@@ -267,7 +267,11 @@ def test_parts_add_up() -> None:
 @pytest.mark.parametrize(
     ("metadata", "more", "message"),
     [
-        (shape("llama", attention__key_length=80, attention__value_length=80), {}, "heads of 80, which is no multiple"),
+        (
+            shape("llama", attention__key_length=80, attention__value_length=80),
+            {},
+            "heads of 80, which is not a multiple",
+        ),
         (shape("llama"), {"flash_attention": False}, "q8_0 without flash attention"),
     ],
 )

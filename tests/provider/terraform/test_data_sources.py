@@ -119,15 +119,15 @@ def test_models_and_those_in_memory_stand_by_name(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "leaks", "mended"),
+    ("version", "leaks", "fixed"),
     [("0.17.4", 0, None), ("0.6.7", 3, "0.7.1"), ("0.31.0-rc1", 0, None), ("0.0.0", 0, None), ("dev", 0, None)],
 )
 def test_a_server_and_what_its_version_leaks(
-    host: Host, fake: FakeOllamaWithFaults, version: str, leaks: int, mended: str | None
+    host: Host, fake: FakeOllamaWithFaults, version: str, leaks: int, fixed: str | None
 ) -> None:
     fake.version = version
     server = read(host, "ollama_server")
-    assert (len(server["known_leaks"]), server["mended_in"]) == (leaks, mended)
+    assert (len(server["known_leaks"]), server["mended_in"]) == (leaks, fixed)
     assert {name: value for name, value in server.items() if name not in ("known_leaks", "mended_in")} == {
         "host": None,
         "url": fake.url,

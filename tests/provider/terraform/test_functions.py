@@ -52,7 +52,7 @@ def test_names_have_one_form(host: Host, text: str, name: str) -> None:
 @pytest.mark.parametrize("text", ["", "a b", "a/b/c/d", "llama3:", "a\x1b[2J"])
 def test_what_is_no_name_is_an_error_of_its_argument(host: Host, text: str) -> None:
     argument, why = call(host, "model_name", text)
-    assert (argument, why.startswith(f"{text!r} is no model name")) == (0, True)
+    assert (argument, why.startswith(f"{text!r} is not a model name")) == (0, True)
     assert why.isprintable()
 
 

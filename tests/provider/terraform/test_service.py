@@ -266,9 +266,9 @@ def test_states_of_older_versions_are_upgraded_and_those_of_newer_ones_refused(h
         (b'{"note": {"type": ["list", 5], "value": [5]}}', "note.value has a type that Terraform does not know"),
         (b'{"name": "\\ud800"}', "name holds half of a surrogate pair, expected text"),
         (b'["name"]', "Expected an object with the resource's attributes."),
-        (b"{", "It is no JSON: "),
-        (b"[" * 100_000, "It is no JSON: "),
-        (b"", "It is no JSON: "),
+        (b"{", "It is not JSON: "),
+        (b"[" * 100_000, "It is not JSON: "),
+        (b"", "It is not JSON: "),
     ],
 )
 def test_a_damaged_state_is_one_error_that_names_every_place(host: Host, state: bytes, faults: str) -> None:

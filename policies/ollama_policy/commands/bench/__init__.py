@@ -1,1 +1,1 @@
-"""The document's verification table on a real server: before and after, with an interval, interleaved."""
+"""The story's verification table on a real server: before and after, with an interval, interleaved."""

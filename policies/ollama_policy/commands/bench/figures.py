@@ -1,4 +1,4 @@
-"""What rounds of calls come to: QPS, latencies, and the document's gain with its confidence. Pure."""
+"""What rounds of calls come to: QPS, latencies, and the story's gain with its confidence. Pure."""
 
 from collections.abc import Sequence
 from math import exp, log

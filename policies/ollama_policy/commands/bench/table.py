@@ -1,4 +1,4 @@
-"""The comparison as the document's table, and as JSON."""
+"""The comparison as the story's table, and as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ def rows(found: Comparison) -> list[tuple[str, str, str]]:
 
 
 def gain(made: Gain | None) -> str:
-    """The document's formula with its interval; no difference, where that has 0 in it."""
+    """The story's formula with its interval; no difference, where that has 0 in it."""
     if made is None:
         return "no gain can be told: a side answered nothing"
     interval = f"{CONFIDENCE:.0%} sure between {made.low:+.0%} and {made.high:+.0%}"

@@ -44,7 +44,7 @@ def _seconds(timeout: str) -> float:
     try:
         seconds = durations.seconds(timeout)
     except durations.InvalidDurationError as error:
-        raise CannotLookError(f"--timeout {timeout} is no duration: {error}") from None
+        raise CannotLookError(f"--timeout {timeout} is not a duration: {error}") from None
     if seconds <= 0:
         raise CannotLookError(f"--timeout {timeout}: expected a duration over zero")
     return seconds

@@ -29,7 +29,7 @@ from ollama_policy.rules.leaking_version import leaks_of
 from ollama_provider.apply import drift
 from ollama_provider.ollama import durations, kinds
 from ollama_provider.ollama.answers import Running, RunningModel
-from ollama_provider.ollama.leaks import mended_in
+from ollama_provider.ollama.leaks import fixed_in
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.reloading import fields_hidden, options_shown, reloading_fields
 from ollama_provider.ollama.versions import version_in
@@ -228,7 +228,7 @@ class _Judge:
     def _leaking(self) -> Iterator[Finding]:
         version = version_in(self._seen.version)
         if version is not None and (message := leaks_of(version)):
-            wanted = ".".join(map(str, mended_in(version)))
+            wanted = ".".join(map(str, fixed_in(version)))
             yield self._on(LeakingServer, "", message, f"update it to Ollama {wanted}", self._seen.version)
 
     def _orphan(self, runner: RunningModel) -> Finding:

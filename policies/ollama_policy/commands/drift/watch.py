@@ -23,7 +23,7 @@ _DIM, _BOLD, _GREEN = "2", "1", "32"
 
 
 def watch(session: Session, interval: float) -> int:
-    """Looks and draws for ever; KeyboardInterrupt ends it, and leaves the terminal as it was."""
+    """Looks and draws forever; KeyboardInterrupt ends it, and leaves the terminal as it was."""
     if not sys.stdout.isatty():
         raise CannotLookError("--watch draws in a terminal: for a file or a pipe, run without it")
     out = sys.stdout

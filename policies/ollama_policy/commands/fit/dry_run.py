@@ -31,7 +31,7 @@ def program(given: str | None) -> str | None:
     """The one to ask: as given, else on PATH; None where there is none. Raises CannotLookError for one that is none."""
     found = shutil.which(given or NAME)
     if given is not None and found is None:
-        raise CannotLookError(f"--fit-params {given}: it is no program; expected llama.cpp's {NAME}")
+        raise CannotLookError(f"--fit-params {given}: it is not a program; expected llama.cpp's {NAME}")
     return found
 
 

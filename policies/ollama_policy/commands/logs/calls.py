@@ -38,7 +38,7 @@ class Calls:
         self.ignored(place, "OLLAMA_HOST", line.get("port", ""), f"Ollama takes the port {line.get('default', '?')}")
 
     def ignored_fit_target(self, place: Place, line: Fields) -> None:
-        reason = "it is no whole number of MiB"
+        reason = "it is not a whole number of MiB"
         self.ignored(place, line.get("env", "LLAMA_ARG_FIT_TARGET"), line.get("value", ""), reason)
 
     # Prompts.

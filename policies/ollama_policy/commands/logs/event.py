@@ -33,7 +33,7 @@ class Kind(StrEnum):
     SHIFTED = "shifted"  # a context that was full, and lost its older half
     CALL = "call"  # a request that was slow, or that failed
     IGNORED = "ignored"  # a setting that Ollama does not take
-    ALARM = "alarm"  # the document's line
+    ALARM = "alarm"  # the story's line
 
 
 class Place(NamedTuple):

@@ -118,7 +118,7 @@ class Leaving:
             return
         is_pinned = line.get("duration") == FOR_EVER
         if is_pinned and not model.is_pinned and self._state.settings.get("OLLAMA_KEEP_ALIVE") != FOR_EVER:
-            self._state.say(Kind.PINNED, place, "a client's keep_alive keeps it for ever", model, "client")
+            self._state.say(Kind.PINNED, place, "a client's keep_alive keeps it forever", model, "client")
         model.is_pinned = is_pinned
 
     def unloaded(self, place: Place, line: Fields) -> None:
@@ -265,4 +265,4 @@ WHY: Final = {
 
 
 def _pin(model: Model) -> str:
-    return " (it was kept for ever)" if model.is_pinned else ""
+    return " (it was kept forever)" if model.is_pinned else ""

@@ -129,7 +129,7 @@ class Loads:
         found = _REFUSED.match(text.decode("utf-8", "replace")) if text[:20] == b"error while handling" else None
         if found is not None and self._state.load:
             setting = _VARIABLES.get(found[1], found[1])
-            reason = "it is no whole number" if found[2] == "stoi" else found[2]  # C++'s name of what failed
+            reason = "it is not a whole number" if found[2] == "stoi" else found[2]  # C++'s name of what failed
             self._refused = f"llama-server does not take {setting}: {reason}"
 
     # Its end.

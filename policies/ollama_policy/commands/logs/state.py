@@ -7,7 +7,7 @@ from ollama_policy.commands.logs.event import Event, Kind, Place
 from ollama_policy.commands.logs.model import Ahead, Load, Model
 from ollama_provider.ollama.versions import Version
 
-MOST_MODELS: Final = 1000  # that are told apart; a log with more is no server's
+MOST_MODELS: Final = 1000  # that are told apart; a log with more is not a server's
 FOR_EVER: Final = "2562047h47m16.854775807s"  # Go's longest duration
 
 Fields = dict[str, str]

@@ -70,7 +70,7 @@ class Story:
 
     @property
     def known(self) -> int:
-        """llama.cpp writes the same lines in other programs: alone they are no log of Ollama."""
+        """llama.cpp writes the same lines in other programs: alone they are not a log of Ollama."""
         return self._own and self._own + self._of_engines
 
     @property
@@ -136,7 +136,7 @@ class Story:
         keep_alive = state.settings.get("OLLAMA_KEEP_ALIVE", "")
         state.say(Kind.START, place, f"a server starts; models stay {_shown(keep_alive)} after their last call")
         if keep_alive == FOR_EVER:
-            state.say(Kind.PINNED, place, "OLLAMA_KEEP_ALIVE keeps every model for ever", cause="server")
+            state.say(Kind.PINNED, place, "OLLAMA_KEEP_ALIVE keeps every model forever", cause="server")
 
     def _listening(self, place: Place, line: Fields) -> None:
         found = _LISTENING.match(line.get("msg", ""))
@@ -178,4 +178,4 @@ class Story:
 
 
 def _shown(duration: str) -> str:
-    return "for ever" if duration == FOR_EVER else duration or "for a time that is not said"
+    return "forever" if duration == FOR_EVER else duration or "for a time that is not said"

@@ -1,4 +1,4 @@
-"""The document's alarm, with a meaning: the memory of the whole machine, as psutil sees it, has passed a percentage.
+"""The story's alarm, with a meaning: the memory of the whole machine, as psutil sees it, has passed a percentage.
 
 It is (total - available) / total of the host: what could be given to processes without swapping counts as free, caches
 of files among it. In a container that is the host's memory and not the container's limit, and it is not only Ollama's.
@@ -12,7 +12,7 @@ BACK: Final = 5  # percent that it has to fall below the threshold before it can
 
 
 class Threshold:
-    """`passed` gives the document's line once for each time that memory rises to the threshold."""
+    """`passed` gives the story's line once for each time that memory rises to the threshold."""
 
     def __init__(self, percent: float) -> None:
         try:

@@ -14,7 +14,7 @@ from statistics import linear_regression
 from typing import NamedTuple
 
 MIB = 2**20
-# Growth below this is no leak that anybody has to act on before the next restart: 1,000 calls add less than 128 MiB.
+# Growth below this is not a leak that anybody has to act on before the next restart: 1,000 calls add less than 128 MiB.
 LEAST_LEAK = 128 * 1024
 # Measured on 0.34.3: over calls with one prompt the server's own heap grew by up to 27 KiB a call, in 25 runs.
 LEAST_SLOW = 32 * 1024

@@ -85,5 +85,5 @@ RESTART: Final = Entry(
     "unload ends. Only a restart gives it back, until a release fixes it.",
     frozenset(),
 )
-# The surest first; the document's own recommendation comes where it helps.
+# The surest first; the story's own recommendation comes where it helps.
 CATALOGUE: Final = (RECLAIM, VERSION, RESTART, KEEP_ALIVE, CACHE, RELOAD, CONTEXT, MANUAL)

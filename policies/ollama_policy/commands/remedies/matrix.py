@@ -1,4 +1,4 @@
-"""The document's matrix of remedies, made concrete for one server and its declarations: pure, values in, values out."""
+"""The story's matrix of remedies, made concrete for one server and its declarations: pure, values in, values out."""
 
 from ollama_policy.commands.remedies.facts import Declarations, Server
 from ollama_policy.commands.remedies.releasing import releasing

@@ -182,7 +182,7 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
 
 
 def _manual(server: Server, declared: Declarations) -> Iterator[Remedy]:
-    """The document's first, where anything is not manual yet: what is declared, or without declarations what is held.
+    """The story's first, where anything is not manual yet: what is declared, or without declarations what is held.
 
     It can give back what of that is in memory.
     """

@@ -8,7 +8,7 @@ from ollama_policy.commands.remedies.facts import Edit
 
 
 class Document(StrEnum):
-    """The rows of the document's matrix."""
+    """The rows of the story's matrix."""
 
     MANUAL = "1 manual memory management"
     NEWEST = "2 newest version"
@@ -65,7 +65,7 @@ class Remedy(NamedTuple):
 
     @property
     def is_of_the_document(self) -> bool:
-        """Whether the document itself recommends it: to update, and to switch to manual."""
+        """Whether the story itself recommends it: to update, and to switch to manual."""
         return self.id in (Kind.VERSION, Kind.MANUAL)
 
 

@@ -16,7 +16,7 @@ from ollama_policy.rules.leaking_version import leaks_of
 from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
 from ollama_provider.ollama.kinds import is_mlx
-from ollama_provider.ollama.leaks import mended_in
+from ollama_provider.ollama.leaks import fixed_in
 from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
 from ollama_provider.ollama.versions import Behavior, Version
 
@@ -165,7 +165,7 @@ def _parallel(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
 
 
 def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
-    """One variable is for all of them: where it would end the loads of one, it is no remedy."""
+    """One variable is for all of them: where it would end the loads of one, it is not a remedy."""
     if any(load.fails_with(_QUANTISED) for load in loads):
         return
     loads = [load for load in loads if load.kv_cache_type == "f16" and not load.details.only_embeds]
@@ -260,7 +260,7 @@ def _reload(server: Server) -> Iterator[Remedy]:
 
 
 def _version(server: Server, declared: Declarations) -> Remedy:
-    """The document's second. It helps against leaks that a release fixes, and against nothing else."""
+    """The story's second. It helps against leaks that a release fixes, and against nothing else."""
     version = server.version
     leaks = leaks_of(version) if version is not None else ""
     risk = "a newer version has defaults of its own"
@@ -269,10 +269,10 @@ def _version(server: Server, declared: Declarations) -> Remedy:
         most = size(max(1, runners) * PROMPT_CACHE_MIB * MIB)
         risk += f": from 0.30 on a prompt cache, here of up to {most} in all, if LLAMA_ARG_CACHE_RAM does not bound it"
     if version is None:
-        title, why = "update Ollama", f"{server.version_text} is no version whose leaks are known"
+        title, why = "update Ollama", f"{server.version_text} is not a version whose leaks are known"
         gain = Gain(None, "not known for this version")
     elif leaks:
-        title, why = f"update Ollama to {shown(mended_in(version))} or later", leaks
+        title, why = f"update Ollama to {shown(fixed_in(version))} or later", leaks
         gain = Gain(None, "not known: a leak grows with the calls; `ollama-policy probe` measures it")
     else:
         title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release fixes"

@@ -15,7 +15,7 @@ from ollama_policy.text.json_schema import BYTES, FLAG, INTEGER, TEXT, Schema, d
 
 VERSION: Final = 1
 _ADDED_UP: Final = "What two remedies give back of the same model does not add up."
-_OF_THE_DOCUMENT: Final = "the document's own recommendation"
+_OF_THE_DOCUMENT: Final = "the usual recommendation"
 
 
 def _told(remedies: Sequence[Remedy]) -> list[Remedy]:
@@ -37,7 +37,7 @@ def text(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
 
 def markdown(server: Server, remedies: Sequence[Remedy], diff: str | None) -> str:
     remedies = _told(remedies)
-    head = ("remedy", "of", "gives back", "why", "cost", "risk", "what to do", "the document's row")
+    head = ("remedy", "of", "gives back", "why", "cost", "risk", "what to do", "kind of remedy")
     lines = [f"## Remedies for {cell(server.url)}", "", cell(_headline(server, remedies)), "", _ADDED_UP, ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for one in remedies:

@@ -1,4 +1,4 @@
-"""What `bench` measured, as the document's table. A file is data: every value in it is looked at."""
+"""What `bench` measured, as the story's table. A file is data: every value in it is looked at."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ _WANTED = "what `ollama-policy bench --format json` writes"
 
 
 def read(data: bytes) -> Comparison:
-    """Raises UnreadableError, at the byte where it is no JSON."""
+    """Raises UnreadableError, at the byte where it is not JSON."""
     try:
         document: Any = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ _WANTED = "what `ollama-policy probe --format json` writes"
 
 
 def read(data: bytes) -> Account:
-    """The account, made again of its samples. Raises UnreadableError, at the byte where it is no JSON."""
+    """The account, made again of its samples. Raises UnreadableError, at the byte where it is not JSON."""
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

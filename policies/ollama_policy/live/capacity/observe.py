@@ -112,7 +112,7 @@ def from_json(data: bytes) -> list[ServerDetails | NoAnswer]:
 
 def _details(value: Any) -> dict[ModelName, ModelDetails]:
     if not isinstance(value, dict):
-        raise UnreadableError(0, "details that are no object", "what `fit --record` writes")
+        raise UnreadableError(0, "details that are not an object", "what `fit --record` writes")
     found = {}
     for name, one in value.items():
         try:

@@ -6,7 +6,7 @@ rest has come since: states of past prompts, which only an unload gives back, an
 needs; what the vocabulary and the graphs take of those is estimated, where the architecture is known.
 
 Of the logged buffers only those for computing and for the output are not written at the load. The scheduler's own
-room is as untouched, lies beside them, and was not logged. So its bytes are no part of what is missing.
+room is as untouched, lies beside them, and was not logged. So its bytes are not part of what is missing.
 """
 
 import re

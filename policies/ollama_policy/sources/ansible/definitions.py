@@ -78,7 +78,7 @@ class Definitions:
         return self._shared.in_file(file, is_named=is_named, is_possible=is_possible)
 
     def _counts(self, file: SourceFile) -> bool:
-        """Whether it is no test, of which each is for itself."""
+        """Whether it is not a test, of which each is for itself."""
         return _TESTS.search(self.file.path) is not None or not _TESTS.search(file.path)
 
     @cached_property

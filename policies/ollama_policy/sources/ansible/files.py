@@ -198,7 +198,7 @@ def _texts(module: str, options: Node, scope: Scope) -> Iterator[_Written | Unkn
 def _text(node: Node, file: SourceFile, scope: Scope, depth: int = 0) -> _Written | Unknown:
     """A scalar's text, or that of the variable that it is."""
     if (node.has_own_tag and node.tag != "!unsafe") or is_no_text(node):
-        return Unknown(f"{excerpt(node.text)} is no plain text")
+        return Unknown(f"{excerpt(node.text)} is not plain text")
     whole = EXPRESSION.fullmatch(node.text.strip())
     if whole is not None:
         found = scope.find(whole["name"])

@@ -98,9 +98,9 @@ class Scope:
         if assigned.value is None and (node is None or node.is_null):
             return Setting(key, "", span, file, origin, is_literal=False)
         if assigned.value is None or (node is not None and node.has_own_tag):
-            return Setting(key, Unknown(f"{key} is no plain text"), span, file, origin, is_literal=False)
+            return Setting(key, Unknown(f"{key} is not plain text"), span, file, origin, is_literal=False)
         if node is not None and is_no_text(node):
-            return Setting(key, Unknown(f"{written(assigned, file)} is no text"), span, file, origin, is_literal=False)
+            return Setting(key, Unknown(f"{written(assigned, file)} is not text"), span, file, origin, is_literal=False)
         if "{{" not in text and "{%" not in text:
             return Setting(key, text, span, file, origin, assigned.is_literal)
         return self.resolved(Setting(key, Unknown(""), span, file, origin, is_literal=False), text, depth)
@@ -135,7 +135,7 @@ class Scope:
             assigned = replace(of_node(setting.key, found.node), is_literal=False)
             return self.setting(setting.key, assigned, found.file, f"{name} in {found.file.path}", depth + 1)
         if isinstance(found, Found):
-            found = Unknown(f"{name} in {found.file.path} is no text")
+            found = Unknown(f"{name} in {found.file.path} is not text")
         return _unlike(setting, found or Unknown(f"{name} is set elsewhere"))
 
 
@@ -151,7 +151,7 @@ def filled(subject: Subject, scope: Scope) -> Subject:
 
 
 def is_no_text(node: Node) -> bool:
-    """Whether a scalar is no text to Ansible, which reads YAML 1.1, though it looks like one."""
+    """Whether a scalar is not text to Ansible, which reads YAML 1.1, though it looks like one."""
     return node.is_plain and (_NO_TEXT.fullmatch(node.text) is not None)
 
 

@@ -51,7 +51,7 @@ def read_assignments(
 ) -> Iterator[Setting]:
     """The variables of a text that stands in the file at an offset, in its order; the last of a name counts.
 
-    Never raises: what is no assignment is passed over, as its readers do.
+    Never raises: what is not an assignment is passed over, as its readers do.
     """
     return assignments(PlacedText.at(data, base_offset), file, dialect, origin)
 

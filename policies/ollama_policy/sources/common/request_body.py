@@ -27,7 +27,7 @@ def body_settings(body: PlacedText, file: SourceFile, lookup: Lookup | None) -> 
     text = body if lookup is None else _with_references_as_texts(body)
     root = parse(text.data)
     if not isinstance(root.value, dict):
-        raise UnreadableError(root.start, "a body that is no object", "an object")
+        raise UnreadableError(root.start, "a body that is not an object", "an object")
     for key, node in root.members:
         if lookup is not None and _RUN_TIME.search(key.value):
             raise UnreadableError(key.start, "a key that is filled in when it runs")
@@ -70,7 +70,7 @@ def _setting(key: str, node: JsonNode, text: PlacedText, file: SourceFile, looku
         try:
             setting.value = json.loads(setting.value)
         except (ValueError, RecursionError):
-            setting.value = Unknown(f"{setting.value} is no JSON value")
+            setting.value = Unknown(f"{setting.value} is not a JSON value")
     return setting
 
 

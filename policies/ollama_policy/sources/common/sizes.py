@@ -30,7 +30,7 @@ def sized(setting: Setting, read: Callable[[str], int | None] = bytes_of) -> Set
     """The setting of an amount, its text made bytes."""
     if isinstance(setting.value, str):
         size = read(setting.value)
-        setting.value = Unknown(f"{setting.value} is no size") if size is None else size
+        setting.value = Unknown(f"{setting.value} is not a size") if size is None else size
     return setting
 
 

@@ -114,7 +114,7 @@ class Includes:
 
     def _text(self, node: Node, file: SourceFile) -> str | Unknown:
         if not node.is_scalar:
-            return Unknown("is no text")
+            return Unknown("is not text")
         lookup = self.environment_of(file)
         value = interpolated("include", placed(node), node.span, file, "", False, lookup).value
         return Unknown(f"{node.text} is not known") if isinstance(value, Unknown) else str(value)

@@ -28,7 +28,7 @@ def setting_of(key: str, assigned: Assignment, file: SourceFile, origin: str = "
     if node is not None and node.is_filled_in:
         unknown = Unknown(f"{text} is filled in by a template")
     elif assigned.value is None or (node is not None and node.is_plain and _YAML_1_1.fullmatch(node.text)):
-        unknown = Unknown(f"{text} is no text")
+        unknown = Unknown(f"{text} is not text")
     elif "$(" in assigned.value.text:
         unknown = Unknown(f"{text} is put together from other variables")
     elif "{{" in assigned.value.text or "${" in assigned.value.text:  # Helm and Flux; envsubst and templatefile
@@ -56,5 +56,5 @@ def add_limits(subject: Subject, resources: Node | None, file: SourceFile) -> No
             if isinstance(setting.value, str):
                 digits = setting.value
                 is_count = digits.isdecimal() and len(digits) < 4
-                setting.value = int(digits) if is_count else Unknown(f"{digits} is no number of GPUs")
+                setting.value = int(digits) if is_count else Unknown(f"{digits} is not a number of GPUs")
             subject.add(setting)

@@ -423,7 +423,7 @@ class Program:
         return element
 
     def _look_for_configuration(self, loop: Loop, run: Run, depth: int) -> None:
-        """Raises UndecidedError where a configuration value is why a loop is not known: that one can be mended."""
+        """Raises UndecidedError where a configuration value is why a loop is not known: that one can be fixed."""
         try:
             self._elements(loop.over, run, depth)
         except UndecidedError as error:

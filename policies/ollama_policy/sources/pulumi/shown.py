@@ -104,7 +104,7 @@ def _decided(value: Any) -> Any:
     if isinstance(value, dict):
         if _SIGNATURE in value:
             is_secret = value[_SIGNATURE] in _SECRETS
-            return Unknown("it is a secret" if is_secret else "it is no plain value")
+            return Unknown("it is a secret" if is_secret else "it is not a plain value")
         value = {key: _decided(item) for key, item in value.items()}
     elif isinstance(value, list):
         value = [_decided(item) for item in value]

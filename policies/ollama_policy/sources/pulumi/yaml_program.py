@@ -73,7 +73,7 @@ class _Program:
             at = found.file or self._file
             subject.add(Setting(snake(key.text), found.value, found.span, at, found.origin, is_literal))
         if not properties.is_mapping:
-            subject.unknown = Unknown("the properties are no mapping")
+            subject.unknown = Unknown("the properties are not a mapping")
         elif not properties.is_shared and (place := insertion(YamlNode(properties), self._file.data, Style.YAML)):
             subject.insertion = place._replace(is_camel_case=True)
         return subject

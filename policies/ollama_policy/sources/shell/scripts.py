@@ -85,7 +85,7 @@ def _subjects(text: PlacedText, file: SourceFile, tree: Tree, depth: int) -> Ite
     for error in script.errors:
         # The grammar does not know every shell: what is not about Ollama is passed over.
         if b"ollama" in file.data[error.start : error.end].lower():
-            raise UnreadableError(error.start, "text that is no shell command")
+            raise UnreadableError(error.start, "text that is not a shell command")
 
 
 def _of_command(command: Command, script: Script, tree: Tree, depth: int) -> Iterator[Subject]:

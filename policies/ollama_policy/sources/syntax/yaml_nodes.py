@@ -353,7 +353,7 @@ class Node:
         return None
 
     def get(self, key: str) -> "Node | None":
-        """The value of a key, the last where it is repeated; None where it is not there, or this is no mapping."""
+        """The value of a key, the last where it is repeated; None where it is not there, or this is not a mapping."""
         pair = self.pair(key)
         return None if pair is None else pair[1]
 

@@ -21,7 +21,7 @@ _LINES: Final = re.compile(rb"n?indent\b|toYaml\b")
 
 
 def template_documents(data: bytes, base_offset: int = 0) -> list[Node]:
-    """The documents of a text that may be a template. Raises UnreadableError where it is no YAML even without it."""
+    """The documents of a text that may be a template. Raises UnreadableError where it is not YAML even without it."""
     actions = _actions(data) if any(mark in data for mark in _CLOSES) else []
     if not actions:
         return documents(data, base_offset)
@@ -30,9 +30,9 @@ def template_documents(data: bytes, base_offset: int = 0) -> list[Node]:
 
 
 def file_documents(file: SourceFile) -> list[Node]:
-    """The documents of a whole file; none where it is a template that is no YAML and names no image of Ollama.
+    """The documents of a whole file; none where it is a template that is not YAML and names no image of Ollama.
 
-    Many a template is no YAML without its actions. Raises UnreadableError for all else that does not parse.
+    Many a template is not YAML without its actions. Raises UnreadableError for all else that does not parse.
     """
     try:
         return template_documents(file.data)

@@ -18,7 +18,7 @@ _COMMANDS: Final = ("bootcmd", "runcmd")
 
 
 def texts(file: SourceFile) -> Iterator[tuple[Composed, str]]:
-    """The texts in a `#cloud-config`, each with where it goes. Raises UnreadableError where it is no YAML."""
+    """The texts in a `#cloud-config`, each with where it goes. Raises UnreadableError where it is not YAML."""
     for root in template_documents(file.data):
         box = root.get("write_files")
         for item in box.items if box is not None else ():

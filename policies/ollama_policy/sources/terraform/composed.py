@@ -172,7 +172,7 @@ class Composed:
         return subject
 
     def _incomplete(self, spans: list[Span], bringing: list[_Piece]) -> Unknown | None:
-        """Why there may be more than what is seen: a condition, or a piece that is no part of a setting."""
+        """Why there may be more than what is seen: a condition, or a piece that is not part of a setting."""
         if self._conditional:
             return self._conditional[0][2]
         spans = sorted(spans)

@@ -170,7 +170,7 @@ class _Release:
 
     def _composed(self, value: Any, item: Expression) -> Composed | Unknown:
         if not isinstance(value, str):
-            return value if isinstance(value, Unknown) else Unknown("values that are no text")
+            return value if isinstance(value, Unknown) else Unknown("values that are not text")
         text = Composed()
         text.stand_in(value, Place(item.file, item.start, item.end, None, self.reader.origin(item)))
         return text

@@ -97,7 +97,7 @@ def typed(key: str, value: Any) -> Any:
 
 
 def origin_of(expression: Expression, instance: Instance) -> str:
-    """Where a value that is no literal comes from, in words."""
+    """Where a value that is not a literal comes from, in words."""
     names = []
     for root, name in _NAMED.findall(expression.text):
         words = instance.origin(name) if root == "var" else f"{root}.{name}"

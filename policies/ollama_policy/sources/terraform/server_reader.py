@@ -221,7 +221,7 @@ class Reader:
         value = self.value(expression)
         if isinstance(value, str):
             quantity = _QUANTITY.fullmatch(value.strip())
-            value = Unknown(f"{value!r} is no amount of memory") if quantity is None else _bytes(quantity) * factor
+            value = Unknown(f"{value!r} is not an amount of memory") if quantity is None else _bytes(quantity) * factor
         elif values.is_number(value):
             value = int(value * factor)
         if value is not None and value != 0:

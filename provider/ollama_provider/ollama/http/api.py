@@ -125,7 +125,7 @@ class Ollama:
         """Raises NotOllamaError for what a server that is too old says, or no Ollama at all."""
         parsed = version_in(version) or version_in(f"{version}.0")
         if parsed is None:
-            words = f"this is no version of Ollama: {self.connection.redact(version)!r}"
+            words = f"this is not a version of Ollama: {self.connection.redact(version)!r}"
             raise NotOllamaError("the version", self.url, words)
         if not is_supported(parsed):
             words = f"Ollama {version} is too old, {dotted(OLDEST_SUPPORTED)} or newer is needed: update the server"
@@ -164,7 +164,7 @@ class Ollama:
                 expires_at = durations.parse_time(str(entry.get("expires_at")))
             except ValueError:
                 found = self._excerpt(str(entry.get("expires_at")))
-                raise self._not_ollama(asked, f"an expires_at that is no time: {found}") from None
+                raise self._not_ollama(asked, f"an expires_at that is not a time: {found}") from None
             models.append(
                 RunningModel(
                     name=self._name_of(entry),
@@ -457,7 +457,7 @@ class Ollama:
         if response.status_code in _WANTS_A_CREDENTIAL and self.connection.withheld:
             words += f"; it was asked without a credential: {self.connection.withheld}"
         if response.status_code == 404 and response.request.method == "GET":
-            # What is asked by GET is there on every Ollama: this is no word about a model.
+            # What is asked by GET is there on every Ollama: this is not a word about a model.
             return NotOllamaError(asked, self.url, f"this does not look like Ollama: {words}")
         if response.status_code == 404:
             return NotFoundError(asked, self.url, words)
@@ -485,13 +485,13 @@ class Ollama:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._not_ollama(asked, f"{what} that is no JSON object: {self._excerpt_of(content)}")
+            raise self._not_ollama(asked, f"{what} that is not a JSON object: {self._excerpt_of(content)}")
         return found
 
     def _object(self, answer: Mapping[str, Any], key: str, asked: str) -> dict[str, Any]:
         value = answer.get(key) or {}
         if not isinstance(value, dict):
-            raise self._not_ollama(asked, f'a "{key}" that is no JSON object')
+            raise self._not_ollama(asked, f'a "{key}" that is not a JSON object')
         return value
 
     def _number(self, answer: Mapping[str, Any], key: str, asked: str) -> int:

@@ -68,7 +68,7 @@ async def body(response: "httpx.Response", most: int) -> bytes:
 
 
 def json_value(content: bytes) -> Any:
-    """The value of a JSON text. Raises UnboundedError, and any other ValueError for what is no JSON."""
+    """The value of a JSON text. Raises UnboundedError, and any other ValueError for what is not JSON."""
     counts = {mark: content.count(mark) for mark in _COSTS}
     if sum(_COSTS[mark] * count for mark, count in counts.items()) > MOST_MEMORY:
         raise UnboundedError(f"of more values than {MOST_MEMORY // 2**20} MiB of memory hold")
@@ -83,7 +83,7 @@ def json_value(content: bytes) -> Any:
         try:
             json.dumps(found, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise UnboundedError("with a text that is no Unicode: half of a surrogate pair") from None
+            raise UnboundedError("with a text that is not Unicode: half of a surrogate pair") from None
     return found
 
 
@@ -109,4 +109,4 @@ def _is_deep(found: object) -> bool:
 
 
 def _too_deep() -> UnboundedError:
-    return UnboundedError(f"that is no JSON object, it is nested more than {DEEPEST} deep")
+    return UnboundedError(f"that is not a JSON object, it is nested more than {DEEPEST} deep")

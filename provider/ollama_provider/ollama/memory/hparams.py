@@ -20,7 +20,7 @@ _LONGEST_QUOTED: Final = 40
 
 
 def architecture_of(metadata: Mapping[str, Any]) -> str:
-    """Raises UnknownArchitectureError where it is no text, or longer than any: it is in the name of every key."""
+    """Raises UnknownArchitectureError where it is not text, or longer than any: it is in the name of every key."""
     found = metadata.get("general.architecture")
     if not isinstance(found, str) or len(found) > _LONGEST_QUOTED:
         raise UnknownArchitectureError(f"the memory of the architecture {quoted(found)} is not known")
@@ -70,7 +70,7 @@ class Tensor(NamedTuple):
 
     @property
     def rows(self) -> int | None:
-        """None of one that is no matrix."""
+        """None of one that is not a matrix."""
         return self.shape[1] if len(self.shape) > 1 else None
 
 

@@ -133,8 +133,8 @@ def _check_cache_type(hparams: Hparams, kv_cache_type: str, has_flash_attention:
     for length in {*hparams.key[: hparams.layers], *hparams.value[: hparams.layers]}:
         if length % 32:
             raise RefusedLoadError(
-                f"a KV cache of {kv_cache_type} and heads of {length}, which is no multiple of 32: llama-server fails"
-                " to load the model"
+                f"a KV cache of {kv_cache_type} and heads of {length}, which is not a multiple of 32: llama-server "
+                "fails to load the model"
             )
 
 

@@ -38,7 +38,7 @@ class Kind(StrEnum):
     WHOLE = "a whole number"
     BOOLEAN = "on or off"
     BOOLEAN_OR_AUTO = "on, off or auto"
-    SWITCH = "on"  # what is not on has no effect, and is no error
+    SWITCH = "on"  # what is not on has no effect, and is not an error
     FLOAT = "a number"
     FLOATS = "numbers, with commas between them"
     MEBIBYTES = "whole MiB, one number for each device"

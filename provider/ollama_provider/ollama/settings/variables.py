@@ -163,7 +163,7 @@ def _env_duration(text: str) -> int | None:
 
 
 def env_bool(text: str) -> bool | None:
-    """What a boolean variable says: anything that is no boolean is true. None: the default is used."""
+    """What a boolean variable says: anything that is not a boolean is true. None: the default is used."""
     return None if trimmed(text) == "" else trimmed(text) not in FALSE_TEXTS
 
 
@@ -207,7 +207,7 @@ _AMOUNT = (
     r"(?:(?P<s>s|secs?|seconds?)|(?P<m>m|mins?|minutes?)|(?P<h>h|hrs?|hours?)|(?P<d>d|days?)|(?P<w>w|wks?|weeks?))?"
     r"\s*(?:#.*)?"
 )
-_FOR_EVER_WORDS = frozenset("forever inf infinite infinity never always unlimited".split()) | {"for ever"}
+_FOR_EVER_WORDS = frozenset("forever inf infinite infinity never always unlimited".split()) | {"forever"}
 _HOURS = {"d": 24, "w": 7 * 24}
 
 

@@ -1,6 +1,6 @@
 """`ollama_server`: which Ollama it is, and what it holds."""
 
-from ollama_provider.ollama.leaks import leaks_in, mended_in
+from ollama_provider.ollama.leaks import fixed_in, leaks_in
 from ollama_provider.ollama.versions import version_in
 from ollama_provider.terraform.data_sources.asking import HOST, AskingDataSource, computed
 from ollama_provider.terraform.protocol.provider import Values
@@ -41,7 +41,7 @@ class ServerDataSource(AskingDataSource):
             "url": server.client.url,
             "version": text,
             "known_leaks": [f"{leak.what} ({leak.issues})" for leak in leaks],
-            "mended_in": ".".join(map(str, mended_in(version))) if version and leaks else None,
+            "mended_in": ".".join(map(str, fixed_in(version))) if version and leaks else None,
             "models": len(view.installed),
             "bytes_on_disk": sum(model.size for model in view.installed.values()),
             "running": len(running),

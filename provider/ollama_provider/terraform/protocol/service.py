@@ -310,7 +310,7 @@ def _state_in(raw: wire.RawState, of: str) -> dict[str, Any]:
     try:
         state = _json(raw.json)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise _unreadable(of, f"It is no JSON: {error}.") from None
+        raise _unreadable(of, f"It is not JSON: {error}.") from None
     if not isinstance(state, dict):
         raise _unreadable(of, "Expected an object with the resource's attributes.")
     return state

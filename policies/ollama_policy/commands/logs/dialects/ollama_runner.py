@@ -22,7 +22,7 @@ _SHORT: Final = [
 _REFUSED: Final = {
     b"OLLAMA_FLASH_ATTENTION must be enabled to use a quantized OLLAMA_KV_CACHE_TYPE": "flash attention is off",
     b"quantized kv cache requested but flash attention disabled": "flash attention is off",
-    b"unsupported OLLAMA_KV_CACHE_TYPE": "it is no type that Ollama knows",
+    b"unsupported OLLAMA_KV_CACHE_TYPE": "it is not a type that Ollama knows",
     b"kv cache type not supported by model": "the model does not support it",
 }
 _NO_FLASH: Final = {

@@ -1,4 +1,4 @@
-"""Lines that are not of Ollama's own log: the document's alarm, the Go runtime, the kernel, systemd."""
+"""Lines that are not of Ollama's own log: the story's alarm, the Go runtime, the kernel, systemd."""
 
 import re
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ _CRASH: Final = re.compile(rb"(?:SIG(?:SEGV|BUS|ABRT|ILL|FPE)|panic|fatal error)
 
 
 class Alarm:
-    """The document's line, on one line or, as the document prints it, on two."""
+    """The story's line, on one line or, as the story prints it, on two."""
 
     def __init__(self) -> None:
         self._first: Place | None = None

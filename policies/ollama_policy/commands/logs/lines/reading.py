@@ -145,7 +145,7 @@ class Halves:
 
 
 def _message(message: object) -> bytes:
-    """journald writes what is no UTF-8 as a list of bytes, and null for what is too long."""
+    """journald writes what is not UTF-8 as a list of bytes, and null for what is too long."""
     if isinstance(message, str):
         return _bytes(message)
     try:

@@ -1,6 +1,6 @@
-"""The document's architecture, named after what Ollama has, with one server's figures, and where memory is held.
+"""The story's architecture, named after what Ollama has, with one server's figures, and where memory is held.
 
-The document's model loader is Ollama's scheduler; its memory manager is the keep_alive timer of each runner; its pool
+The story's model loader is Ollama's scheduler; its memory manager is the keep_alive timer of each runner; its pool
 is the memory of the runners' processes, which all goes back when such a process ends.
 """
 
@@ -23,7 +23,7 @@ _LINE = 17
 
 
 class Box(NamedTuple):
-    """`name` is Ollama's, `document` is what the document calls it. `is_held`: its memory waits for no timer."""
+    """`name` is Ollama's, `document` is what the story calls it. `is_held`: its memory waits for no timer."""
 
     id: str
     name: str
@@ -133,7 +133,7 @@ def _label(runner: Runner) -> tuple[str, ...]:
 
 def tables(found: Architecture) -> Iterator[Table]:
     rows = tuple((box.name, box.document, "; ".join(box.lines)) for box in found.boxes)
-    yield Table("The parts, from the client to the memory", ("in Ollama", "in the document", "on this server"), rows)
+    yield Table("The parts, from the client to the memory", ("in Ollama", "role", "on this server"), rows)
     if found.runners:
         models = tuple(
             (one.name, size(one.bytes), size(one.vram), str(one.context), one.released, one.why_held or "no")
@@ -155,7 +155,7 @@ def as_mermaid(found: Architecture) -> str:
 
 
 def _mermaid(box: Box) -> str:
-    return "<br/>".join(map(mermaid, (box.name, f"in the document: {box.document}", *box.lines)))
+    return "<br/>".join(map(mermaid, (box.name, f"role: {box.document}", *box.lines)))
 
 
 def as_plantuml(found: Architecture) -> str:
@@ -173,7 +173,7 @@ def as_plantuml(found: Architecture) -> str:
 
 
 def _plantuml(box: Box) -> str:
-    return "\\n".join(map(plantuml, (box.name, f"in the document: {box.document}", *box.lines)))
+    return "\\n".join(map(plantuml, (box.name, f"role: {box.document}", *box.lines)))
 
 
 # As a picture.

@@ -1,4 +1,4 @@
-"""The calls of a probe as a sequence diagram: the steps of the document, with what was measured at each."""
+"""The calls of a probe as a sequence diagram: the steps of the story, with what was measured at each."""
 
 from collections.abc import Iterator
 from statistics import median

@@ -271,7 +271,7 @@ class _Evaluation:
         inner = step.children[0]
         if inner.type == "legacy_index":
             digits = self._text(inner)[1:].strip()  # `a.0`, where white space may follow the dot
-            return int(digits) if digits.isdecimal() and len(digits) < 18 else Unknown("an index that is no number")
+            return int(digits) if digits.isdecimal() and len(digits) < 18 else Unknown("an index that is not a number")
         key = of_type(inner, "expression")
         return self._plain(key[0]) if len(key) == 1 else Unknown("an index that is not understood")
 
@@ -330,7 +330,7 @@ class _Evaluation:
         if parts and parts[-1].type == "ellipsis":
             last = arguments.pop()
             if not isinstance(last, list):
-                return last if isinstance(last, Unknown) else Invalid("`...` after what is no list")
+                return last if isinstance(last, Unknown) else Invalid("`...` after what is not a list")
             arguments += last
         self.work.steps += sum(len(each) for each in arguments if isinstance(each, str | list | dict)) // 8
         self.work.items += sum(len(each) for each in arguments if isinstance(each, list | dict))
@@ -481,7 +481,7 @@ class _Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Root:
-    """A name that is no value by itself: `var`, `local`, a resource's type."""
+    """A name that is not a value by itself: `var`, `local`, a resource's type."""
 
     name: str
 

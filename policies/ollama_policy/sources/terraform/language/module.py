@@ -43,7 +43,7 @@ def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
             number = evaluate(each, scope)
             if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_INSTANCES:
                 return [(f"[{index}]", scope.having(count={"index": index})) for index in range(number)]
-            unknown = number if isinstance(number, Unknown) else Unknown("count is no number that can be worked out")
+            unknown = number if isinstance(number, Unknown) else Unknown("count is not a number that can be worked out")
             return [("", scope.having(count={"index": unknown}))]
         if each.name == "for_each":
             source = evaluate(each, scope)
@@ -56,7 +56,7 @@ def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
                 pairs = pairs_of(source)
                 assert not isinstance(pairs, Unknown)
                 return [(f"[{key_text(key)}]", scope.having(each={"key": key, "value": value})) for key, value in pairs]
-            unknown = source if isinstance(source, Unknown) else Unknown("for_each is no set or map of known keys")
+            unknown = source if isinstance(source, Unknown) else Unknown("for_each is not a set or map of known keys")
             return [("", scope.having(each={"key": unknown, "value": unknown}))]
     return [("", scope)]
 
@@ -446,7 +446,7 @@ class ResourceReference:
 
     def instance(self, key: Any) -> Any:
         if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is no text or number")
+            return Unknown(f"an instance of {self._address} by a key that is not text or number")
         suffix = f"[{key_text(key)}]"
         scope = self._names.expansion(self._block).get(suffix)
         if scope is not None:
@@ -492,7 +492,7 @@ class ModuleReference:
 
     def instance(self, key: Any) -> Any:
         if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is no text or number")
+            return Unknown(f"an instance of {self._address} by a key that is not text or number")
         suffix = f"[{key_text(key)}]"
         scope = self._names.expansion(self._block).get(suffix)
         if scope is not None:

@@ -44,7 +44,7 @@ class Scope(NamedTuple):
     names: Names
     local: dict[str, Any]
     work: Work
-    is_final: bool = False  # values of a plan: JSON whose texts are no templates
+    is_final: bool = False  # values of a plan: JSON whose texts are not templates
 
     def having(self, **local: Any) -> "Scope":
         return self._replace(local={**self.local, **local})

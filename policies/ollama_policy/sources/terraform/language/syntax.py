@@ -48,7 +48,7 @@ def _tree(data: bytes) -> Any:
 
 
 def parse(file: SourceFile) -> list[Block]:
-    """The top-level blocks of a file. Raises UnreadableError at the first place that is no HCL."""
+    """The top-level blocks of a file. Raises UnreadableError at the first place that is not HCL."""
     plain = plain_blocks.parse(file)
     if plain is not None:
         return plain

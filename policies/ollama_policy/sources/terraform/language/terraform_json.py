@@ -24,7 +24,7 @@ LABELS: Final = {
 
 
 def parse(file: SourceFile) -> list[Block]:
-    """The top-level blocks of a file. Raises UnreadableError where it is no JSON."""
+    """The top-level blocks of a file. Raises UnreadableError where it is not JSON."""
     root = json_spans.parse(file.data)
     found: list[Block] = []
     for key, value in root.members:

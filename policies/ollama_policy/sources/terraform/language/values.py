@@ -69,7 +69,7 @@ def to_number(value: Any) -> Any:
 
 
 def plain_number(value: float) -> int | float:
-    """A whole number as int. Raises OverflowError or ValueError for what is no finite number."""
+    """A whole number as int. Raises OverflowError or ValueError for what is not a finite number."""
     return int(value) if int(value) == value else value
 
 

@@ -22,5 +22,5 @@ def written(nodes: int) -> int:
 
 
 def unwritten(nodes: int) -> int:
-    """Bytes that the scheduler asks for and, on a CPU alone, hardly writes to. They are no part of /api/ps' size."""
+    """Bytes that the scheduler asks for and, on a CPU alone, hardly writes to. They are not part of /api/ps' size."""
     return _COPIES * _HEADER * nodes
