@@ -18,7 +18,7 @@ from tests.engines.registry import Registry
 ROOT = Path(__file__).parent.parent
 # What the tests themselves are run by, or run elsewhere: the demo in test_demo.py.
 RUN_ELSEWHERE = {"make demo", "make test"}
-# The checker finds the post-mortem's own block among the examples, and that its model is on no server.
+# The checker finds a block without a bound among the examples, and that its model is on no server.
 FINDS = {
     "ollama-policy check .": {1},
     "ollama-policy drift examples/terraform/document": {1},
@@ -41,10 +41,14 @@ def test_every_make_target_that_is_named_is_there() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for file in ("README.md", "CONTRIBUTING.md"):
-        links = re.findall(r"\]\(([^)#]+)\)", (ROOT / file).read_text(encoding="utf-8"))
-        missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8"))
+        missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
         assert missing == [], file
+
+
+def test_the_first_page_is_read_in_one_go() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_the_document_s_block_is_reported_as_the_readme_shows(tmp_path: Path) -> None:

@@ -54,5 +54,5 @@ def test_the_readme_shows_parts_of_that_session() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(rf"```text\n(\$ {re.escape(COMMANDS[0])}.*?)```", readme, re.DOTALL)
     lines = [line for line in masked(shown) if line not in ("", "...")]
-    assert [line.removeprefix("$ ") for line in lines if line.startswith("$ ")] == list(COMMANDS)
+    assert {line.removeprefix("$ ") for line in lines if line.startswith("$ ")} <= set(COMMANDS)
     assert [line for line in lines if line not in recorded] == []
