@@ -120,6 +120,31 @@ def test_a_base_is_destroyed_with_its_resource_in_whatever_order_an_apply_comes_
     assert installed(ollama) == {}
 
 
+def test_a_base_that_is_renamed_away_stays_as_the_plan_says(
+    terraform_of: TerraformMaker,
+    ollama: OllamaServer,
+    registry: Registry,
+    model: dict[str, Any],
+    ggufs: Callable[..., Path],
+) -> None:
+    registry.push("other:latest", ggufs(1))
+    other = model | {"name": registry.reference("other:latest")}
+    variant = model | {"name": "derived", "base": model["name"]}
+    stack = terraform_of(configuration(a=model, b=variant))
+    stack.apply()
+    stack.configure(configuration(a=other, b=variant))
+    assert "its files stay" in stack.plan().text
+    stack.apply()
+    assert set(installed(ollama)) == {model["name"], other["name"], "derived:latest"}
+    stack.destroy()
+    ollama.call("DELETE", "/api/delete", {"model": model["name"]}).raise_for_status()
+    stack.configure(configuration(a=model, b=variant))
+    stack.apply()
+    stack.configure(configuration(a=other, b=variant | {"base": other["name"]}))
+    stack.apply()
+    assert set(installed(ollama)) == {other["name"], "derived:latest"}, "nothing is made from the old one any more"
+
+
 def test_what_a_failed_rename_pulled_is_the_resource_s_own(
     terraform_of: TerraformMaker,
     ollama: OllamaServer,
