@@ -31,6 +31,13 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
+@pytest.fixture
+def other(registry: Registry, ggufs: Callable[..., Path]) -> dict[str, Any]:
+    """Another model that can be pulled, of other weights."""
+    registry.push("other:latest", ggufs(1))
+    return {"name": registry.reference("other:latest"), "insecure": True}
+
+
 def test_a_destroy_deletes_what_the_resource_brought_and_nothing_else(
     ollama: OllamaServer, model: dict[str, Any], tiny: Path
 ) -> None:
@@ -121,14 +128,8 @@ def test_a_base_is_destroyed_with_its_resource_in_whatever_order_an_apply_comes_
 
 
 def test_a_base_that_is_renamed_away_stays_as_the_plan_says(
-    terraform_of: TerraformMaker,
-    ollama: OllamaServer,
-    registry: Registry,
-    model: dict[str, Any],
-    ggufs: Callable[..., Path],
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    registry.push("other:latest", ggufs(1))
-    other = model | {"name": registry.reference("other:latest")}
     variant = model | {"name": "derived", "base": model["name"]}
     stack = terraform_of(configuration(a=model, b=variant))
     stack.apply()
@@ -146,14 +147,9 @@ def test_a_base_that_is_renamed_away_stays_as_the_plan_says(
 
 
 def test_what_a_failed_rename_pulled_is_the_resource_s_own(
-    terraform_of: TerraformMaker,
-    ollama: OllamaServer,
-    registry: Registry,
-    model: dict[str, Any],
-    ggufs: Callable[..., Path],
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    registry.push("other:latest", ggufs(1))
-    other = model | MANUAL | {"name": registry.reference("other:latest")}
+    other |= MANUAL
     stack = terraform_of(configuration(m=model | MANUAL))
     stack.apply()
 
@@ -179,14 +175,8 @@ def test_what_a_failed_rename_pulled_is_the_resource_s_own(
 
 
 def test_what_a_failed_rename_pulled_is_left_to_the_resource_that_declares_it_since(
-    terraform_of: TerraformMaker,
-    ollama: OllamaServer,
-    registry: Registry,
-    model: dict[str, Any],
-    ggufs: Callable[..., Path],
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    registry.push("other:latest", ggufs(1))
-    other = model | {"name": registry.reference("other:latest")}
     stack = terraform_of(configuration(m=model | MANUAL))
     stack.apply()
     stack.configure(configuration(m=other | MANUAL | {"timeouts": {"load": "1ms"}}))
