@@ -7,7 +7,7 @@ PROTOCOL := provider/ollama_provider/terraform/protocol
 # The tests start the commands hundreds of times: each would be compiled anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint test-fast engines generated locked bench memory-tables clean
+.PHONY: demo test lint test-fast explore engines generated locked bench memory-tables clean
 
 demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
@@ -19,6 +19,10 @@ test: lint engines
 
 test-fast: lint
 	$(FAST)
+
+# What Hypothesis finds with other examples than the tests' own; a find is printed with the lines that repeat it.
+explore: .venv/installed
+	$(FAST) --hypothesis-profile random $$(grep -rl '^from hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed
 	$(BIN)/ruff check .

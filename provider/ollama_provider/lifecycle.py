@@ -202,8 +202,17 @@ class Lifecycle:
         )
         return f"{words} the content that it has now" if is_taken else ""
 
+    async def made_from(self, declared: ModelDeclaration) -> list[ModelName]:
+        """The models on the server that were made from the declared one, as Ollama says, as far as they are seen."""
+        name = declared.model_name
+        try:
+            installed = (await self._server(declared).view()).installed
+        except OllamaError:
+            return []
+        return [other for other, model in installed.items() if other != name and model.is_from(name)]
+
     async def create(self, values: Mapping[str, Any]) -> State:
-        """Makes present, then places in placement. A model that is there already is taken over as it stands."""
+        """Makes present, then places in memory. A model that is there already is taken over as it stands."""
         declared = declare(values)
         server = await self._fit_server(declared)
         await placement.refuse_unheld(server, declared)

@@ -1,6 +1,7 @@
 """`ollama-policy fit` on a real Ollama: its sums are those of the real runners, and it changes nothing."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,26 @@ def test_the_sums_are_those_of_the_runners_and_of_ps_with_the_variables_of_compo
     assert real - 2 * 16 * MIB < at_load < real + 2 * 16 * MIB + untouched, "an upper bound"
     for model in before["models"]:
         assert model["listed_by_ollama_bytes"] == pytest.approx(listed[model["name"]], rel=0.05, abs=MIB)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OLLAMA_NUM_PARALLEL": "4", "OLLAMA_CONTEXT_LENGTH": "2048"},
+        {"LLAMA_ARG_CACHE_TYPE_K": "q8_0", "LLAMA_ARG_CACHE_TYPE_V": "q8_0"},
+    ],
+    ids=" ".join,
+)
+def test_the_kv_cache_is_that_of_the_variables_that_the_server_runs_with(
+    engines: Engines, large: Path, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    (tmp_path / "m.tf").write_text(PINNED.format("large"))
+    with OllamaServer(engines.ollama, tmp_path / "server", variables) as server:
+        server.create_from_gguf("large", large)
+        (model,) = fitted(server, tmp_path, "--memory", "16GiB")["models"]
+        call(server, "large", keep_alive=-1)
+        (real,) = re.findall(r"KV buffer size = +([0-9.]+) MiB", server.log.read_text(errors="replace"))
+    assert model["parts"]["kv_cache"] == pytest.approx(float(real) * MIB, abs=MIB / 50)
 
 
 def test_two_models_that_a_cpu_server_cannot_hold_are_said_to_be_killed_and_are(

@@ -31,6 +31,13 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
+@pytest.fixture
+def other(registry: Registry, ggufs: Callable[..., Path]) -> dict[str, Any]:
+    """Another model that can be pulled, of other weights."""
+    registry.push("other:latest", ggufs(1))
+    return {"name": registry.reference("other:latest"), "insecure": True}
+
+
 def test_a_destroy_deletes_what_the_resource_brought_and_nothing_else(
     ollama: OllamaServer, model: dict[str, Any], tiny: Path
 ) -> None:
@@ -120,15 +127,29 @@ def test_a_base_is_destroyed_with_its_resource_in_whatever_order_an_apply_comes_
     assert installed(ollama) == {}
 
 
-def test_what_a_failed_rename_pulled_is_the_resource_s_own(
-    terraform_of: TerraformMaker,
-    ollama: OllamaServer,
-    registry: Registry,
-    model: dict[str, Any],
-    ggufs: Callable[..., Path],
+def test_a_base_that_is_renamed_away_stays_as_the_plan_says(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    registry.push("other:latest", ggufs(1))
-    other = model | MANUAL | {"name": registry.reference("other:latest")}
+    variant = model | {"name": "derived", "base": model["name"]}
+    stack = terraform_of(configuration(a=model, b=variant))
+    stack.apply()
+    stack.configure(configuration(a=other, b=variant))
+    assert "its files stay" in stack.plan().text
+    stack.apply()
+    assert set(installed(ollama)) == {model["name"], other["name"], "derived:latest"}
+    stack.destroy()
+    ollama.call("DELETE", "/api/delete", {"model": model["name"]}).raise_for_status()
+    stack.configure(configuration(a=model, b=variant))
+    stack.apply()
+    stack.configure(configuration(a=other, b=variant | {"base": other["name"]}))
+    stack.apply()
+    assert set(installed(ollama)) == {other["name"], "derived:latest"}, "nothing is made from the old one any more"
+
+
+def test_what_a_failed_rename_pulled_is_the_resource_s_own(
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
+) -> None:
+    other |= MANUAL
     stack = terraform_of(configuration(m=model | MANUAL))
     stack.apply()
 
@@ -154,14 +175,8 @@ def test_what_a_failed_rename_pulled_is_the_resource_s_own(
 
 
 def test_what_a_failed_rename_pulled_is_left_to_the_resource_that_declares_it_since(
-    terraform_of: TerraformMaker,
-    ollama: OllamaServer,
-    registry: Registry,
-    model: dict[str, Any],
-    ggufs: Callable[..., Path],
+    terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    registry.push("other:latest", ggufs(1))
-    other = model | {"name": registry.reference("other:latest")}
     stack = terraform_of(configuration(m=model | MANUAL))
     stack.apply()
     stack.configure(configuration(m=other | MANUAL | {"timeouts": {"load": "1ms"}}))

@@ -94,7 +94,7 @@ def test_a_file_that_a_person_names_is_checked_all_the_same(tree: Path) -> None:
     assert [entry.path for entry in Workspace(["a.tf"]).entries] == ["a.tf"]
 
 
-@settings(max_examples=200, deadline=200)
+@settings(max_examples=200)
 @given(st.lists(st.text("ab*?[]!/\\-. #", max_size=12), max_size=4), st.text("ab/.-", min_size=1, max_size=12))
 def test_no_pattern_crashes_or_hangs(lines: list[str], path: str) -> None:
     is_ignored([IgnoreFile(lines)], path, path.rpartition("/")[2], False)

@@ -60,6 +60,8 @@ class RefusedKeepAlive(Rule):
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}" is not a duration'
+    if isinstance(value, float):
+        return "is not a number that JSON has"
     return f"is neither a number nor a text, but {'a boolean' if isinstance(value, bool) else 'made of several'}"
 
 

@@ -112,7 +112,7 @@ class Sight:
         """
         if self.run.is_destroy:  # of everything, also of what is declared: whoever else has the model gives it up
             return Verdict(self.narrowed())
-        await self._hear(key, resource)
+        await self.hear(key, resource)
         if other := self.other(key, resource):
             holds = other[0].must_be_resident or not given_up.must_be_resident
             return Verdict("is another resource's too", leaves=holds)
@@ -126,7 +126,7 @@ class Sight:
             self._given_up.add(key)
         return FREE
 
-    async def _hear(self, key: Key, resource: str) -> None:
+    async def hear(self, key: Key, resource: str) -> None:
         """Whoever asks first waits until nothing was declared for a moment, once for all."""
         self._first_asked = self._first_asked or time.monotonic()
         while not self.other(key, resource):

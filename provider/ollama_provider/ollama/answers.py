@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.names import InvalidNameError, ModelName
 
 HOST_VARIABLE = "OLLAMA_HOST"
 TOKEN_VARIABLE = "OLLAMA_API_KEY"  # noqa: S105 - the variable's name, as Ollama's own Python client reads it
@@ -60,6 +60,14 @@ class InstalledModel:
     remote_model: str = ""
     remote_host: str = ""
     capabilities: tuple[str, ...] = ()
+    parent: str = ""
+
+    def is_from(self, name: ModelName) -> bool:
+        """Whether it was made from the model of a name. A `parent` may be the path of a file, too."""
+        try:
+            return bool(self.parent) and ModelName.parse(self.parent) == name
+        except InvalidNameError:
+            return False
 
 
 @dataclass(frozen=True)

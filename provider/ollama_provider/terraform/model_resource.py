@@ -266,12 +266,12 @@ class ModelResource(Resource):
         if problem:
             raise DiagnosticsError(diagnostic_of(problem))
 
-    async def _given_up(self, plan_id: str, *, is_sure: bool = True) -> tuple[Verdict, Diagnostic]:
+    async def _given_up(self, plan_id: str, *, is_sure: bool = True, unseen: str = "") -> tuple[Verdict, Diagnostic]:
         """What may be done with what a plan's resource had before."""
         session = self._session()
         key, declared, origin = session.planned[plan_id]
         deletes = is_sure and not why_kept(declared, origin)
-        verdict = await session.sight.verdict(key, declared, plan_id, deletes=deletes)
+        verdict = await session.sight.verdict(key, declared, plan_id, unseen=unseen, deletes=deletes)
         return verdict, _told(declared, origin, verdict)
 
     async def _replaced(
@@ -299,7 +299,7 @@ class ModelResource(Resource):
         Raises where the name is another's, who has had it too, and gets no change.
         """
         session = self._session()
-        verdict, text = await self._given_up(plan_id)
+        verdict, text = await self._given_up(plan_id, unseen=await self._base_of(plan_id))
         if (other := session.sight.other(before, plan_id)) and not other[1]:
             expected = (
                 f"no rename of a model that two resources have: another one declares {before.name} too, and goes on "
@@ -307,6 +307,21 @@ class ModelResource(Resource):
             )
             raise DiagnosticsError(diagnostic_of(Problem(("name",), f"a rename of {before.name}", expected)))
         return verdict, text
+
+    async def _base_of(self, plan_id: str) -> str:
+        """Why the files of a renamed model stay, where a model on the server was made from it; else empty.
+
+        The server is asked, for of an apply Terraform plans each change once more, and shows nothing then of what does
+        not change. What this run makes from another base is none.
+        """
+        session = self._session()
+        key, declared, _ = session.planned[plan_id]
+        await session.sight.hear(key, plan_id)
+        for child in await session.lifecycle().made_from(declared):
+            other = session.sight.other(Key(key.server, child))
+            if other is None or other[0].base_name == declared.model_name:
+                return f"is the base of {child}, which is on the server"
+        return ""
 
     async def _difference(self, state: State, planned: Values, unknown: set[str]) -> Difference:
         values = {name: plain_of(planned, name) for name in INPUTS if name not in unknown}

@@ -32,6 +32,7 @@ V1 = {"endpoint": "/v1/chat/completions", "model": "llama3"}
         ({}, "{}", None),
         (["5m"], '["5m"]', None),
         (9223372037, "9223372037", None),
+        (float("nan"), "NaN", None),
     ],
 )
 def test_refused(value: Any, place: str, wanted: str | None) -> None:

@@ -120,7 +120,8 @@ def test_a_requests_keep_alive(value: object, nanoseconds: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["-1", "300", "", "10 minutes", "1d", " 5m", "'5m'", "forever", True, False, {}, [], ["5m"]]
+    "value",
+    ["-1", "300", "", "10 minutes", "1d", " 5m", "'5m'", "forever", True, {}, ["5m"], float("nan"), float("-inf")],
 )
 def test_a_refused_keep_alive(value: object) -> None:
     with pytest.raises(RefusedKeepAliveError):

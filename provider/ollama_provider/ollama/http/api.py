@@ -147,6 +147,7 @@ class Ollama:
                 remote_model=str(entry.get("remote_model") or ""),
                 remote_host=self.connection.redact(str(entry.get("remote_host") or "")),
                 capabilities=_texts(entry.get("capabilities")),
+                parent=str(details.get("parent_model") or ""),
                 **_form_of(details),
             )
         return models

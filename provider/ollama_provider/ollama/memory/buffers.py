@@ -10,20 +10,11 @@ from ollama_provider.ollama.memory.graphs.blocks import Blocks, Reserve
 from ollama_provider.ollama.memory.hparams import Hparams
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import bytes_of_32_factors
+from ollama_provider.ollama.settings import kv_cache_types
 from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
 
-# Bytes of a block of 32 elements (ggml-common.h), of every type that `--cache-type-k` takes (common/arg.cpp) but f32,
-# with which the compute buffer is another one.
-BYTES_OF_32: Final = {
-    "f16": 64,
-    "bf16": 64,
-    "q8_0": 34,
-    "q5_1": 24,
-    "q5_0": 22,
-    "q4_1": 20,
-    "q4_0": 18,
-    "iq4_nl": 18,
-}
+# Without f32, with which the compute buffer is another one.
+BYTES_OF_32: Final = {name: size for name, size in kv_cache_types.BYTES_OF_32.items() if name != "f32"}
 _PADDED_TO: Final = 256  # GGML_PAD in llama-context.cpp and llama-kv-cache-iswa.cpp
 _LONGEST_PERIOD: Final = 16
 # What takes an estimate about a second, several times what the largest model has.

@@ -15,7 +15,19 @@ OF_KEYS, OF_VALUES = "LLAMA_ARG_CACHE_TYPE_K", "LLAMA_ARG_CACHE_TYPE_V"
 VARIABLES: Final = (OF_BOTH, OF_KEYS, OF_VALUES)
 NAMES: Final = f"{OF_BOTH}, {OF_KEYS} or {OF_VALUES}"
 DEFAULT: Final = "f16"
-_BY_SIZE: Final = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+# Bytes of a block of 32 elements (ggml-common.h), of every type that `--cache-type-k` takes (common/arg.cpp): the
+# largest first.
+BYTES_OF_32: Final = {
+    "f32": 128,
+    "f16": 64,
+    "bf16": 64,
+    "q8_0": 34,
+    "q5_1": 24,
+    "q5_0": 22,
+    "q4_1": 20,
+    "q4_0": 18,
+    "iq4_nl": 18,
+}
 
 
 def in_effect(text_of: Callable[[str], str], version: Version | None) -> tuple[str, str]:
@@ -29,4 +41,5 @@ def in_effect(text_of: Callable[[str], str], version: Version | None) -> tuple[s
 
 def larger(keys: str, values: str) -> str:
     """The one of the two that takes more; one that llama.cpp does not have comes first."""
-    return min(keys, values, key=lambda one: _BY_SIZE.index(one) if one in _BY_SIZE else -1)
+    by_size = [*BYTES_OF_32]
+    return min(keys, values, key=lambda one: by_size.index(one) if one in BYTES_OF_32 else -1)

@@ -6,6 +6,7 @@ first releases that have a name, and that have it no longer, in the Go code of a
 
 import re
 from enum import StrEnum
+from math import isfinite
 from typing import NamedTuple
 
 from ollama_provider.ollama import durations
@@ -183,7 +184,8 @@ def request_keep_alive(value: object) -> int | None:
     """Nanoseconds that a request's keep_alive says, FOR_EVER where negative; None where it says nothing (null).
 
     Numbers are seconds, cut to whole nanoseconds; those beyond what Go can hold become "unload now" (0). Texts are Go
-    durations, never bare numbers other than 0. Raises RefusedKeepAliveError.
+    durations, never bare numbers other than 0. Raises RefusedKeepAliveError,
+    for NaN and infinity too: JSON has neither.
     """
     if value is None:
         return None
@@ -195,6 +197,8 @@ def request_keep_alive(value: object) -> int | None:
         except durations.InvalidDurationError as error:
             raise RefusedKeepAliveError(str(error)) from None
         return FOR_EVER if nanoseconds < 0 else nanoseconds
+    if isinstance(value, float) and not isfinite(value):
+        raise RefusedKeepAliveError("JSON has no such number")
     if value < 0:
         return FOR_EVER
     if value >= _INT64 / NANOSECONDS["s"]:
