@@ -1,7 +1,7 @@
 # Every command that the README and CONTRIBUTING name. The engines are found on PATH, or built into the user's cache.
 PYTHON ?= python3
 BIN := .venv/bin
-FAST := $(BIN)/python -m pytest -m "not engines" -n logical --dist worksteal
+PARALLEL := -n logical --dist worksteal
 PROTOCOL := provider/ollama_provider/terraform/protocol
 
 # The tests start the commands hundreds of times: each would be compiled anew.
@@ -13,16 +13,17 @@ demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
 
 test: lint engines
-	$(FAST)
+	$(BIN)/python -m pytest -m "not engines" $(PARALLEL)
 	$(BIN)/python -m pytest -m "engines and not alone" -n logical --maxprocesses 4 --dist loadfile
 	$(BIN)/python -m pytest -m "engines and alone"
 
+# The inner loop: a minute on two idle cores.
 test-fast: lint
-	$(FAST)
+	$(BIN)/python -m pytest -m "not engines and not slow" $(PARALLEL)
 
 # What Hypothesis finds with other examples than the tests' own; a find is printed with the lines that repeat it.
 explore: .venv/installed
-	$(FAST) --hypothesis-profile random $$(grep -rl '^from hypothesis' tests --include='test_*.py')
+	$(BIN)/python -m pytest -m "not engines" $(PARALLEL) --hypothesis-profile random $$(grep -rl '^from hypothesis' tests --include='test_*.py')
 
 lint: .venv/installed
 	$(BIN)/ruff check .

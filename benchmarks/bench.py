@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from benchmarks.measuring import Report, Result, server_in_folder
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines
 
 CONTEXT = 8192
-MIB = 2**20
 
 
 class Case(NamedTuple):

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import corpora, peers
 from benchmarks.measuring import Report, Result, Run, interleaved, ratio, timed
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.errors import EngineError
 from tests.engines.toolchain import Engines
 
-MIB = 2**20
 _OURS, _CONFTEST, _CHECKOV, _PYTHON, _READING = "ollama-policy", "conftest", "checkov", "bare python", "reading"
 _CHECK = (sys.executable, "-c", "from ollama_policy.__main__ import main; main()", "check")  # as the console script
 

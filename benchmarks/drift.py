@@ -12,8 +12,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks import peers
-from benchmarks.check import MIB, PEAK
+from benchmarks.check import PEAK
 from benchmarks.measuring import Report, Result, timed
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.errors import EngineError
 from tests.engines.toolchain import Engines
 

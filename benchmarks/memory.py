@@ -13,13 +13,13 @@ from benchmarks.measuring import Report, Result, server_in_folder
 from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines
 
 CALLS = 200
 EVERY = 50
-MIB = 2**20
 
 
 def measure(engines: Engines, report: Report) -> list[Result]:

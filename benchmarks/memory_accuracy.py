@@ -26,9 +26,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks.measuring import Report, Result
-from benchmarks.memory_cases import ARCHITECTURES, MIB, Case, fitted, held_out, repeated
+from benchmarks.memory_cases import ARCHITECTURES, Case, fitted, held_out, repeated
 from benchmarks.peers import gguf_parser
 from ollama_provider.ollama.memory import Estimate, estimate
+from ollama_provider.ollama.sizes import MIB
 from tests.engines import runner_memory
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.ollama_server import OllamaServer

@@ -9,11 +9,11 @@ from math import exp, log
 from random import Random
 
 from ollama_provider.ollama.memory import KV_CACHE_TYPES
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.tiny_architectures import EMBEDDING, WEIGHTS, Shape
 
 CONTEXTS = (2048, 8192, 32768)
 FILLED_UP_TO = 2048
-MIB = 2**20
 
 
 @dataclass(frozen=True)

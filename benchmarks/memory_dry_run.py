@@ -34,10 +34,10 @@ from benchmarks.memory_tables import write_table
 from benchmarks.peers import gguf_parser
 from ollama_provider.ollama.memory import Tensor, UnknownArchitectureError, estimate, llama_server
 from ollama_provider.ollama.memory.buffers import buffers
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.toolchain import Engines, find_or_build_fit_params
 
-MIB: Final = 2**20
 WITHIN_SHARE, WITHIN_MIB = 0.01, 4.0
 PARTS: Final = ("model", "context", "compute", "compute, all logits")
 PEER_EVERY = 10

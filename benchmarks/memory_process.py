@@ -29,6 +29,7 @@ from benchmarks.memory_architectures import ARCHITECTURES, SMALL, Value
 from benchmarks.memory_oracle import KV_CACHE_TYPES, ONE_REQUEST, Load, Model, Oracle, oracle
 from benchmarks.memory_tables import write_table
 from ollama_provider.ollama.memory import Estimate, Tensor, UnknownArchitectureError, estimate
+from ollama_provider.ollama.sizes import MIB
 from tests.engines import runner_memory
 from tests.engines.errors import EngineError, ToolchainError
 from tests.engines.ollama_server import OllamaServer
@@ -36,7 +37,6 @@ from tests.engines.runner_memory import Measured
 from tests.engines.toolchain import Engines, find_or_build_fit_params, find_or_build_ollama
 from tests.engines.vocabularies import byte_pairs, sentence_pieces, word_pieces
 
-MIB: Final = 2**20
 WITHIN_SHARE, WITHIN_BYTES = 0.02, 16 * MIB
 _WEIGHTS = (24 * MIB, 384 * MIB)
 _MOST_CACHE = 512 * MIB

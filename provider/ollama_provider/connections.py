@@ -53,7 +53,7 @@ class ProviderSettings:
             expected = f"an address as in OLLAMA_HOST; {error}"
             problems.append(Problem((source,), "an address that cannot be used", expected))
         memory, memory_check = configuration.get("memory"), configuration.get("memory_check") or MEMORY_CHECKS[0]
-        memory_bytes = bytes_of(str(memory)) if memory else None
+        memory_bytes = bytes_of(str(memory).strip()) if memory else None
         if memory and not memory_bytes:
             problems.append(Problem(("memory",), f"{memory!r}", 'an amount of memory such as "64GiB"'))
         if memory_check not in MEMORY_CHECKS:

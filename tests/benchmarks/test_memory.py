@@ -7,13 +7,14 @@ import gguf
 import pytest
 
 from benchmarks.memory_architectures import ARCHITECTURES, Value, draw
-from benchmarks.memory_dry_run import MIB, Compared, Part, drawn, misses
+from benchmarks.memory_dry_run import Compared, Part, drawn, misses
 from benchmarks.memory_files import kind_of, size, typed, write
 from benchmarks.memory_oracle import Load
 from benchmarks.memory_process import drawn as drawn_processes
 from benchmarks.memory_published import TABLE, published
 from benchmarks.memory_tables import write_table
 from benchmarks.memory_tensors import as_converted
+from ollama_provider.ollama.sizes import MIB
 
 TENSORS = {"token_embd.weight": (256, 1000), "blk.0.attn_norm.weight": (256,), "blk.0.ffn_down.weight": (96, 256)}
 

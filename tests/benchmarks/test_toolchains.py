@@ -9,11 +9,10 @@ from benchmarks.toolchains.chains import LibraryChain, OllamaChain, log_softmax
 from benchmarks.toolchains.figures import TOLERANCE, Turn, figures_of, furthest, table
 from benchmarks.toolchains.measure import started
 from benchmarks.toolchains.model import prompt, text_of, tokens_of, write_model
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.errors import EngineError
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.toolchain import Ollama
-
-MIB = 2**20
 
 
 def reference(folder: Path) -> LibraryChain:

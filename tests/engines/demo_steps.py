@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior, version_in
-from tests.engines.demo_story import MIB, Story, changes_shown, provider_lines, what_is_held
+from tests.engines.demo_story import Story, changes_shown, provider_lines, what_is_held
 
 CALLS = 30
 LEAST_GROWTH = 1.5  # MiB a call, without a bound: a prompt of 300 tokens of 8 KiB each is 2.4 MiB

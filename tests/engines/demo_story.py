@@ -19,10 +19,10 @@ from typing import Any, TextIO
 import psutil
 
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.pulumi_stack import Outcome, PulumiStack
 
-MIB = 2**20
 PROMPT_CHARACTERS = 300  # each is a token of the tests' models
 
 STYLES = {"headline": "1", "command": "36", "quiet": "2", "good": "1;32", "bad": "1;31"}

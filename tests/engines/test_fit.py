@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from ollama_policy.cli import cli
 from ollama_policy.live.capacity.sums import Model
 from ollama_provider.ollama.memory import Estimate, UnknownArchitectureError
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.cgroups import memory_limited
 from tests.engines.observing import call, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
@@ -21,7 +22,6 @@ from tests.engines.toolchain import Engines, Ollama
 from tests.schemas import valid
 
 pytestmark = [pytest.mark.engines, pytest.mark.alone]
-MIB = 2**20
 PINNED = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  memory_management = "manual"\n}}\n'
 LOOSE = 'resource "ollama_model" "{0}" {{\n  name = "{0}"\n  keep_alive = "{1}"\n}}\n'
 COMPOSE = "services:\n  ollama:\n    image: ollama/ollama:0.34.3\n    mem_limit: 8g\n    environment:\n"

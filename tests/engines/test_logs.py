@@ -15,6 +15,7 @@ import pytest
 
 from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.model.rule import Severity
+from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, wait_until
 from tests.engines.ollama_server import OllamaServer
@@ -27,7 +28,6 @@ from tests.schemas import valid
 pytestmark = [pytest.mark.engines, pytest.mark.both_engines]
 
 ENVIRONMENT = {"OLLAMA_MAX_LOADED_MODELS": "1", "OLLAMA_NUM_PARALLEL": "two"}
-MIB = 2**20
 
 
 def has_llama_server(engine: Ollama) -> bool:

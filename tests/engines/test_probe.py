@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, count, pinned, resident, wait_until
 from tests.engines.ollama_server import OllamaServer
@@ -22,7 +23,6 @@ from tests.engines.toolchain import Ollama
 from tests.schemas import valid
 
 pytestmark = [pytest.mark.engines, pytest.mark.alone]
-MIB = 2**20
 CACHE = "LLAMA_ARG_CACHE_RAM"
 # 8 KiB of KV cache a token: a prompt of the probe is about 3 MiB of a prompt cache.
 SHAPE = {"layers": 16, "width": 128, "heads": 8, "kv_heads": 8, "context_length": 4096}

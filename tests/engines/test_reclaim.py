@@ -23,7 +23,7 @@ from ollama_policy.commands.reclaim import reloading
 from ollama_policy.commands.reclaim.command import Request, run
 from ollama_policy.live.runners import processes
 from ollama_provider.ollama.answers import Connection
-from ollama_provider.ollama.sizes import exact_text_of as size
+from ollama_provider.ollama.sizes import text_of
 from tests.engines.observing import call, installed, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.tiny_models import sha256
@@ -103,7 +103,7 @@ def test_a_pinned_model_that_was_deleted_goes_through_another_name_and_its_proce
     planned = reclaim("--plan")
     assert planned.exit_code == 1
     assert "orphan: its name is not on disk any more\n    through twin:latest, on the same weights\n" in planned.stdout
-    held = size(ollama.ps()[0]["size"])
+    held = text_of(ollama.ps()[0]["size"])
     assert planned.stdout.startswith(f"{ollama.url}: 1 of 1 model in memory to free, {held}\n")
     assert pinned(ollama) == ["gone:latest"], "a dry run frees nothing"
     asked = reclaim()

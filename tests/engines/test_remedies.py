@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ollama_policy.cli import cli
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.observing import call, pinned, resident, seconds_left, wait_until
 from tests.engines.ollama_server import OllamaServer
 from tests.engines.test_reclaim import delete
@@ -18,7 +19,6 @@ from tests.engines.toolchain import Engines, Ollama
 from tests.schemas import valid
 
 pytestmark = [pytest.mark.engines, pytest.mark.alone]
-MIB = 2**20
 WANTED = 'resource "ollama_model" "w" {\n  name = "wanted"\n  memory_management = "manual"\n}\n'
 LOOSE = 'resource "ollama_model" "l" {\n  name = "loose"\n  memory_management = "automatic"\n}\n'
 

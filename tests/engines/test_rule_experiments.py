@@ -50,6 +50,7 @@ from ollama_provider.apply.server import Servers
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError
+from ollama_provider.ollama.sizes import MIB
 from tests.engines.cgroups import memory_limited
 from tests.engines.experimenting import (
     MODEL,
@@ -73,7 +74,6 @@ from tests.engines.toolchain import Ollama
 
 Experiment = Callable[[Bench], None]
 EXPERIMENTS: dict[type[Rule], Experiment] = {}
-MIB = 2**20
 LARGE = {"seed": 7, "layers": 16, "width": 512, "heads": 8}  # 68 MB, and 32 MiB of KV cache at 4096 tokens
 # 8 KiB of KV cache a token: a prompt of 300 tokens leaves 2.3 MiB in the prompt cache.
 CACHING = {"seed": 8, "layers": 16, "width": 128, "heads": 8, "kv_heads": 8}

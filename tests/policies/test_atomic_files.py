@@ -21,6 +21,8 @@ from ollama_provider.files import atomic
 from ollama_provider.files.atomic import write_whole
 from tests.policies.conftest import AUTOMATIC
 
+pytestmark = pytest.mark.slow
+
 _WRITERS = {
     "-o": ("check", "a.tf", "--format", "sarif", "-o"),
     "baseline": ("baseline",),

@@ -88,7 +88,7 @@ def test_a_mistake_is_said_with_what_was_meant(table: dict[str, Any], message: s
 
 @pytest.mark.parametrize(
     ("text", "amount"),
-    [("1024", 1024), ("1K", 1000), ("1Ki", 1024), ("1.5GiB", 3 * 2**29), ("2 TB", 2 * 10**12), ("24GB", 24 * 10**9)],
+    [("1024", 1024), ("1K", 1024), ("1Ki", 1024), ("1.5GiB", 3 * 2**29), ("2 TB", 2 * 2**40), ("24GB", 24 * 2**30)],
 )
 def test_amounts_of_memory(text: str, amount: int) -> None:
     assert parse({"target-memory": text}).target.memory_bytes == amount

@@ -68,6 +68,7 @@ COMMANDS = {
 ASKED_OF_FILES = {"drift", "fit"}  # a report is of one server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
 def test_a_server_that_only_a_file_names_is_sent_no_credential(

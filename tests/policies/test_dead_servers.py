@@ -13,6 +13,8 @@ from ollama_policy.commands.report import command as report_command
 from ollama_provider.ollama.http import api
 from tests.policies.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 NEVER_ASKED = ("OLLAMA_HOST", "logs")
 COMMANDS = {
     "drift": ("drift", ".", "--timeout", "20s"),

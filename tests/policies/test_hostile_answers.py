@@ -13,6 +13,8 @@ import pytest
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, packed, resident, tag
 from tests.policies.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fake(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllamaWithFaults]:

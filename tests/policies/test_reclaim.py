@@ -9,7 +9,6 @@ from ollama_policy.live.reclaimable import Facts, Intent, Plan, Way, Why, plan
 from ollama_policy.live.runners.abandoned import Abandoned
 from ollama_provider.ollama.answers import InstalledModel, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.sizes import exact_text_of as size
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FOR_EVER = timedelta(days=290 * 365)
@@ -133,23 +132,16 @@ def test_the_plan_as_text() -> None:
     seen = facts({"kept": "2"}, {"gone": "1", "kept": "2"}, {"kept": "a"}, "ab", left=timedelta(minutes=5))
     text = planned("http://here", plan(seen, Intent()), seen.running)
     assert text == (
-        "http://here: 1 of 2 models in memory to free, 1.0 MiB\n\n"
-        "  gone:latest  1  1.0 MiB  until 2026-01-01 12:05:00 UTC\n"
+        "http://here: 1 of 2 models in memory to free, 1 MiB\n\n"
+        "  gone:latest  1  1 MiB  until 2026-01-01 12:05:00 UTC\n"
         "    orphan: its name is not on disk any more\n"
         "    its weights are under no name of the server: only a restart frees it; its timer ends it\n"
         "    or, where its registry still has them: OLLAMA_HOST=http://here ollama pull gone:latest "
         "&& OLLAMA_HOST=http://here ollama stop gone:latest\n"
         "\n"
-        "  A restart of Ollama would end every runner: 1 model to load again, 1.0 MiB.\n"
+        "  A restart of Ollama would end every runner: 1 model to load again, 1 MiB.\n"
         "\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**30, "5.0 GiB"), (2**52, "4096.0 TiB")]
-)
-def test_sizes(count: int, text: str) -> None:
-    assert size(count) == text
 
 
 def test_no_way_leads_through_a_name_by_which_ollama_reaches_another_model_or_a_cloud_s() -> None:
@@ -168,6 +160,6 @@ def test_an_abandoned_runner_is_planned_beside_the_rest_and_another_user_s_is_le
     found = plan(facts({}, {})._replace(abandoned=(own, own._replace(pid=332, user="ollama", is_own=False))), Intent())
     text = planned("http://one", found, Running((), NOW))
     assert "http://one: no model of its own to free, 0 models in memory\n" in text
-    assert "  process 331  sha256:aaaaaaaaaaaa  20.0 MiB resident\n" in text
+    assert "  process 331  sha256:aaaaaaaaaaaa  20 MiB resident\n" in text
     assert "    by an end of the process\n" in text
     assert "    left: it is of ollama, who alone may end it\n" in text

@@ -38,6 +38,8 @@ from tests.policies.growing import CHAINS, Growing, general
 from tests.policies.processor_time import limited
 from tests.policies.sources.trees import file
 
+pytestmark = pytest.mark.slow
+
 _MOST = 2.5
 _TRIES = 4
 _FEWEST_SECONDS = 0.03  # of the larger input: less is mostly what does not grow at all

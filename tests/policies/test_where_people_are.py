@@ -18,6 +18,8 @@ from ollama_policy.commands.init.install_source import PLACEHOLDER, own
 from ollama_policy.commands.init.starter import FILES
 from tests.policies.conftest import AUTOMATIC, MANUAL, Command
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 

@@ -71,6 +71,7 @@ def answered(status: int, body: bytes, call: Callable[[Ollama], Awaitable[Any]])
         assert len(str(error)) < 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", CALLS)
 @settings(max_examples=60)
 @given(st.data())

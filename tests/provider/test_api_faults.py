@@ -153,6 +153,7 @@ PULL_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "kind", "words"), PULL_FAULTS.values(), ids=PULL_FAULTS)
 def test_a_pull_that_goes_wrong_is_one_clear_error(
     fake: FakeOllamaWithFaults, fault: Fault, kind: type[OllamaError], words: str
@@ -229,6 +230,7 @@ def test_a_fine_pull_reports_the_bytes_of_all_layers(fake: FakeOllamaWithFaults)
     assert seen[-1] == TransferProgress("success", faulty_ollama.TOTAL, faulty_ollama.TOTAL)
 
 
+@pytest.mark.slow
 def test_a_pull_that_moves_slowly_is_no_stall(fake: FakeOllamaWithFaults) -> None:
     def slow(exchange: Exchange) -> None:
         exchange.progress()

@@ -120,6 +120,7 @@ FINAL: dict[str, tuple[Fault, type[OllamaError]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
 def test_a_pull_that_broke_off_is_tried_again_and_goes_on_to_success(fake: FakeOllamaWithFaults, fault: Fault) -> None:
     reported: list[str] = []
@@ -190,6 +191,7 @@ def test_a_pull_that_never_ends_is_given_up_at_its_deadline(fake: FakeOllamaWith
     assert len(calls(fake, "/api/pull")) == 1
 
 
+@pytest.mark.slow
 def test_the_deadline_holds_over_all_tries(fake: FakeOllamaWithFaults) -> None:
     fake.answer("POST", "/api/pull", faulty_ollama.stall())
     error = failure(fake.url, {"timeouts": {"pull": "3s"}})
@@ -340,8 +342,8 @@ def test_a_local_file_is_uploaded_once_and_a_refused_upload_is_an_error(
             "Ollama 0.6.3 is too old, 0.6.4 or newer is needed: update the server",
         ),
         (faulty_ollama.status(200, {"version": "0.1.14"}), NotOllamaError, "Ollama 0.1.14 is too old"),
-        (faulty_ollama.status(200, {"version": "latest"}), NotOllamaError, "no version of Ollama: 'latest'"),
-        (faulty_ollama.status(200, {"version": "0.²"}), NotOllamaError, "no version of Ollama"),
+        (faulty_ollama.status(200, {"version": "latest"}), NotOllamaError, "not a version of Ollama: 'latest'"),
+        (faulty_ollama.status(200, {"version": "0.²"}), NotOllamaError, "not a version of Ollama"),
         (faulty_ollama.status(200, {"name": "else"}), NotOllamaError, 'an answer without a "version"'),
         (faulty_ollama.html(), NotOllamaError, "<!DOCTYPE html>"),
         (faulty_ollama.not_found, NotOllamaError, "HTTP 404, '404 page not found'"),

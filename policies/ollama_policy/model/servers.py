@@ -11,9 +11,6 @@ from ollama_provider.ollama.versions import Version, is_within, version_in
 if TYPE_CHECKING:
     from ollama_policy.model.rule import Target  # whose package imports the rules, and these this module
 
-MIB = 2**20
-_UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
-
 
 def image_of(server: Subject) -> Image | None:
     """The server's image, where it is known."""
@@ -103,9 +100,3 @@ def may_have_gpu(server: Subject) -> bool:
         return True
     image = image_of(server)
     return image is not None and "rocm" in image.tag
-
-
-def size(count: int) -> str:
-    """Bytes for people: `8 GiB`, `1.5 GiB`."""
-    scale, unit = next((scale, unit) for scale, unit in _UNITS if count >= scale or scale == 1)
-    return f"{count / scale:.1f}".removesuffix(".0") + f" {unit}"

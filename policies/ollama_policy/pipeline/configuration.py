@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 from ollama_policy.model.rule import Severity, Target
 from ollama_policy.text.named_files import read_named
 from ollama_policy.text.spelling import suggestion
+from ollama_provider.ollama.sizes import bytes_of
 
 FILE_NAME = "ollama-policy.toml"
 _TABLE = "ollama-policy"
 _LEVELS = tuple(severity.value for severity in Severity)
 _ID_PREFIX = r"[A-Za-z]{1,3}[0-9]{0,3}"
-_MEMORY = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s?([KMGT]i?)?B?"
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _VERSION = r"v?([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?(?:-.*)?"
 
 _PREFIXES = {"type": "array", "items": {"type": "string", "pattern": f"^{_ID_PREFIX}$"}}
@@ -51,11 +50,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "target-memory": {
         "type": ["string", "integer"],
-        "description": 'The memory of the machine, such as "64GiB", or in bytes.',
+        "description": 'The memory of the machine, such as "64GiB", or in bytes. K, M, G and T are powers of 1024.',
     },
     "target-gpu-memory": {
         "type": ["string", "integer"],
-        "description": 'The memory of one GPU, such as "24GiB", or in bytes.',
+        "description": 'The memory of one GPU, such as "24GiB", or in bytes. K, M, G and T are powers of 1024.',
     },
     "target-gpu-count": {"type": "integer", "minimum": 0, "description": "How many GPUs the machine has."},
     "fix": {
@@ -212,10 +211,10 @@ def _memory(table: Mapping[str, Any], key: str) -> int | None:
     value = table.get(key)
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    match = re.fullmatch(_MEMORY, value) if isinstance(value, str) else None
-    if match is None:
+    size = bytes_of(value.strip()) if isinstance(value, str) else None
+    if size is None:
         raise ValueError(f'{key} = {value!r} is not an amount of memory, expected such as "24GiB"')
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    return size
 
 
 def _count(table: Mapping[str, Any], key: str) -> int | None:

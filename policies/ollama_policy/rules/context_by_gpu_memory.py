@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.model.servers import decided, gpu_count, may_have_gpu, number, size, version_of
+from ollama_policy.model.servers import decided, gpu_count, may_have_gpu, number, version_of
 from ollama_policy.model.settings import IMAGE, Kind, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
 from ollama_provider.ollama.settings.variables import VRAM_TIERS
+from ollama_provider.ollama.sizes import text_of
 from ollama_provider.ollama.versions import Behavior
 
 _CONTEXT, _PARALLEL, _OVERHEAD = "OLLAMA_CONTEXT_LENGTH", "OLLAMA_NUM_PARALLEL", "OLLAMA_GPU_OVERHEAD"
@@ -50,7 +51,7 @@ class ContextByGpuMemory(Rule):
             return
         edit = put(subject, _CONTEXT, _MODEST)
         message = f"each model is loaded with a context of {VRAM_TIERS[-1]:,} tokens, or of what it was trained for"
-        label = f"{_CONTEXT} is not set, and the GPUs have {size(count * memory)}"
+        label = f"{_CONTEXT} is not set, and the GPUs have {text_of(count * memory)}"
         fixes = (Fix(f"set {_CONTEXT} to {_MODEST}", (edit,)),) if edit else ()
         image = subject.known(IMAGE)
         if image is None:

@@ -10,10 +10,9 @@ from ollama_policy.model.settings import Edit, Kind, Setting, Style, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
 from ollama_provider.ollama.settings.llama_arguments import ARGUMENTS, PREFIX, misreading
+from ollama_provider.ollama.sizes import MIB, bytes_of
 from ollama_provider.ollama.versions import Behavior
 
-_SIZE = r"\s*[\"']?\s*([0-9]{1,6})\s*(?:([mgt])i?b?)?\s*[\"']?\s*"  # MiB where no unit is said
-_MIB = {"": 1, "m": 1, "g": 1024, "t": 1024**2}
 _SIZES = frozenset(f"{PREFIX}{name}" for name in ("CACHE_RAM", "FIT_TARGET"))
 _ENV_FILE = r"\.env.*|.*\.env"
 
@@ -76,9 +75,14 @@ def _keeps_quotes(setting: Setting, subject: Subject) -> bool:
     return is_env_file and subject.style is Style.BARE and setting.written[:1] in ('"', "'")
 
 
+def _mebibytes(value: str) -> str:
+    """What llama.cpp takes for an amount, a number of MiB; the value itself where it is not one of whole MiB."""
+    size = None if value.isdigit() else bytes_of(value)
+    return str(size // MIB) if size and size % MIB == 0 else value
+
+
 def _fixes(name: str, value: str, setting: Setting, subject: Subject) -> tuple[Fix, ...]:
-    size = re.fullmatch(_SIZE, value, re.IGNORECASE) if name in _SIZES else None
-    meant = str(int(size[1]) * _MIB[(size[2] or "").lower()]) if size else value
+    meant = _mebibytes(value.strip(" \t\"'")) if name in _SIZES else value
     if not meant or misreading(name, meant) is not None:
         return ()
     if _keeps_quotes(setting, subject):

@@ -1,6 +1,5 @@
 """OLL103: a number that Ollama cannot read, and takes its default for."""
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -10,11 +9,10 @@ from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
 from ollama_provider.ollama.settings.variables import VARIABLES, Reading, env_uint
+from ollama_provider.ollama.sizes import bytes_of
 
 _NAMES = tuple(name for name, variable in VARIABLES.items() if variable.reading is Reading.NUMBER)
 _BYTES = frozenset(("OLLAMA_GPU_OVERHEAD", "OLLAMA_MAX_VRAM"))
-_SIZE = r"([0-9]{1,9})\s*([kmgt])i?b?"
-_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
 class InvalidNumber(Rule):
@@ -40,8 +38,8 @@ class InvalidNumber(Rule):
             value = text(setting)
             if setting is None or env_uint(value) is not None:
                 continue
-            size = re.fullmatch(_SIZE, value, re.IGNORECASE) if name in _BYTES else None
-            meant = str(int(size[1]) * 1024 ** _POWERS[size[2].lower()]) if size else ""
+            size = bytes_of(value) if name in _BYTES else None
+            meant = str(size) if size else ""
             edit = replace(setting, subject, meant) if meant else None
             yield self.at(
                 setting,

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ollama_policy.model.declarations import is_pinned, model_name
 from ollama_policy.model.rule import Example, Finding, Rule, Severity, Target
-from ollama_policy.model.servers import MIB, decided, may_have_gpu, memory_limit, raw_text, said, size, version_of
+from ollama_policy.model.servers import decided, may_have_gpu, memory_limit, raw_text, said, version_of
 from ollama_policy.model.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_policy.rules.examples import compose
 from ollama_provider.ollama.settings.llama_arguments import whole
 from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.sizes import MIB, text_of
 from ollama_provider.ollama.versions import Behavior
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class LimitTooSmall(Rule):
             yield self.at(
                 setting,
                 subject,
-                f"the prompt cache of one runner may take {size(cache * MIB)}, and the limit is {size(limit.value)}",
+                f"the prompt cache of one runner may take {text_of(cache * MIB)}, "
+                f"and the limit is {text_of(limit.value)}",
                 label="in MiB, for every runner",
             )
 
@@ -83,12 +85,12 @@ class LimitTooSmall(Rule):
         of, setting = (servers[0], limit) if limit is not None else (pins[0], pins[0].known("memory_management"))
         names = ", ".join(sorted(map(str, needs)))
         if needed > there_is:
-            message = f"{size(there_is)} do not hold what is declared resident: {names}"
+            message = f"{text_of(there_is)} do not hold what is declared resident: {names}"
         else:
-            message = f"{size(there_is)} hold what is declared resident only until its prompt caches grow: {names}"
-        label = f"it takes more than {size(needed)}"
+            message = f"{text_of(there_is)} hold what is declared resident only until its prompt caches grow: {names}"
+        label = f"it takes more than {text_of(needed)}"
         if growth:
-            label += f", and may grow by {size(growth)}: bound it with {_CACHE}"
+            label += f", and may grow by {text_of(growth)}: bound it with {_CACHE}"
         yield self.at(setting, of, message, label=label) if setting else self.about(of, message, label=label)
 
 

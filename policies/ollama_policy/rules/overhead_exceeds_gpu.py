@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ollama_policy.model.rule import Finding, Rule, Severity, Target
-from ollama_policy.model.servers import number, said, size
+from ollama_policy.model.servers import number, said
 from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.examples import compose
+from ollama_provider.ollama.sizes import text_of
 
 _NAME = "OLLAMA_GPU_OVERHEAD"
 _LARGEST = 2**38  # bytes: no single GPU that Ollama runs on has 256 GiB to spare
@@ -35,10 +36,10 @@ class OverheadExceedsGpu(Rule):
         memory = target.gpu_memory_bytes
         if setting is None or overhead is None or overhead < (_LARGEST if memory is None else memory):
             return
-        has = "than any GPU has" if memory is None else f"than its {size(memory)} leave"
+        has = "than any GPU has" if memory is None else f"than its {text_of(memory)} leave"
         yield self.at(
             setting,
             subject,
-            f"{size(overhead)} of each GPU are to stay free, more {has}: every model runs on the CPU",
+            f"{text_of(overhead)} of each GPU are to stay free, more {has}: every model runs on the CPU",
             label="bytes, for each GPU",
         )

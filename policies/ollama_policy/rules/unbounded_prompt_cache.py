@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from ollama_policy.model.rule import Finding, Fix, Rule, Severity, Target
-from ollama_policy.model.servers import MIB, decided, memory_limit, most_runners, raw_text, size, version_of
+from ollama_policy.model.servers import decided, memory_limit, most_runners, raw_text, version_of
 from ollama_policy.model.settings import MEMORY_LIMIT, Kind, Setting, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
 from ollama_provider.ollama.settings.llama_arguments import whole
 from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.sizes import MIB, text_of
 from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, dotted
 
 _NAME = "LLAMA_ARG_CACHE_RAM"
@@ -66,10 +67,10 @@ class UnboundedPromptCache(Rule):
         part = "more than" if most > limit else "more than half of"
         own_limit = _limit_itself(subject, limit)
         place, whole_of = setting or own_limit, "limit" if own_limit else "memory"
-        message = f"the prompt {caches} of {of} may grow to {size(most)}, {part} the {whole_of} of {size(limit)}"
+        message = f"the prompt {caches} of {of} may grow to {text_of(most)}, {part} the {whole_of} of {text_of(limit)}"
         said = "is not set" if setting is None else f"is {raw_text(setting)}"
         since = "" if version else f", from Ollama {dotted(LLAMA_SERVER_SINCE)} on"
-        label = f"{_NAME} {said}: {size(cache_mib * MIB)} for each runner{since}"
+        label = f"{_NAME} {said}: {text_of(cache_mib * MIB)} for each runner{since}"
         fixes = self._fixes(subject, min(_SMALL_MIB, limit // (_SHARE * runners * MIB)))
         if place is None:
             yield self.about(subject, message, label=label, fixes=fixes)

@@ -23,9 +23,9 @@ from ollama_policy.model.settings import (
     Subject,
     Unknown,
 )
-from ollama_policy.sources.common.sizes import bytes_of
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.syntax import grammars
+from ollama_provider.ollama.sizes import Convention, bytes_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -268,8 +268,9 @@ class _Module:
         if setting.value == "infinity":
             return
         if isinstance(setting.value, str):
-            size = bytes_of(setting.value)
-            setting.value = Unknown(f"{setting.value} depends on the machine") if size is None else size
+            size = bytes_of(setting.value, Convention.SYSTEMD)
+            reason = "depends on the machine" if setting.value.endswith("%") else "is not a size: systemd ignores it"
+            setting.value = Unknown(f"{setting.value} {reason}") if size is None else size
         if binding.path[-1] == "MemoryHigh" and MEMORY_LIMIT in subject.settings:
             return
         subject.add(setting)

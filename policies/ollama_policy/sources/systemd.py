@@ -28,9 +28,9 @@ from ollama_policy.sources.common.container_command import container_server
 from ollama_policy.sources.common.env_files import Dialect, shared_variables
 from ollama_policy.sources.common.environment import SERVER_ONLY, TEMPLATE, value_of
 from ollama_policy.sources.common.kept import OfTree
-from ollama_policy.sources.common.sizes import bytes_of
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.syntax.placed_text import PlacedText, Word, split_words
+from ollama_provider.ollama.sizes import Convention, bytes_of
 
 _TEMPLATE_SUFFIXES: Final = (".j2", ".tmpl", ".tpl", ".tftpl", ".in", ".template", ".erb")
 _FILLED: Final = re.compile(rb"\$\{|@\w+@|<%")
@@ -261,8 +261,10 @@ def _uncertain(setting: Setting) -> Setting:
 def _limit(entry: _Entry) -> Setting:
     setting = _plain(MEMORY_LIMIT, entry)
     if isinstance(setting.value, str):
-        size = bytes_of(setting.value)
-        setting.value = Unknown(f"{entry.key}={setting.value} depends on the machine") if size is None else size
+        size = bytes_of(setting.value, Convention.SYSTEMD)
+        is_relative = setting.value == "infinity" or setting.value.endswith("%")
+        reason = "depends on the machine" if is_relative else "is not a size: systemd ignores it"
+        setting.value = Unknown(f"{entry.key}={setting.value} {reason}") if size is None else size
     return setting
 
 

@@ -30,7 +30,7 @@ from ollama_provider.ollama.errors import (
     UnreachableError,
 )
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.sizes import exact_text_of
+from ollama_provider.ollama.sizes import text_of
 
 REPORT_SECONDS = 5.0
 RETRY_SECONDS = (1.0, 3.0, 9.0)
@@ -301,4 +301,4 @@ class _Reporter:
             f", {durations.text(round((progress.total - progress.completed) / rate) * 10**9)} left" if rate > 0 else ""
         )
         done = progress.completed / progress.total
-        self._report(f"{self._what} {done:.0%} of {exact_text_of(progress.total)}, {exact_text_of(rate)}/s{left}")
+        self._report(f"{self._what} {done:.0%} of {text_of(progress.total)}, {text_of(rate)}/s{left}")

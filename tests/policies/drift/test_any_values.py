@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 RUNNING = st.builds(RunningModel, NAMES, DIGESTS, TIMES, st.integers(), st.integers(), st.integers())
 
 
+@pytest.mark.slow
 @given(
     DECLARATIONS,
     st.dictionaries(NAMES, st.builds(OnDisk, DIGESTS, st.integers()), max_size=3),

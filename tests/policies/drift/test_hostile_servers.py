@@ -29,6 +29,8 @@ from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, h
 from tests.policies.conftest import Command
 from tests.promptness import assert_took_less
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "s3cr3t-t0ken"
 
 

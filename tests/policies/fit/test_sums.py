@@ -147,7 +147,7 @@ def test_what_a_load_takes_and_what_a_runner_may_grow_to_are_two_things() -> Non
     assert fit.grown_bytes == need.total + 8 * GIB + need.new_state
     lines = text(Report([judged(fit)], []))
     assert "fits, and may outgrow the memory" in lines
-    assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in lines
+    assert "may grow by 8 GiB: bound it with LLAMA_ARG_CACHE_RAM" in lines
     bounded = fit.settings._replace(prompt_cache_bytes=fit.largest_prompt_cache // MIB * MIB)
     assert Fit([small], bounded).outgrows is False
     assert Fit([small], Settings(8 * GIB, prompt_cache_bytes=8 * GIB, version=(0, 17, 4))).outgrows is False

@@ -17,6 +17,8 @@ from ollama_policy.text.escaping import shown, shown_path, without_commands
 from ollama_policy.text.streams import Harmless
 from tests.policies.conftest import AUTOMATIC, UNDECIDED
 
+pytestmark = pytest.mark.slow
+
 _COMMANDS = (
     "##[stop-commands]abc",
     "##vso[task.setvariable variable=PATH]/tmp",

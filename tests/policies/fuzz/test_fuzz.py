@@ -12,6 +12,8 @@ from tests.policies.fuzz.seeds import PATHS, name_of
 from tests.policies.fuzz.snippets import SNIPPETS
 from tests.policies.sources.trees import file
 
+pytestmark = pytest.mark.slow
+
 _INPUTS = 150
 
 

@@ -118,6 +118,7 @@ def test_markdown_has_a_table_a_model(command: Command) -> None:
     assert "OLL602 evicted-for-another" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "arguments", "code"),
     [
@@ -254,6 +255,7 @@ def test_whoever_reads_may_go_away() -> None:
         assert b"Traceback" not in run.stderr.read()
 
 
+@pytest.mark.slow
 def test_endless_input_takes_bounded_memory() -> None:
     """25 MiB of lines, each an event of a model of its own, and one line of 32 MiB."""
     line = 'time=1 level=INFO source=x msg="Load failed" model=/m/blobs/sha256-{:064x} error="x {}"\n'

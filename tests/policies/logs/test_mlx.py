@@ -62,5 +62,5 @@ def test_memory_that_grows_from_call_to_call_is_an_info_that_no_variable_bounds(
     (found,) = result.findings
     assert (found.finding.rule.id, found.severity) == ("OLL614", Severity.INFO)
     assert found.finding.advice.startswith("No variable bounds it.")
-    assert found.finding.message.startswith("gemma4:mlx: MLX holds 14.0 GiB after a call")
+    assert found.finding.message.startswith("gemma4:mlx: MLX holds 14 GiB after a call")
     assert "which no variable bounds" in found.finding.message

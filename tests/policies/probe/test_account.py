@@ -9,8 +9,9 @@ from ollama_policy.commands.probe import text
 from ollama_policy.commands.probe.account import Account, Lost, Sight, account
 from ollama_policy.commands.probe.command import exit_code
 from ollama_policy.commands.probe.growth import Cause
-from ollama_policy.commands.probe.leak import MIB, Kind
+from ollama_policy.commands.probe.leak import Kind
 from ollama_policy.commands.probe.probing import DIFFERENT, REPEATED, Called, Sample
+from ollama_provider.ollama.sizes import MIB
 from tests.policies.report.examples import probed
 
 UNKNOWN = Called("0.17.4", None)

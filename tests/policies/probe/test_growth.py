@@ -3,8 +3,8 @@
 import pytest
 
 from ollama_policy.commands.probe.growth import Cause, Growth, of_prompts, of_turns
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.live.runners.runner import Engine, Runner
+from ollama_provider.ollama.sizes import MIB
 
 # MiB of a runner of 8 KiB of KV cache a token after each of 30 prompts of about 370 tokens, on a real 0.34.3.
 FREE = "73.2 81.8 84.9 88.6 91.5 95.3 99.1 102.1 105.1 108 110.8 113.7 116.6 119.6 122.5 125.4 128.4 131.3 135.2 138.4"

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from ollama_policy.commands.probe.leak import LEAST_CALLS, MIB, Kind, judge
+from ollama_policy.commands.probe.leak import LEAST_CALLS, Kind, judge
+from ollama_provider.ollama.sizes import MIB
 
 KIB = 1024
 

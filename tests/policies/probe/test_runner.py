@@ -3,9 +3,9 @@
 import pytest
 
 from ollama_policy.commands.probe.growth import Cause, bound_of
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.live.runners.runner import Engine, Runner, runner_of
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import MIB
 
 HEX = "ab" * 32
 BLOB = f"/models/blobs/sha256-{HEX}"

@@ -9,11 +9,11 @@ from ollama_policy.commands.remedies.remedy import Remedy
 from ollama_policy.live.reclaimable import Facts, Intent, plan
 from ollama_provider.ollama.answers import InstalledModel, ModelDetails, Running, RunningModel
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import MIB
 
 URL = "http://one:11434"
 HERE = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FOR_EVER = timedelta(seconds=9223372036)
-MIB = 2**20
 DIGEST, OLD = "aa" * 32, "bb" * 32
 LLAMA = {
     "general.architecture": "llama",

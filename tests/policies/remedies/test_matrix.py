@@ -13,8 +13,9 @@ from ollama_policy.commands.remedies.sources import read
 from ollama_policy.live.options import Request, options_of
 from ollama_policy.live.runners.growth import Grown
 from ollama_provider.ollama.memory import estimate
+from ollama_provider.ollama.sizes import MIB
 from tests.policies.fit.test_sums import of_architecture
-from tests.policies.remedies.examples import LLAMA, MIB, OLD, URL, by_id, held, server
+from tests.policies.remedies.examples import LLAMA, OLD, URL, by_id, held, server
 
 
 def declared(**files: str) -> Declarations:

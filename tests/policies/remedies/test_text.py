@@ -6,7 +6,8 @@ from ollama_policy.commands.remedies.facts import Declarations
 from ollama_policy.commands.remedies.matrix import matrix
 from ollama_policy.commands.remedies.remedy import SERVER, Document, Gain, Kind, Remedy
 from ollama_policy.commands.remedies.text import FORMATS
-from tests.policies.remedies.examples import MIB, held, server
+from ollama_provider.ollama.sizes import MIB
+from tests.policies.remedies.examples import held, server
 
 SERVER_SAID = server(held("chat", 3 * MIB))
 REMEDIES = matrix(SERVER_SAID, Declarations())

@@ -8,7 +8,6 @@ from ollama_policy.commands.bench.table import Comparison
 from ollama_policy.commands.drift.judge import judge
 from ollama_policy.commands.fit.text import Judged
 from ollama_policy.commands.probe.account import Account, Sight, account
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.commands.probe.probing import DIFFERENT, REPEATED, Called, Sample
 from ollama_policy.commands.report.contents import Contents
 from ollama_policy.live.capacity.settings import Found
@@ -18,6 +17,7 @@ from ollama_policy.live.snapshot import OnDisk, ServerState
 from ollama_policy.model.result import Reported
 from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import MIB
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 # Each is markup, a comment, a directive or the end of something, in one of the languages of a report.

@@ -2,9 +2,9 @@
 
 from xml.etree import ElementTree
 
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.commands.report.pictures import architecture
 from ollama_policy.live.snapshot import NoAnswer
+from ollama_provider.ollama.sizes import MIB
 from tests.policies.report.examples import HOSTILE, running, seen
 
 

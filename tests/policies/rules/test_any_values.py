@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ _TARGETS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(Kind).flatmap(_subjects), max_size=4), _TARGETS)
 def test_rules_survive_and_stay_in_the_file(subjects: list[Subject], target: Target) -> None:

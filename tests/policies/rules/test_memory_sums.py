@@ -9,7 +9,6 @@ import pytest
 from ollama_policy.live.capacity.observe import ServerDetails, to_json
 from ollama_policy.live.snapshot import NoAnswer, OnDisk, ServerState
 from ollama_policy.model.rule import Rule, Severity, Target
-from ollama_policy.model.servers import size
 from ollama_policy.model.settings import Style
 from ollama_policy.rules.context_by_gpu_memory import ContextByGpuMemory
 from ollama_policy.rules.limit_too_small import LimitTooSmall
@@ -20,6 +19,7 @@ from ollama_policy.rules.unbounded_prompt_cache import UnboundedPromptCache
 from ollama_provider.ollama.answers import ModelDetails, Running
 from ollama_provider.ollama.gguf_header import read_header_of
 from ollama_provider.ollama.names import ModelName
+from ollama_provider.ollama.sizes import MIB, text_of
 from tests.engines.tiny_models import write_llama
 from tests.policies.conftest import Command
 from tests.policies.rules.subjects import ANY, UNKNOWN, fixed, judged, model, places, server, written
@@ -123,7 +123,7 @@ def test_the_machines_memory_counts_where_the_server_has_no_limit(target: Target
 def test_the_bound_that_is_offered_is_one(limit: int, mib: int) -> None:
     (finding,) = judged(UnboundedPromptCache, [server({"memory_limit": limit, **NEW})])
     part = "more than" if limit < 24 * GIB else "more than half of"
-    assert finding.message.endswith(f"may grow to 24 GiB, {part} the limit of {size(limit)}")
+    assert finding.message.endswith(f"may grow to 24 GiB, {part} the limit of {text_of(limit)}")
     assert f'{CACHE} = "{mib}"' in fixed(finding)
     assert places(UnboundedPromptCache, server({"memory_limit": limit, CACHE: mib, **NEW})) == []
 
@@ -244,7 +244,6 @@ def test_the_machine_of_the_configuration_is_a_limit_too(target: Target, subject
     assert places(LimitTooSmall, *subjects, target=target) == place
 
 
-MIB = 2**20
 LONG = {"parameters": {"num_ctx": 16384}}
 
 
@@ -303,10 +302,3 @@ def test_a_snapshot_that_is_none_is_told_where_the_configuration_is_read(tree: P
     (tree / "seen.json").write_text("{}")
     result = command("check")
     assert (result.exit_code, "snapshot seen.json: " in result.stderr) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(8 * GIB, "8 GiB"), (GIB * 3 // 2, "1.5 GiB"), (512 * 2**20, "512 MiB"), (7, "7 bytes")]
-)
-def test_sizes_for_people(count: int, text: str) -> None:
-    assert size(count) == text

@@ -44,6 +44,7 @@ def _read(source: Source, path: str, data: bytes) -> None:
         assert subject.insertion is None or 0 <= subject.insertion.at <= len(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "path", "text"), _SEEDS, ids=[path for _, path, _ in _SEEDS])
 @given(edits=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 9), st.sampled_from(_PIECES)), max_size=8))
 def test_mutated(source: Source, path: str, text: str, edits: list[tuple[int, int, str]]) -> None:
@@ -52,6 +53,7 @@ def test_mutated(source: Source, path: str, text: str, edits: list[tuple[int, in
     _read(source, path, text.encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ['"', "'", "\\", "\\\n", "${", "{{", "`", "(", "[", "''", "a = ", "$(", "FROM a\n", "<<E\n"]
 )

@@ -7,6 +7,8 @@ import pytest
 from tests.provider.fuzz.__main__ import TARGETS
 from tests.provider.fuzz.fuzzing import run
 
+pytestmark = pytest.mark.slow
+
 _INPUTS = 1500
 
 

@@ -24,6 +24,7 @@ def _many(piece: str, size: int) -> bytes:
     return f'{{"models":[{pieces}0]}}'.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", _SHAPES.values(), ids=_SHAPES)
 def test_an_answer_takes_no_more_memory_than_the_bound_says(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "MOST_MEMORY", 2**23)

@@ -555,6 +555,7 @@ _ANY_TENSOR = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     architecture=st.sampled_from([*sorted(ARCHITECTURES), "gptoss", "glm4moelite", "olmo3", "qwen25vl"]),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ollama_provider.ollama import memory
 from ollama_provider.ollama.memory import KV_CACHE_TYPES, UnknownArchitectureError
+from ollama_provider.ollama.sizes import MIB
 
-MIB = 2**20
 BEFORE_LLAMA_SERVER = (0, 17, 4)
 estimate = partial(memory.estimate, version=BEFORE_LLAMA_SERVER)
 largest_num_ctx = partial(memory.largest_num_ctx, version=BEFORE_LLAMA_SERVER)

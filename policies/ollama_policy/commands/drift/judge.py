@@ -7,7 +7,6 @@ from ollama_policy.live import fix_commands
 from ollama_policy.live.declared import Declared
 from ollama_policy.live.snapshot import AbandonedRunner, ServerState
 from ollama_policy.model.rule import Finding, Severity
-from ollama_policy.model.servers import size
 from ollama_policy.model.settings import Address, Setting, Span, Subject
 from ollama_policy.rules.drift_kinds import (
     AbandonedProcess,
@@ -32,6 +31,7 @@ from ollama_provider.ollama.answers import Running, RunningModel
 from ollama_provider.ollama.leaks import fixed_in
 from ollama_provider.ollama.names import ModelName
 from ollama_provider.ollama.reloading import fields_hidden, options_shown, reloading_fields
+from ollama_provider.ollama.sizes import text_of
 from ollama_provider.ollama.versions import version_in
 
 _DIGITS = 12  # of a digest, as `ollama ls` shows them
@@ -207,7 +207,7 @@ class _Judge:
             if wanted is not None and model.name == one.model_name and model.context_length > wanted:
                 message = (
                     f"{_quoted(model.name)} declares a context of {wanted}, and is in memory on {self._url} with "
-                    f"{model.context_length}, {size(model.size)} in all"
+                    f"{model.context_length}, {text_of(model.size)} in all"
                 )
                 # Loaded anew, by whoever comes or at once, it has its own parameters.
                 advice = self._hold(one) if one.must_be_resident else fix_commands.stop(self._url, model.name)
@@ -233,7 +233,7 @@ class _Judge:
 
     def _orphan(self, runner: RunningModel) -> Finding:
         there = self._seen.installed.get(runner.name)
-        what = f"{_quoted(runner.name)} {runner.digest[:_DIGITS]} is in memory, {size(runner.size)}"
+        what = f"{_quoted(runner.name)} {runner.digest[:_DIGITS]} is in memory, {text_of(runner.size)}"
         why = "its name has other content now" if there is not None else "its name is gone"
         same = [name for name, model in self._seen.installed.items() if model.digest == runner.digest]
         version = version_in(self._seen.version)
@@ -252,7 +252,7 @@ class _Judge:
     def _abandoned(self, process: AbandonedRunner) -> Finding:
         message = (
             f"process {process.pid} of {process.user} is a runner whose server was killed: it holds "
-            f"{size(process.resident)}, and no /api/ps shows it; its weights are {process.blob[: _DIGITS + 7]}"
+            f"{text_of(process.resident)}, and no /api/ps shows it; its weights are {process.blob[: _DIGITS + 7]}"
         )
         return self._on(AbandonedProcess, "", message, fix_commands.reclaim(self._url), f"{process.pid}")
 
@@ -260,14 +260,14 @@ class _Judge:
         for model in self._running.models:
             if model.name not in self._names:
                 name = str(model.name)
-                message = f"{_quoted(model.name)} is in memory, {size(model.size)}, and is declared nowhere: "
+                message = f"{_quoted(model.name)} is in memory, {text_of(model.size)}, and is declared nowhere: "
                 advice = fix_commands.stop(self._url, model.name)
                 yield self._on(UndeclaredInMemory, name, message + self._held(model), advice, name)
         needed = {one.base for one in self._models} | {one.second_name for one in self._models}
         for installed, model_on_disk in self._seen.installed.items():
             if installed not in self._names and installed not in needed:
                 name = str(installed)
-                message = f"{_quoted(installed)} is on disk, {size(model_on_disk.size)}, and is declared nowhere"
+                message = f"{_quoted(installed)} is on disk, {text_of(model_on_disk.size)}, and is declared nowhere"
                 advice = fix_commands.remove(self._url, installed)
                 if not kinds.can_be_reached(installed, version_in(self._seen.version)):
                     message += f"; this version of Ollama reaches {_quoted(installed.reached)} by that name"

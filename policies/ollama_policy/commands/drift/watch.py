@@ -13,9 +13,9 @@ from ollama_policy.formats.writing import Look
 from ollama_policy.live.snapshot import NoAnswer, Server, ServerState
 from ollama_policy.model.result import Result
 from ollama_policy.model.rule import Severity
-from ollama_policy.model.servers import size
 from ollama_policy.text.escaping import shown
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.sizes import text_of
 
 _BEGIN, _END = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen, without a cursor; and back
 _COLOURS: Final = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
@@ -69,7 +69,7 @@ def _lines(servers: Sequence[Server], result: Result, width: int) -> Iterator[tu
         figures = next(one for one in result.servers if one.url == server.url)
         drifts = sum(figures.drift.values())
         state = f"{drifts} drifts" if drifts else "as declared"
-        yield f"{server.url}  Ollama {server.version}  {size(figures.memory_bytes)} in memory  {state}", _BOLD
+        yield f"{server.url}  Ollama {server.version}  {text_of(figures.memory_bytes)} in memory  {state}", _BOLD
         yield from _models(server, width)
         for reported in result.findings:
             finding = reported.finding
@@ -83,6 +83,6 @@ def _models(server: ServerState, width: int) -> Iterator[tuple[str, str]]:
         left = round((model.expires_at - running.server_time).total_seconds())
         released = "never" if running.is_pinned(model) else durations.text(max(left, 0) * durations.NANOSECONDS["s"])
         name = f"  {model.name}"[:width]
-        yield f"{name:{width}} {size(model.size):>10} {model.context_length:>8} {released:>12}", ""
+        yield f"{name:{width}} {text_of(model.size):>10} {model.context_length:>8} {released:>12}", ""
     if not running.models:
         yield "  nothing in memory", _DIM

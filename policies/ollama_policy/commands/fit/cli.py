@@ -26,7 +26,11 @@ from ollama_policy.commands.options import CA_FILE, PATHS
     default=True,
     help="Do not ask registries about models that are not pulled yet.",
 )
-@click.option("--memory", metavar="AMOUNT", help='The memory of the machine or container, such as "16GiB".')
+@click.option(
+    "--memory",
+    metavar="AMOUNT",
+    help='The memory of the machine or container, such as "16GiB" (G, GB and GiB are 2**30 bytes).',
+)
 @click.option("--gpu-memory", metavar="AMOUNT", help="The memory of all GPUs together.")
 @click.option("--num-parallel", metavar="N", type=click.IntRange(1, 256), help="Assume this OLLAMA_NUM_PARALLEL.")
 @click.option("--kv-cache-type", metavar="TYPE", help="Assume this OLLAMA_KV_CACHE_TYPE, such as f16, q8_0 or q4_0.")

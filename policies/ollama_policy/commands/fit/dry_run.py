@@ -18,11 +18,11 @@ from ollama_policy.errors import CannotLookError
 from ollama_policy.live.capacity.sums import DryRun, Model, Settings
 from ollama_provider.ollama.memory import UnknownArchitectureError
 from ollama_provider.ollama.settings.batches import automatic_batch
+from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior
 
 NAME: Final = "llama-fit-params"
 _SECONDS: Final = 20.0
-_MIB: Final = 2**20
 _PADDING: Final = 2**20
 _LINE: Final = re.compile(r"^\S+ (\d+) (\d+) (\d+)\s*$", re.MULTILINE)
 
@@ -81,7 +81,7 @@ def _asked(model: Model, settings: Settings, to_ask: str, why: str) -> Model:
         last = next((line.strip() for line in reversed(ran.stderr.splitlines()) if line.strip()), "it says nothing")
         return model._replace(problem=f"{why}; {to_ask} does not tell: {last[:200]}")
     # What is cut of each figure is less than a MiB.
-    parts = [sum(device[part] + 1 for device in devices) * _MIB for part in range(3)]
+    parts = [sum(device[part] + 1 for device in devices) * MIB for part in range(3)]
     return model._replace(dry_run=DryRun(to_ask, *parts))
 
 

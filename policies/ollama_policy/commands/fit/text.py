@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 from ollama_policy.formats.writing import many
 from ollama_policy.live.capacity.settings import Found
 from ollama_policy.live.capacity.sums import PROCESS_BYTES, Fit, Need, Verdict
-from ollama_policy.model.servers import MIB
 from ollama_policy.text.escaping import shown
 from ollama_policy.text.json_schema import (
     BYTES,
@@ -22,7 +21,7 @@ from ollama_policy.text.json_schema import (
     or_null,
     record,
 )
-from ollama_provider.ollama.sizes import text_of
+from ollama_provider.ollama.sizes import MIB, text_of
 
 VERSION: Final = 2
 _WIDTH: Final = 40

@@ -8,10 +8,11 @@ its own, of at most 8 GiB, that no variable bounds (mlxrunner/prefix_cache.go).
 from collections.abc import Sequence
 from typing import Final
 
-from ollama_policy.commands.logs.event import MIB, Kind, Place, human, size
+from ollama_policy.commands.logs.event import Kind, Place
 from ollama_policy.commands.logs.lines.llama_cpp import CacheState, cache_limit, cache_state, has_dropped, skipped
 from ollama_policy.commands.logs.model import Cache, Model
 from ollama_policy.commands.logs.state import Fields, State
+from ollama_provider.ollama.sizes import MIB, bytes_of, text_of
 
 DEFAULT_LIMIT: Final = 8192 * MIB  # llama.cpp's, and MLX's
 _LEAST: Final = MIB  # that is said
@@ -38,8 +39,8 @@ class Caches:
         elif (limit := cache_limit(text)) is not None:
             self._limit = limit
         elif (too_large := skipped(text)) is not None:
-            words = f"a prompt's state of {human(too_large.needed)} is larger than its prompt cache may be"
-            words += f" ({human(too_large.limit)}), and is not kept"
+            words = f"a prompt's state of {text_of(too_large.needed)} is larger than its prompt cache may be"
+            words += f" ({text_of(too_large.limit)}), and is not kept"
             self._state.say(Kind.CACHE, place, words, self._state.only_resident(), "skipped")
 
     def begin(self, model: Model) -> None:
@@ -71,7 +72,7 @@ class Caches:
 
     def take_held(self, place: Place, line: Fields, model: Model | None) -> None:
         """MLX's memory after a call: weights, what the call needed, and its cache."""
-        held = size(line.get("held", ""))
+        held = bytes_of(line.get("held", ""))
         if held is None:
             return
         if model is None:
@@ -111,10 +112,8 @@ class Caches:
         cache.dropped += len(dropped)
         if dropped and not cache.is_full and cache.peak >= _LEAST:
             cache.is_full, cache.told = True, cache.peak
-            words = (
-                f"its prompt cache has reached its bound: {human(cache.peak)} in {_prompts(cache.peak_prompts)}, of at "
-            )
-            words += f"most {_bound(cache)}; the oldest prompts are dropped from here on{cache.may_be}"
+            words = f"its prompt cache has reached its bound: {text_of(cache.peak)} in {_prompts(cache.peak_prompts)}, "
+            words += f"of at most {_bound(cache)}; the oldest prompts are dropped from here on{cache.may_be}"
             self._state.say(Kind.CACHE, dropped[0], words, model, _cause(cache, "full"), **cache.facts())
         elif cache.peak >= max(_LEAST, 2 * cache.told):
             self._say(model, cache)
@@ -127,12 +126,12 @@ class Caches:
         cache.told = cache.peak
         if not cache.peak_prompts:
             words = (
-                f"MLX holds {human(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
+                f"MLX holds {text_of(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
             )
-            words += f"{human(DEFAULT_LIMIT)}, which no variable bounds{cache.may_be}"
+            words += f"{text_of(DEFAULT_LIMIT)}, which no variable bounds{cache.may_be}"
             self._state.say(Kind.CACHE, place, words, model, "mlx", held_bytes=cache.peak)
             return
-        words = f"its prompt cache has grown to {human(cache.peak)} in {_prompts(cache.peak_prompts)}, of at most "
+        words = f"its prompt cache has grown to {text_of(cache.peak)} in {_prompts(cache.peak_prompts)}, of at most "
         words += f"{_bound(cache)}, which /api/ps does not show; an unload gives it back{cache.may_be}"
         self._state.say(Kind.CACHE, place, words, model, _cause(cache, "grows"), **cache.facts())
 
@@ -175,7 +174,7 @@ def _padded(tokens: int) -> int:
 
 
 def _bound(cache: Cache) -> str:
-    return f"{cache.limit_tokens} tokens, as many as its context has" if cache.limit is None else human(cache.limit)
+    return f"{cache.limit_tokens} tokens, as many as its context has" if cache.limit is None else text_of(cache.limit)
 
 
 def _cause(cache: Cache, cause: str) -> str:

@@ -5,10 +5,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-MIB: Final = 2**20
-_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,3})?) ?([KMGT]?)i?B")
-_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_UNITS: Final = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _CREDENTIALS: Final = re.compile(rb"(://)[^/\s@]*@")
 _LONGEST: Final = 2048  # bytes of a line that are kept to be shown
 
@@ -61,17 +57,3 @@ class Event(NamedTuple):
     model: str = ""
     cause: str = ""
     facts: Mapping[str, Any] = {}
-
-
-def size(text: str) -> int | None:
-    """Bytes of what Ollama writes as `512.0 KiB`: rounded there to a tenth."""
-    found = _SIZE.fullmatch(text)
-    return None if found is None else round(float(found[1]) * 1024 ** _POWERS[found[2]])
-
-
-def human(count: int) -> str:
-    """Bytes as Ollama writes them: format.HumanBytes2."""
-    for unit, name in _UNITS:
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} B"

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ollama_policy.commands.logs.event import Place, human, size
+from ollama_policy.commands.logs.event import Place
+from ollama_provider.ollama.sizes import bytes_of, text_of
 
 _DIGEST: Final = re.compile(r"sha256[-:]([0-9a-f]{64})")
 _KINDS: Final = {"KV": "KV cache", "RS": "recurrent state"}
@@ -101,7 +102,7 @@ class Buffer:
 
     @property
     def bytes(self) -> int:
-        return size(self.text) or 0
+        return bytes_of(self.text) or 0
 
     @property
     def is_host(self) -> bool:
@@ -154,7 +155,7 @@ class Load:
     def sum_buffers(self) -> None:
         """Takes as the total what llama.cpp took, where no line gives one."""
         if not self.total and self.buffers:
-            self.total = human(sum(taken.bytes for taken in self.buffers))
+            self.total = text_of(sum(taken.bytes for taken in self.buffers))
 
     def in_ps(self) -> str:
         """The size in /api/ps, "" where no line has all of it.
@@ -168,9 +169,9 @@ class Load:
         counted = {(taken.component, taken.device, taken.kind): taken for taken in self.buffers}.values()
         on_gpu = [taken for taken in counted if not taken.is_host]
         if self.is_offloaded:
-            return human(sum(taken.bytes for taken in on_gpu))
+            return text_of(sum(taken.bytes for taken in on_gpu))
         is_split = bool(on_gpu) and any(taken.device.endswith("_Mapped") for taken in counted)
-        return "" if is_split else human(sum(taken.bytes for taken in counted))
+        return "" if is_split else text_of(sum(taken.bytes for taken in counted))
 
     def text(self) -> str:
         parts = []
@@ -196,15 +197,15 @@ class Load:
         """The figures for programs, in bytes where they are sizes."""
         return {
             "weights_kv_graph": {
-                what: {device: size(text) for device, text in sizes.items()} for what, sizes in self.parts.items()
+                what: {device: bytes_of(text) for device, text in sizes.items()} for what, sizes in self.parts.items()
             },
-            "total_bytes": size(self.total),
+            "total_bytes": bytes_of(self.total),
             "llama_cpp": {taken.what: taken.bytes for taken in self.buffers},
             "context": self.context or None,
             "parallel": self.parallel,
-            "system_total_bytes": size(self.of),
-            "system_free_bytes": size(self.free),
-            "gpus_available": {device: size(text) for device, text in self.gpus.items()},
+            "system_total_bytes": bytes_of(self.of),
+            "system_free_bytes": bytes_of(self.free),
+            "gpus_available": {device: bytes_of(text) for device, text in self.gpus.items()},
             "seconds": self.seconds,
             "runners": self.count,
         }

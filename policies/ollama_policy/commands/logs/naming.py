@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from ollama_policy.commands.logs.event import human
 from ollama_policy.commands.logs.model import Model
 from ollama_policy.errors import CannotLookError
 from ollama_policy.live.connect import answered, connection
 from ollama_policy.text.named_files import read_named
 from ollama_provider.ollama.answers import Running
 from ollama_provider.ollama.http.api import Ollama
+from ollama_provider.ollama.sizes import text_of
 
 _WEIGHTS: Final = "application/vnd.ollama.image.model"
 _LARGEST: Final = 2**20  # bytes of a manifest; they have a few thousand
@@ -48,9 +48,9 @@ def name_by_host(models: Iterable[Model], host: str) -> None:
     running = answered(_running(host))
     resident = [model for model in models if model.is_resident]
     for entry in running.models:
-        size = human(entry.size)
+        size = text_of(entry.size)
         alike = [
-            one for one in running.models if human(one.size) == size and one.context_length == entry.context_length
+            one for one in running.models if text_of(one.size) == size and one.context_length == entry.context_length
         ]
         fitting = [model for model in resident if model.size == size and model.context in (0, entry.context_length)]
         if len(alike) == len(fitting) == 1:

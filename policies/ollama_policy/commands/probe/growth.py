@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ollama_policy.commands.probe import leak
-from ollama_policy.commands.probe.leak import MIB, Kind
+from ollama_policy.commands.probe.leak import Kind
 from ollama_policy.formats.writing import many
 from ollama_policy.live.runners.runner import (
     CACHE_VARIABLE,
@@ -23,6 +23,7 @@ from ollama_policy.live.runners.runner import (
     Runner,
 )
 from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
+from ollama_provider.ollama.sizes import MIB
 
 LEAST_GROWTH: Final = MIB  # of a runner, over the different prompts: below it the noise of an allocator
 _STOPPED: Final = 1 / 6  # of the calls, at their end, without growth: it has stopped

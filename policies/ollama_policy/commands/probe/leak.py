@@ -13,7 +13,8 @@ from random import Random
 from statistics import linear_regression
 from typing import NamedTuple
 
-MIB = 2**20
+from ollama_provider.ollama.sizes import MIB
+
 # Growth below this is not a leak that anybody has to act on before the next restart: 1,000 calls add less than 128 MiB.
 LEAST_LEAK = 128 * 1024
 # Measured on 0.34.3: over calls with one prompt the server's own heap grew by up to 27 KiB a call, in 25 runs.

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from ollama_policy.commands.probe.account import Account, Call
 from ollama_policy.commands.probe.growth import Cause, Growth
-from ollama_policy.commands.probe.leak import CONFIDENCE, MIB, Kind, Verdict
+from ollama_policy.commands.probe.leak import CONFIDENCE, Kind, Verdict
 from ollama_policy.commands.probe.probing import REPEATED
 from ollama_policy.live.runners.runner import CACHE_VARIABLE, CHECKPOINTS_VARIABLE
-from ollama_policy.model.servers import size
 from ollama_policy.text.escaping import shown
+from ollama_provider.ollama.sizes import MIB, text_of
 from ollama_provider.ollama.versions import Behavior, version_in
 
 _ROWS = 12
@@ -120,14 +120,14 @@ def _limit(growth: Growth, rounds: str) -> str:
     """How far it goes, and how many more like these that is."""
     if growth.bound is None:
         return growth.bounded_by
-    limit = f"{size(growth.bound)}: {growth.bounded_by}"
+    limit = f"{text_of(growth.bound)}: {growth.bounded_by}"
     if growth.has_stopped or not growth.a_call:
         return limit
     return f"{limit}; {max(1, round(growth.bound / growth.a_call)):,} {rounds} like these"
 
 
 def _up_to(growth: Growth) -> str:
-    return "" if growth.bound is None else f" up to {size(growth.bound)} ({growth.bounded_by})"
+    return "" if growth.bound is None else f" up to {text_of(growth.bound)} ({growth.bounded_by})"
 
 
 def _leak(account: Account, found: Verdict) -> Iterator[str]:

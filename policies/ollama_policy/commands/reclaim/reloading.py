@@ -27,7 +27,7 @@ from ollama_provider.ollama.answers import Connection, InstalledModel, Running, 
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
-from ollama_provider.ollama.sizes import exact_text_of as size
+from ollama_provider.ollama.sizes import text_of
 
 VERSION: Final = 1
 _POLL_SECONDS: Final = 0.1
@@ -116,7 +116,7 @@ def _unless_fresh(one: Wanted, shown_growth: Grown | None) -> Wanted:
     """Not to be reloaded where its process shows that it has not grown; where that is not shown, it is."""
     if one.problem or shown_growth is None or shown_growth.beyond >= _OF_A_PROCESS:
         return one
-    words = f"it has not grown: process {shown_growth.pid} holds {size(shown_growth.held)}, as much as a load takes"
+    words = f"it has not grown: process {shown_growth.pid} holds {text_of(shown_growth.held)}, as much as a load takes"
     return one._replace(problem=words, is_fresh=True)
 
 
@@ -193,7 +193,7 @@ def _planned(url: str, running: Running, wanted: Sequence[Wanted]) -> str:
             lines.append(f"  {one.name}: {one.problem}")
             continue
         how = "pinned" if one.is_pinned else f"until {one.model.expires_at:%Y-%m-%d %H:%M:%S %Z}"
-        lines.append(f"  {one.name}  {size(one.model.size)} by /api/ps  {how}, and so again after the reload")
+        lines.append(f"  {one.name}  {text_of(one.model.size)} by /api/ps  {how}, and so again after the reload")
     return "\n".join(map(shown, lines)) + "\n"
 
 
@@ -205,8 +205,8 @@ def _outcome(done: Sequence[Reloaded]) -> str:
             continue
         measured = ""
         if one.before is not None and one.after is not None:
-            back = size(max(0, one.before - one.after))
-            measured = f"; the runners hold {size(one.after)} in place of {size(one.before)}: {back} given back"
+            back = text_of(max(0, one.before - one.after))
+            measured = f"; the runners hold {text_of(one.after)} in place of {text_of(one.before)}: {back} given back"
         lines.append(f"{one.name}: reloaded{', and pinned again' if one.is_pinned else ''}{measured}")
     return "".join(f"{shown(line)}\n" for line in lines)
 

@@ -13,7 +13,7 @@ from ollama_policy.live.runners.abandoned import Abandoned
 from ollama_policy.text.escaping import shown
 from ollama_policy.text.json_schema import BYTES, COUNT, FLAG, TEXT, TIME, Schema, document, listed, or_null, record
 from ollama_provider.ollama.answers import Running, RunningModel
-from ollama_provider.ollama.sizes import exact_text_of as size
+from ollama_provider.ollama.sizes import text_of
 
 VERSION = 1
 
@@ -56,11 +56,11 @@ def planned(url: str, plan: Plan, running: Running) -> str:
         nothing = "nothing" if plan.is_empty else "no model of its own"
         lines = [f"{url}: {nothing} to free, {many(len(plan.others), 'model')} in memory"]
         return "\n".join(map(shown, lines + _abandoned(plan) + _leftovers(plan))) + "\n"
-    total = size(sum(entry.model.size for entry in plan.entries))
+    total = text_of(sum(entry.model.size for entry in plan.entries))
     lines = [f"{url}: {len(plan.entries)} of {many(len(running.models), 'model')} in memory to free, {total}", ""]
     for entry in plan.entries:
         model = entry.model
-        lines.append(f"  {model.name}  {model.digest[:12]}  {size(model.size)}  {_until(entry, running)}")
+        lines.append(f"  {model.name}  {model.digest[:12]}  {text_of(model.size)}  {_until(entry, running)}")
         lines.append(f"    {entry.why}")
         lines.extend(f"    {line}" for line in _how(entry, url, plan.sees_weights))
     lines += _abandoned(plan) + _restart(plan, running) + _leftovers(plan)
@@ -71,7 +71,7 @@ def done(plan: Plan, after: Done) -> str:
     """What became of it, as text."""
     there = [one for one in after.freed if not one.left]
     lines = [f"{one.entry.model.name}: {one.left}" for one in after.freed if one.left]
-    freed = size(sum(one.entry.model.size for one in there))
+    freed = text_of(sum(one.entry.model.size for one in there))
     lines += _ended(after.ended)
     if not plan.entries:
         if plan.leftovers:
@@ -205,7 +205,7 @@ def _restart(plan: Plan, running: Running) -> list[str]:
         return []
     kept = _kept(plan)
     pins = [str(model.name) for model in kept if running.is_pinned(model)]
-    again = f"{many(len(kept), 'model')} to load again, {size(sum(model.size for model in kept))}"
+    again = f"{many(len(kept), 'model')} to load again, {text_of(sum(model.size for model in kept))}"
     lines = ["", f"  A restart of Ollama would end every runner: {again}."]
     if pins:
         lines.append(f"  It loses the pins of {', '.join(pins)}: apply their declarations after it.")
@@ -219,7 +219,7 @@ def _leftovers(plan: Plan) -> list[str]:
 def _abandoned(plan: Plan) -> list[str]:
     lines = []
     for one in plan.abandoned:
-        lines.append(f"  process {one.pid}  {one.blob[:19]}  {size(one.resident)} resident")
+        lines.append(f"  process {one.pid}  {one.blob[:19]}  {text_of(one.resident)} resident")
         lines.append("    abandoned: its server was killed, it lives on, and /api/ps of no server shows it")
         by_whom = "by an end of the process" if one.is_own else f"left: it is of {one.user}, who alone may end it"
         lines.append(f"    {by_whom}")
@@ -230,7 +230,7 @@ def _ended(ended: Sequence[Ended]) -> list[str]:
     lines = [f"process {one.abandoned.pid}: {one.left}" for one in ended if one.left]
     gone = [one.abandoned for one in ended if not one.left]
     if gone:
-        pids, resident = ", ".join(str(one.pid) for one in gone), size(sum(one.resident for one in gone))
+        pids, resident = ", ".join(str(one.pid) for one in gone), text_of(sum(one.resident for one in gone))
         lines.append(f"{many(len(gone), 'abandoned runner')} ended ({pids}): {resident} resident")
     return lines
 
@@ -242,4 +242,6 @@ def _proof(processes: Processes, is_freed: bool) -> str:
         return "no runner process has ended" if is_freed else ""
     ended = processes.ended
     pids = ", ".join(str(runner.pid) for runner in ended)
-    return f"{many(len(ended), 'runner process')} ended ({pids}): {size(sum(one.resident for one in ended))} resident"
+    return (
+        f"{many(len(ended), 'runner process')} ended ({pids}): {text_of(sum(one.resident for one in ended))} resident"
+    )

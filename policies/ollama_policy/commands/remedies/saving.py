@@ -11,13 +11,13 @@ from ollama_policy.formats.writing import many
 from ollama_policy.live import fix_commands
 from ollama_policy.live.runners.runner import CACHE_VARIABLE
 from ollama_policy.model.images import shown
-from ollama_policy.model.servers import MIB, size
 from ollama_policy.rules.leaking_version import leaks_of
 from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
 from ollama_provider.ollama.kinds import is_mlx
 from ollama_provider.ollama.leaks import fixed_in
 from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.sizes import MIB, text_of
 from ollama_provider.ollama.versions import Behavior, Version
 
 MODEST_CONTEXT: Final = 4096  # what Ollama takes by itself with under 23 GiB of VRAM
@@ -208,7 +208,7 @@ def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iter
     else:
         now = sum(max(0, one.beyond - proposed * MIB) for one in measured if one is not None)
         holders = "the runner" if len(runners) == 1 else "the runners"
-        later = f"without it {holders} may come to hold {size(most)} more"
+        later = f"without it {holders} may come to hold {text_of(most)} more"
         gain = Gain(now, f"measured: {GROWN}, less the new bound, {of_runners}", later=later)
     edits = tuple(one for one in declared.edits if one.rule == "OLL202")
     yield Remedy(
@@ -252,7 +252,7 @@ def _reload(server: Server) -> Iterator[Remedy]:
             Gain(grown.beyond, f"measured: {GROWN}"),
             Document.LESS,
             grown.beyond > grown.held * _SHARE_WORTH_A_LOAD,
-            f"its runner, process {grown.pid}, holds {size(grown.held)}, where /api/ps says {size(model.size)}",
+            f"its runner, process {grown.pid}, holds {text_of(grown.held)}, where /api/ps says {text_of(model.size)}",
             f"one load{pinned}: a call that is under way ends first, one that comes meanwhile waits",
             "it grows again with other prompts, until LLAMA_ARG_CACHE_RAM bounds it",
             (fix_commands.reload(server.url, model.name),),
@@ -266,7 +266,7 @@ def _version(server: Server, declared: Declarations) -> Remedy:
     risk = "a newer version has defaults of its own"
     runners = len(server.reached)
     if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
-        most = size(max(1, runners) * PROMPT_CACHE_MIB * MIB)
+        most = text_of(max(1, runners) * PROMPT_CACHE_MIB * MIB)
         risk += f": from 0.30 on a prompt cache, here of up to {most} in all, if LLAMA_ARG_CACHE_RAM does not bound it"
     if version is None:
         title, why = "update Ollama", f"{server.version_text} is not a version whose leaks are known"

@@ -9,9 +9,9 @@ from ollama_policy.commands.remedies.facts import Edit, Server
 from ollama_policy.commands.remedies.remedy import Document, Remedy
 from ollama_policy.formats.markdown import cell
 from ollama_policy.formats.writing import many
-from ollama_policy.model.servers import size
 from ollama_policy.text.escaping import shown
 from ollama_policy.text.json_schema import BYTES, FLAG, INTEGER, TEXT, Schema, document, listed, or_null, record
+from ollama_provider.ollama.sizes import text_of
 
 VERSION: Final = 1
 _ADDED_UP: Final = "What two remedies give back of the same model does not add up."
@@ -110,7 +110,7 @@ FORMATS: Final[dict[str, Written]] = {"text": text, "json": as_json, "markdown":
 def _headline(server: Server, remedies: Sequence[Remedy]) -> str:
     held = sum(model.size for model in server.running.models)
     recommended = sum(one.is_recommended for one in remedies)
-    in_memory = f"{many(len(server.running.models), 'model')} in memory, {size(held)}"
+    in_memory = f"{many(len(server.running.models), 'model')} in memory, {text_of(held)}"
     return f"{server.url}, Ollama {server.version_text}: {in_memory}; {recommended} of {len(remedies)} recommended"
 
 
@@ -124,7 +124,7 @@ def _gain(one: Remedy) -> str:
     if not one.gain.bytes:
         return f"nothing now; {one.gain.later}" if one.gain.later else f"nothing now: {one.gain.how}"
     most = "up to " if one.gain.is_at_most else ""
-    return f"{most}{size(one.gain.bytes)} ({one.gain.with_later})"
+    return f"{most}{text_of(one.gain.bytes)} ({one.gain.with_later})"
 
 
 def _words(one: Remedy) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from ollama_policy.commands.remedies.remedy import Remedy as Concrete
 from ollama_policy.commands.report.pictures import words
 from ollama_policy.live.runners.runner import CACHE_VARIABLE
 from ollama_policy.live.snapshot import Server, ServerState
-from ollama_policy.model.servers import size
+from ollama_provider.ollama.sizes import text_of
 from ollama_provider.ollama.versions import Version, version_in
 
 
@@ -46,7 +46,7 @@ def _reason(one: Concrete) -> str:
     if one.gain.bytes is None:
         return f"{one.title}, of {one.target}: {one.why}"
     most = "up to " if one.gain.is_at_most else ""
-    return f"{one.title}, of {one.target}, gives back {most}{size(one.gain.bytes)}: {one.why}"
+    return f"{one.title}, of {one.target}, gives back {most}{text_of(one.gain.bytes)}: {one.why}"
 
 
 def _measured(account: Account, version: Version | None, reasons: dict[Entry, list[str]]) -> None:

@@ -7,7 +7,7 @@ from ollama_policy.errors import CannotLookError
 from ollama_policy.formats.writing import place_of
 from ollama_policy.live.capacity.sums import Settings
 from ollama_policy.model.rule import Target
-from ollama_policy.model.servers import MIB, may_have_gpu, memory_limit, raw_text, text, version_of
+from ollama_policy.model.servers import may_have_gpu, memory_limit, raw_text, text, version_of
 from ollama_policy.model.settings import MEMORY_LIMIT, Setting, Subject, Unknown
 from ollama_provider.apply.capacity import DEFAULT_NUM_CTX, memory_of_this_machine
 from ollama_provider.ollama.memory import kv_cache_types
@@ -30,7 +30,7 @@ from ollama_provider.ollama.settings.variables import (
     env_uint,
     trimmed,
 )
-from ollama_provider.ollama.sizes import bytes_of, text_of
+from ollama_provider.ollama.sizes import MIB, bytes_of, text_of
 from ollama_provider.ollama.versions import NEWEST_KNOWN, Behavior, Version, beyond_known, dotted, version_in
 
 _T = TypeVar("_T")
@@ -261,7 +261,7 @@ def _default_context(gpu_bytes: int, version: Version | None) -> tuple[int, str]
 def _bytes(value: str | None, option: str) -> int | None:
     if value is None:
         return None
-    found = bytes_of(value)
+    found = bytes_of(value.strip())
     if not found:
         raise CannotLookError(f'{option} {value}: expected an amount of memory, such as "16GiB"')
     if found < MIB and value.strip().isdigit():

@@ -11,9 +11,10 @@ from ollama_policy.model.settings import (
     Subject,
     Unknown,
 )
-from ollama_policy.sources.common.sizes import quantity_of, sized
+from ollama_policy.sources.common.sizes import sized
 from ollama_policy.sources.common.yaml_environment import Assignment, of_node, written
 from ollama_policy.sources.syntax.yaml_nodes import Node
+from ollama_provider.ollama.sizes import Convention
 
 _GPUS: Final = re.compile(r"(?:nvidia|amd)\.com/gpu|gpu\.intel\.com/(?:i915|xe)")
 # What Kubernetes and Helm, which read YAML 1.1, take for true or false where most others read text.
@@ -50,7 +51,7 @@ def add_limits(subject: Subject, resources: Node | None, file: SourceFile) -> No
         if not node.is_scalar or node.is_null:
             continue
         if key.text == "memory":
-            subject.add(sized(scalar_setting(MEMORY_LIMIT, node, file), quantity_of))
+            subject.add(sized(scalar_setting(MEMORY_LIMIT, node, file), Convention.KUBERNETES))
         elif _GPUS.fullmatch(key.text):
             setting = scalar_setting(GPU_COUNT, node, file)
             if isinstance(setting.value, str):

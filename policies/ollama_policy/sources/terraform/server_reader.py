@@ -12,17 +12,11 @@ from ollama_policy.sources.terraform.language.evaluate import evaluate
 from ollama_policy.sources.terraform.language.module import Instance
 from ollama_policy.sources.terraform.language.scope import Scope
 from ollama_policy.sources.terraform.models import origin_of
+from ollama_provider.ollama.sizes import Convention, bytes_of
 
 _IMAGE_OF: Final = re.compile(r"\b(docker_image)\.([A-Za-z_][\w-]*)\.(?:image_id|latest|repo_digest|name)\b")
 _CONFIG_MAP_OF: Final = re.compile(r"\b(kubernetes_config_map(?:_v1)?)\.([A-Za-z_][\w-]*)\.metadata\b")
 _PAIR: Final = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)=')
-_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)(|[kKMGTP]|[KMGTP]i)")
-_FACTORS: Final = {"": 1} | {
-    unit: base**power
-    for power, letters in enumerate(("kK", "M", "G", "T", "P"), 1)
-    for letter in letters
-    for unit, base in ((letter, 1000), (letter + "i", 1024))
-}
 
 
 class Reader:
@@ -220,17 +214,12 @@ class Reader:
         """Adds a limit: a number of `factor` bytes, or a quantity such as `8Gi`."""
         value = self.value(expression)
         if isinstance(value, str):
-            quantity = _QUANTITY.fullmatch(value.strip())
-            value = Unknown(f"{value!r} is not an amount of memory") if quantity is None else _bytes(quantity) * factor
+            size = bytes_of(value.strip(), Convention.KUBERNETES)
+            value = Unknown(f"{value!r} is not an amount of memory") if size is None else size * factor
         elif values.is_number(value):
             value = int(value * factor)
         if value is not None and value != 0:
             self.add(subject, MEMORY_LIMIT, expression, value)
-
-
-def _bytes(quantity: re.Match[str]) -> int:
-    whole = float(quantity[1]) if "." in quantity[1] else int(quantity[1])
-    return int(whole * _FACTORS[quantity[2]])
 
 
 def members_of(expression: Expression) -> dict[str, Expression]:

@@ -18,9 +18,9 @@ from ollama_provider.ollama.memory.parts import Estimate, RefusedLoadError, Unkn
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
 from ollama_provider.ollama.settings.batches import automatic_batch
 from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.sizes import MIB
 
-_MIB: Final = 2**20
-DEFAULT_PROMPT_CACHE: Final = 8192 * _MIB  # bytes of a runner, where LLAMA_ARG_CACHE_RAM says nothing
+DEFAULT_PROMPT_CACHE: Final = 8192 * MIB  # bytes of a runner, where LLAMA_ARG_CACHE_RAM says nothing
 _MOST_PARALLEL: Final = 256  # LLAMA_MAX_SEQ in llama-cparams.h
 # Served one request at a time, whatever OLLAMA_NUM_PARALLEL says, as embedding models are (server/sched.go:512, and the
 # same in 0.30.0).
@@ -32,12 +32,12 @@ ONE_AT_A_TIME: Final = frozenset(
 )  # fmt: skip
 _EMBEDDING_BATCH: Final = 2048  # DefaultEmbeddingNumBatch in llm/llama_server.go
 # What Ollama adds to its prediction for a batch (server/sched.go:911).
-_SURCHARGES: Final = {2048: 2048 * _MIB, 1024: 768 * _MIB, 512: 0}
+_SURCHARGES: Final = {2048: 2048 * MIB, 1024: 768 * MIB, 512: 0}
 _CHECKPOINTS_A_PROMPT, _MOST_CHECKPOINTS = 2, 32  # tools/server/server-context.cpp; common.h (n_ctx_checkpoints)
-_KEPT_COPY: Final = 32 * _MIB  # measured: of recurrent states one copy more, as large as glibc's malloc keeps them
+_KEPT_COPY: Final = 32 * MIB  # measured: of recurrent states one copy more, as large as glibc's malloc keeps them
 
 # Measured: the process with the smallest model, and what a token of the vocabulary takes in it, by its tokenizer.
-_PROCESS: Final = 12 * _MIB
+_PROCESS: Final = 12 * MIB
 _TOKEN: Final = {"llama": 170, "bert": 180}  # SentencePiece and WordPiece
 _BYTE_PAIR: Final = 280
 _TENSORS_A_LAYER: Final = 12  # where their list is not known

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from ollama_provider.ollama.memory.model_shape import FLASH_ATTENTION, OLLAMA_RUNNER, ModelShape, read_shape
 from ollama_provider.ollama.memory.parts import Estimate
+from ollama_provider.ollama.sizes import MIB
 
 # Bytes of 32 elements of each type (ggml-common.h: a block of q8_0 or q4_0 has a scale in f16 beside its values), and
 # what Ollama takes an element for (kvCacheBytesPerElement: without the scales).
 _BYTES_OF_32 = {"f16": 64, "q8_0": 34, "q4_0": 18}
 _PREDICTED_BYTES_OF_32 = {"f16": 64, "q8_0": 32, "q4_0": 16}
 
-_MIB = 2**20
 _NUM_BATCH = 512  # api.DefaultOptions; a request's own num_batch is rare
 _CELLS_PADDED_TO = 256  # GGML_PAD in llama-context.cpp; CachePadding of the engine's CPU
 _CHECKPOINTS = 24  # DefaultCheckpointCount in kvcache/recurrent.go
@@ -28,10 +28,10 @@ _MOST_PARALLEL = 256  # LLAMA_MAX_SEQ in llama-cparams.h
 
 # Measured: resident memory of a runner with the smallest model, less its weights and caches. Three quarters are pages
 # of the executable and its libraries, which two runners share.
-_LLAMA_RUNNER = 33 * _MIB
-_OLLAMA_RUNNER = 34 * _MIB
+_LLAMA_RUNNER = 33 * MIB
+_OLLAMA_RUNNER = 34 * MIB
 _BYTES_A_CELL = 48  # llama-kv-cells.h: position, two more, shift, and a bit for each of 256 sequences, in each cache
-_IMAGE = 13 * _MIB  # measured: a picture of 2048 x 2048, with which a graph that could see is reserved
+_IMAGE = 13 * MIB  # measured: a picture of 2048 x 2048, with which a graph that could see is reserved
 
 # Measured, bytes a token: its text, the maps, and the merges where it has them. Ollama's engine keeps them in Go.
 _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
@@ -43,8 +43,8 @@ _SENTENCE_PIECE, _BYTE_PAIR, _IN_GO = 152, 273, 110
 # The copies are from glibc's malloc, which keeps what was freed in the arena of each thread that asked for it, up to
 # 32 MiB a piece (DEFAULT_MMAP_THRESHOLD_MAX). Measured on two cores, after twelve prompts in a row: up to 12 pieces.
 _MASKS_AT_LOAD, _MASKS_IN_USE, _MASKS_IN_ARENAS = 2, 5, 13
-_MOST_IN_ARENA = 32 * _MIB
-_LIVE_BESIDE = 24 * _MIB
+_MOST_IN_ARENA = 32 * MIB
+_LIVE_BESIDE = 24 * MIB
 
 
 class _Load(NamedTuple):

@@ -19,6 +19,7 @@ def _rounded(value: Any) -> Any:
     return {key: _rounded(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_the_same_instances_and_values(seed: int, tmp_path: Path) -> None:
     if find_spec("tfparse") is None:

@@ -417,6 +417,7 @@ def test_hostile_texts(body: str) -> None:
         assert 0 <= error.offset <= len(data)
 
 
+@pytest.mark.slow
 def test_a_text_in_very_many_instances_is_undecided() -> None:
     services = "".join(f"      s{n}: {{image: nginx}}\n" for n in range(200))
     text = COMPOSE.replace("services:\n", f"services:\n{services}").replace("four", "${each.key}")

@@ -6,8 +6,8 @@ They do not say which runner wrote them. Facts: llama.cpp b10970, src/ and tools
 import re
 from typing import Final, NamedTuple
 
-from ollama_policy.commands.logs.event import MIB
 from ollama_policy.commands.logs.model import Buffer
+from ollama_provider.ollama.sizes import MIB
 
 # What its lines begin with, so that they are passed over at once; GIN's list of routes is another such.
 LLAMA_CPP: Final = (

@@ -13,9 +13,9 @@ from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, s
 from ollama_policy.commands.report.pictures.table import Table
 from ollama_policy.formats.writing import many
 from ollama_policy.live.snapshot import NoAnswer, Server, ServerState
-from ollama_policy.model.servers import size
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.answers import RunningModel
+from ollama_provider.ollama.sizes import text_of
 
 _MOST_RUNNERS = 12  # that are drawn; the table has all
 _WIDTH = 560
@@ -92,7 +92,7 @@ def _api(server: Server | None) -> tuple[str, ...]:
     stored = sum(model.size for model in server.installed.values())
     return (
         f"Ollama {server.version} at {server.url}",
-        f"/api/tags: {many(len(server.installed), 'model')}, {size(stored)}",
+        f"/api/tags: {many(len(server.installed), 'model')}, {text_of(stored)}",
     )
 
 
@@ -113,16 +113,16 @@ def _memory(server: Server | None, found: tuple[Runner, ...]) -> tuple[str, ...]
         return ("goes back, all of it, when a runner's process ends",)
     total = sum(runner.bytes for runner in found)
     in_vram = sum(runner.vram for runner in found)
-    lines = (f"{size(total)} in all, {size(in_vram)} in VRAM, by Ollama's estimate",)
+    lines = (f"{text_of(total)} in all, {text_of(in_vram)} in VRAM, by Ollama's estimate",)
     held = [runner for runner in found if runner.why_held]
     if not held:
         return (*lines, "nothing is held beyond a timer")
-    return (*lines, f"HELD HERE: {size(sum(runner.bytes for runner in held))} in {len(held)} of {len(found)}")
+    return (*lines, f"HELD HERE: {text_of(sum(runner.bytes for runner in held))} in {len(held)} of {len(found)}")
 
 
 def _label(runner: Runner) -> tuple[str, ...]:
     lines = (
-        f"{size(runner.bytes)}, {size(runner.vram)} in VRAM, context {runner.context}",
+        f"{text_of(runner.bytes)}, {text_of(runner.vram)} in VRAM, context {runner.context}",
         f"released: {runner.released}",
     )
     return (*lines, f"HELD: {runner.why_held}") if runner.why_held else lines
@@ -136,7 +136,7 @@ def tables(found: Architecture) -> Iterator[Table]:
     yield Table("The parts, from the client to the memory", ("in Ollama", "role", "on this server"), rows)
     if found.runners:
         models = tuple(
-            (one.name, size(one.bytes), size(one.vram), str(one.context), one.released, one.why_held or "no")
+            (one.name, text_of(one.bytes), text_of(one.vram), str(one.context), one.released, one.why_held or "no")
             for one in found.runners
         )
         heads = ("model", "memory, estimate", "of it VRAM", "context", "released", "held")

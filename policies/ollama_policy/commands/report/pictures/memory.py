@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ollama_policy.commands.probe.account import Account
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.commands.probe.probing import Sample
 from ollama_policy.commands.report.pictures import svg, words
 from ollama_policy.commands.report.pictures.table import Table
 from ollama_policy.commands.report.pictures.timeline import Event, events, rounds
+from ollama_provider.ollama.sizes import MIB
 
 _WIDTH, _BOTTOM, _LEFT, _RIGHT = 760, 56, 74, 20
 _PLOT_HEIGHT, _ROW_HEIGHT, _LEGEND_HEIGHT, _CALLS_HEIGHT = 250, 18, 26, 14

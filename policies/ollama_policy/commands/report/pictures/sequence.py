@@ -5,12 +5,12 @@ from statistics import median
 from typing import NamedTuple
 
 from ollama_policy.commands.probe.account import Account, Call
-from ollama_policy.commands.probe.leak import MIB
 from ollama_policy.commands.probe.probing import CONVERSATION, DIFFERENT, REPEATED, Sample
 from ollama_policy.commands.report.pictures import svg, words
 from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, shortened
 from ollama_policy.commands.report.pictures.table import Table
 from ollama_policy.commands.report.pictures.timeline import Round, rounds, was_loaded_before
+from ollama_provider.ollama.sizes import MIB
 
 LANES = ("User", "Application", "Ollama", "Memory")
 _USER, _APPLICATION, _OLLAMA, _MEMORY = range(4)
