@@ -86,6 +86,21 @@ def test_a_mistake_is_said_with_what_was_meant(table: dict[str, Any], message: s
         assert not Draft202012Validator(schema()).is_valid(table)
 
 
+def test_all_mistakes_are_said_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse({"selct": [], "select": ["1", "x y"], "severity": {"OLL001": "bad"}, "target-memory": "much"})
+    assert str(caught.value).split("; ") == [
+        "unknown key 'selct' at the top",
+        "did you mean select?",
+        "'1' is not a rule, expected an id such as OLL001 or its beginning",
+        "'x y' is not a rule, expected an id such as OLL001 or its beginning",
+        "'bad' is not a severity, expected one of error, warning, info",
+        "target-memory = 'much' is not an amount of memory, expected such as \"24GiB\"",
+    ]
+    with pytest.raises(ConfigurationError, match=r"no rule begins with OLL8.*; no rule begins with OLL9"):
+        check_prefixes(parse({"select": ["OLL8"], "ignore": ["OLL9"]}), ["OLL001"])
+
+
 @pytest.mark.parametrize(
     ("text", "amount"),
     [("1024", 1024), ("1K", 1024), ("1Ki", 1024), ("1.5GiB", 3 * 2**29), ("2 TB", 2 * 2**40), ("24GB", 24 * 2**30)],

@@ -8,13 +8,15 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ollama_policy.model.rule import Severity, Target
 from ollama_policy.text.named_files import read_named
 from ollama_policy.text.spelling import suggestion
 from ollama_provider.ollama.sizes import bytes_of
+
+_Read = TypeVar("_Read")
 
 FILE_NAME = "ollama-policy.toml"
 _TABLE = "ollama-policy"
@@ -153,38 +155,47 @@ def _read(path: str) -> tuple[bool, dict[str, Any]]:
 
 
 def parse(table: Mapping[str, Any], folder: str = os.curdir, prefix: str = "", where: str = "the top") -> Configuration:
-    """The configuration that a table says. Raises ConfigurationError, which begins with `prefix`."""
-    for key in table:
-        if key not in FIELDS:
-            hint = suggestion(key, FIELDS)
-            raise ConfigurationError(f"{prefix}unknown key {key!r} at {where}" + (f"; {hint}" if hint else ""))
-    try:
-        baseline, snapshot = (_optional(table, key, str, "a path") for key in ("baseline", "snapshot"))
-        return Configuration(
-            folder=folder,
-            select=_ids(table, "select"),
-            ignore=_ids(table, "ignore"),
-            severity={_id(key): severity(value) for key, value in _mapping(table, "severity").items()},
-            per_path_ignores={
-                key: _ids({key: value}, key) for key, value in _mapping(table, "per-path-ignores").items()
-            },
-            exclude=_texts(table, "exclude"),
-            baseline=None if baseline is None else os.path.normpath(os.path.join(folder, baseline)),
-            fail_on=severity(table.get("fail-on", Severity.WARNING)),
-            is_strict=bool(_optional(table, "strict", bool, "true or false")),
-            target=Target(
-                version=None
-                if (text := _optional(table, "target-version", str, "a version")) is None
-                else version(text),
-                memory_bytes=_memory(table, "target-memory"),
-                gpu_memory_bytes=_memory(table, "target-gpu-memory"),
-                gpu_count=_count(table, "target-gpu-count"),
-                snapshot=None if snapshot is None else os.path.normpath(os.path.join(folder, snapshot)),
-            ),
-            cures={_id(key): str(value) for key, value in _mapping(table, "fix").items()},
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"{prefix}{error}") from None
+    """The configuration that a table says. Raises ConfigurationError, with `prefix` and all faults."""
+    faults = [_unknown(key, where) for key in table if key not in FIELDS]
+
+    def read(key: str, reader: Callable[[Mapping[str, Any], str], Any], default: Any) -> Any:
+        try:
+            return reader(table, key)
+        except ValueError as error:
+            faults.append(str(error))
+            return default
+
+    def path(key: str) -> str | None:
+        text = read(key, _path, None)
+        return None if text is None else os.path.normpath(os.path.join(folder, text))
+
+    configuration = Configuration(
+        folder=folder,
+        select=read("select", _ids, ()),
+        ignore=read("ignore", _ids, ()),
+        severity=read("severity", _severities, {}),
+        per_path_ignores=read("per-path-ignores", _ids_of_patterns, {}),
+        exclude=read("exclude", _texts, ()),
+        baseline=path("baseline"),
+        fail_on=read("fail-on", _fail_on, Severity.WARNING),
+        is_strict=read("strict", _flag, False),
+        target=Target(
+            version=read("target-version", _version, None),
+            memory_bytes=read("target-memory", _memory, None),
+            gpu_memory_bytes=read("target-gpu-memory", _memory, None),
+            gpu_count=read("target-gpu-count", _count, None),
+            snapshot=path("snapshot"),
+        ),
+        cures=read("fix", _cures, {}),
+    )
+    if faults:
+        raise ConfigurationError(prefix + "; ".join(faults))
+    return configuration
+
+
+def _unknown(key: str, where: str) -> str:
+    hint = suggestion(key, FIELDS)
+    return f"unknown key {key!r} at {where}" + (f"; {hint}" if hint else "")
 
 
 def severity(value: Any) -> Severity:
@@ -200,6 +211,47 @@ def version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(f"{text!r} is not a version, expected such as 0.34.3")
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def _each(reader: Callable[[str], _Read], texts: Iterable[str]) -> tuple[_Read, ...]:
+    """What is read of each text. Raises ValueError, with all faults."""
+    found, faults = [], []
+    for text in texts:
+        try:
+            found.append(reader(text))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return tuple(found)
+
+
+def _path(table: Mapping[str, Any], key: str) -> str | None:
+    path: str | None = _optional(table, key, str, "a path")
+    return path
+
+
+def _flag(table: Mapping[str, Any], key: str) -> bool:
+    return bool(_optional(table, key, bool, "true or false"))
+
+
+def _fail_on(table: Mapping[str, Any], key: str) -> Severity:
+    return severity(table.get(key, Severity.WARNING))
+
+
+def _severities(table: Mapping[str, Any], key: str) -> dict[str, Severity]:
+    levels = _mapping(table, key)
+    return dict(_each(lambda rule_id: (_id(rule_id), severity(levels[rule_id])), levels))
+
+
+def _ids_of_patterns(table: Mapping[str, Any], key: str) -> dict[str, tuple[str, ...]]:
+    ignored = _mapping(table, key)
+    return dict(_each(lambda pattern: (pattern, _ids(ignored, pattern)), ignored))
+
+
+def _cures(table: Mapping[str, Any], key: str) -> dict[str, str]:
+    cures = _mapping(table, key)
+    return dict(_each(lambda rule_id: (_id(rule_id), str(cures[rule_id])), cures))
 
 
 def _version(table: Mapping[str, Any], key: str) -> tuple[int, int, int] | None:
@@ -244,7 +296,7 @@ def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _ids(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(_id(text) for text in _texts(table, key))
+    return _each(_id, _texts(table, key))
 
 
 def _id(text: str) -> str:
@@ -256,20 +308,26 @@ def _id(text: str) -> str:
 def check_prefixes(configuration: Configuration, known: Sequence[str]) -> None:
     """Refuses what names no rule at all. Raises ConfigurationError."""
     ignored = [one for ids in configuration.per_path_ignores.values() for one in ids]
-    for prefix in (*configuration.select, *configuration.ignore, *configuration.severity, *ignored):
+    prefixes = dict.fromkeys((*configuration.select, *configuration.ignore, *configuration.severity, *ignored))
+    faults = []
+    for prefix in prefixes:
         if not any(rule_id.startswith(prefix) for rule_id in known):
             hint = suggestion(prefix, known)
-            raise ConfigurationError(f"no rule begins with {prefix}" + (f"; {hint}" if hint else ""))
+            faults.append(f"no rule begins with {prefix}" + (f"; {hint}" if hint else ""))
+    if faults:
+        raise ConfigurationError("; ".join(faults))
 
 
 def check_cures(cures: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
     """Refuses a choice that no rule has; `known` are the cures by the rule's id. Raises ConfigurationError."""
+    faults = []
     for rule_id, cure in cures.items():
         if rule_id not in known:
-            rules = ", ".join(known)
-            raise ConfigurationError(f"fix {rule_id} = {cure!r}: there is a choice of fixes for {rules} only")
-        if cure not in known[rule_id]:
-            raise ConfigurationError(f"fix {rule_id} = {cure!r}: expected one of {', '.join(known[rule_id])}")
+            faults.append(f"fix {rule_id} = {cure!r}: there is a choice of fixes for {', '.join(known)} only")
+        elif cure not in known[rule_id]:
+            faults.append(f"fix {rule_id} = {cure!r}: expected one of {', '.join(known[rule_id])}")
+    if faults:
+        raise ConfigurationError("; ".join(faults))
 
 
 def schema() -> dict[str, Any]:
