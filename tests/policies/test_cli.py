@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from ollama_policy.cli import cli
 from ollama_policy.commands.init.starter import FILES
 from ollama_policy.commands.options import rule_ids
+from ollama_policy.rules.log_rules import MemoryKept
 from ollama_policy.text.terminal import progress, terminal
 from tests.policies.conftest import AUTOMATIC, MANUAL, UNDECIDED, Command
 from tests.promptness import assert_took_less
@@ -136,6 +138,21 @@ def test_colour_only_in_a_terminal_and_not_where_it_is_refused(tree: Path) -> No
     assert ("\x1b[1;31m" in refused, "\x1b]8;;" in refused) == (False, True)
     assert "\x1b" not in in_a_terminal("check", TERM="dumb")
     assert "\x1b" not in subprocess.run([PROGRAM, "check"], capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "logs", "drift"])
+def test_colour_by_option(tree: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "a.tf").write_text(AUTOMATIC)
+    (tree / "server.log").write_text(re.sub("[«»]", "", MemoryKept.bad[0].text))
+    paths = {"check": ["."], "logs": ["server.log"], "drift": [".", "--host", "http://127.0.0.1:9"]}[command]
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def shown(when: str) -> str:
+        line = [str(PROGRAM), command, *paths, "--color", when]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    assert ("\x1b[1;3" in shown("always"), "\x1b" in shown("never")) == (True, False)
 
 
 def test_a_reader_that_goes_away_is_no_crash(tree: Path) -> None:

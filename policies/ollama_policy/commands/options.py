@@ -1,5 +1,6 @@
 """Options that several commands take."""
 
+import os
 from typing import Final
 
 import click
@@ -18,6 +19,23 @@ CA_FILE: Final = click.option(
 PLAN: Final = click.option("--plan", "is_dry", is_flag=True, help="Print what the command would do, and do nothing.")
 ACTED_ON: Final = click.option(
     "--host", metavar="URL", help="The server. [default: OLLAMA_HOST; one of the two is required]"
+)
+
+
+def _colour(_: click.Context, __: click.Parameter, when: str) -> None:
+    if when != "auto":
+        os.environ.pop("NO_COLOR" if when == "always" else "FORCE_COLOR", None)
+        os.environ["FORCE_COLOR" if when == "always" else "NO_COLOR"] = "1"
+
+
+COLOR: Final = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_colour,
+    help="When to use colors. The default follows the terminal, NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE.",
 )
 SEVERITIES: Final = click.Choice(["error", "warning", "info"])
 COMPLETION_VARIABLE: Final = "_OLLAMA_POLICY_COMPLETE"

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ollama_policy.formats.fingerprints import with_fingerprints
+from ollama_policy.formats.rule_pages import page_of
 from ollama_policy.formats.writing import tool_version
 from ollama_policy.model.result import Reported, Result
 from ollama_policy.model.rule import Fix, Rule, Severity
@@ -55,6 +56,7 @@ def _rule(rule: type[Rule]) -> dict[str, Any]:
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": rule.why},
         "help": {"text": f"{rule.why}\n\n{rule.fix}"},
+        **({"helpUri": page} if (page := page_of(rule.id)) else {}),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
     }
 

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ollama_policy.formats.rule_pages import page_of
 from ollama_policy.formats.writing import Look, many, place_of
 from ollama_policy.model.result import Reported, Result, Undecided, Unreadable
 from ollama_policy.model.rule import Severity
@@ -57,9 +58,11 @@ def _finding(reported: Reported, look: Look) -> Iterator[str]:
     start, end = reported.start, reported.end
     place = _painted(_place(finding.file, start), _BOLD, look)
     if look.has_links and finding.file.is_file:
-        place = f"\x1b]8;;{file_uri(os.path.realpath(finding.file.path))}\x1b\\{place}\x1b]8;;\x1b\\"
+        place = _linked(place, file_uri(os.path.realpath(finding.file.path)))
     severity = _painted(reported.severity.value, _COLOURS[reported.severity], look)
-    yield f"{place} {severity} {rule.id} {rule.name}: {shown(finding.message)}"
+    page = page_of(rule.id) if look.has_links else None
+    rule_id = _linked(rule.id, page) if page else rule.id
+    yield f"{place} {severity} {rule_id} {rule.name}: {shown(finding.message)}"
     if finding.file.is_file:
         excerpt, carets = _excerpt(finding.file, start, end)
         yield f"  | {excerpt}".rstrip()
@@ -177,6 +180,10 @@ def _about(one: Undecided) -> str:
 
 def _place(file: SourceFile, position: Position) -> str:
     return shown_path(place_of(file, position))
+
+
+def _linked(text: str, address: str) -> str:
+    return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 def _painted(text: str, colour: str, look: Look, before: str = "") -> str:

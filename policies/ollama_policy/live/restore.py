@@ -22,7 +22,7 @@ _POLL_SECONDS: Final = 0.05
 
 
 @asynccontextmanager
-async def as_found(ollama: Ollama, called: ModelName, *, sets_timers: bool) -> AsyncIterator[Running]:
+async def left_as_before(ollama: Ollama, called: ModelName, *, sets_timers: bool) -> AsyncIterator[Running]:
     """What is in memory now, and is there again once the block is left; `called` is not, where it was not.
 
     A model that stayed in memory keeps its own timer, which every call begins anew. With `sets_timers` the calls
@@ -45,7 +45,7 @@ async def as_found(ollama: Ollama, called: ModelName, *, sets_timers: bool) -> A
 
 
 def promise(before: Running, called: ModelName, *, sets_timers: bool) -> list[str]:
-    """What `as_found` will leave, in lines for a person."""
+    """What `left_as_before` will leave, in lines for a person."""
     model = next((one for one in before.models if one.name == called), None)
     if model is None:
         lines = [f"in the end {called} is not in memory, as now"]

@@ -26,7 +26,7 @@ class Example(NamedTuple):
 
 
 class Fix(NamedTuple):
-    """A way out: what it does, in a few words, and the edits that do it. `is_safe` is as `checking.SAFE` says.
+    """A way out: what it does, in a few words, and the edits that do it. `check --help` says what `is_safe` means.
 
     Where a rule has several ways out to choose from, `cure` is this one's name. `effect` is what follows from it that
     the edit does not show. `pins` is the declaration that the next apply pins then: whether it can, the tree tells.

@@ -85,7 +85,7 @@ def judged(workspace: Workspace, readings: Sequence[Reading], options: Options) 
     report.add_undecided(_too_large(chosen, readings))
     report.add_undecided(_undecided(chosen, subjects))
     report.add(findings)
-    report.add_housekeeping(chosen, None if not any(e.is_given for e in workspace.entries) else workspace.entries)
+    report.add_own_findings(chosen, None if not any(e.is_given for e in workspace.entries) else workspace.entries)
     sort(result)
     return result
 
@@ -304,7 +304,7 @@ class Report:
                     return suppression
         return None
 
-    def add_housekeeping(self, chosen: Collection[type[Rule]], given: Sequence[Entry] | None) -> None:
+    def add_own_findings(self, chosen: Collection[type[Rule]], given: Sequence[Entry] | None) -> None:
         """What is wrong with suppressions and baseline. `given`: the files, where not a whole tree was looked at."""
         broken = {problem.path for problem in self._result.unreadable}
         # What only a whole tree shows may be missing because the rest of it was not given.

@@ -29,7 +29,7 @@ _LANGUAGES: Final = {
 
 
 def file_name(rule: type[Rule]) -> str:
-    return f"{rule.id}-{rule.name}.md"
+    return f"{rule.id}.md"
 
 
 def page(rule: type[Rule]) -> str:

@@ -182,9 +182,9 @@ def test_declarations_go_to_their_servers(tree: Path) -> None:
     models = declared_in(a__yaml=plain, b__tf=block).models
 
     def names(*given: str) -> dict[str, list[str]]:
-        placing = ServerAssignment(models, given)
-        found = {url: [one.model_name.model for one in there] for url, there in placing.by_url.items()}
-        return found | {"undecided": [one.address for one in placing.undecided]}
+        assignment = ServerAssignment(models, given)
+        found = {url: [one.model_name.model for one in there] for url, there in assignment.by_url.items()}
+        return found | {"undecided": [one.address for one in assignment.undecided]}
 
     assert names() == {"http://gpu1:11434": ["own"], "undecided": ["everywhere", "ollama_model.m"]}
     assert names("http://a:1") == {

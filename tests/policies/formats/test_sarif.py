@@ -1,6 +1,8 @@
 """SARIF 2.1.0: valid by the standard's schema, and by what the schema cannot say."""
 
+import importlib.metadata
 import json
+from email.message import Message
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from urllib.parse import unquote
 import pytest
 from jsonschema import Draft7Validator
 
+from ollama_policy.formats import rule_pages, text
 from ollama_policy.formats.sarif import render
+from ollama_policy.formats.writing import Look
 from ollama_policy.model.result import Result
 from ollama_policy.model.settings import Edit, Span, apply
 
@@ -104,6 +108,30 @@ def test_a_file_outside_of_the_working_folder_has_a_whole_uri(
     run = run_of(everything, validator)
     artifact = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert artifact == {"uri": (tree / "a.tf").resolve().as_uri()}
+
+
+def test_a_rule_has_the_address_that_the_packager_publishes(
+    everything: Result, validator: Draft7Validator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert '"helpUri"' not in render(everything)
+    monkeypatch.setattr(rule_pages, "_base", lambda: "https://example.com/rules")
+    document = json.loads(render(everything))
+    validator.validate(document)
+    rules = document["runs"][0]["tool"]["driver"]["rules"]
+    assert [rule["helpUri"] for rule in rules] == [f"https://example.com/rules/{rule['id']}.md" for rule in rules]
+    assert "\x1b]8;;https://example.com/rules/OLL001.md\x1b\\OLL001\x1b" in text.render(
+        everything, Look(has_links=True)
+    )
+
+
+def test_the_address_is_a_project_url_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = Message()
+    about["Project-URL"] = "Source, https://example.com"
+    about["Project-URL"] = "Rules, https://example.com/rules/"
+    monkeypatch.setattr(importlib.metadata, "metadata", lambda _: about)
+    rule_pages._base.cache_clear()
+    assert rule_pages.page_of("OLL001") == "https://example.com/rules/OLL001.md"
+    rule_pages._base.cache_clear()
 
 
 def test_nothing(validator: Draft7Validator) -> None:

@@ -11,7 +11,7 @@ from ollama_policy.commands.bench.sides import Case, Side, sides_of, steps
 from ollama_policy.commands.bench.table import Comparison, as_json, as_text
 from ollama_policy.errors import CannotLookError
 from ollama_policy.live.connect import answered, connection, installed_one, named_connection, named_model
-from ollama_policy.live.restore import as_found, dry_run, promise
+from ollama_policy.live.restore import dry_run, left_as_before, promise
 from ollama_policy.live.runners.eviction import require_no_eviction
 from ollama_policy.live.runners.same_weights import holder
 from ollama_policy.model.result import CLEAN, COULD_NOT_LOOK
@@ -56,7 +56,7 @@ def run(request: Request) -> int:
             for client in clients.values():
                 await client.supported_version()
                 await _refuse_others(client, name)
-                await opened.enter_async_context(as_found(client, name, sets_timers=True))
+                await opened.enter_async_context(left_as_before(client, name, sets_timers=True))
             return await compare(sides, clients, request.plan)
 
     found = answered(work(), late=f"{name} at {' and '.join(servers)}: no answer in time")

@@ -6,7 +6,7 @@ import click
 
 from ollama_policy.commands.check.command import SAFE
 from ollama_policy.commands.check.command import run as run_check
-from ollama_policy.commands.options import CONFIG, PATHS, SEVERITIES, rule_ids
+from ollama_policy.commands.options import COLOR, CONFIG, PATHS, SEVERITIES, rule_ids
 from ollama_policy.formats import Format
 from ollama_policy.live.options import Request
 
@@ -65,6 +65,7 @@ from ollama_policy.live.options import Request
 @click.option(
     "-v", "--verbose", "is_verbose", is_flag=True, help="Also list undecided values and links that were not followed."
 )
+@COLOR
 @click.pass_context
 def check(context: click.Context, /, **request: object) -> NoReturn:
     """Check configuration files for memory settings that don't release memory.

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, CONFIG, PATHS, SEVERITIES, rule_ids
+from ollama_policy.commands.options import CA_FILE, COLOR, CONFIG, PATHS, SEVERITIES, rule_ids
 from ollama_policy.formats import Format
 
 
@@ -75,6 +75,7 @@ from ollama_policy.formats import Format
 @click.option(
     "-v", "--verbose", "is_verbose", is_flag=True, help="Also list undecided values and links that were not followed."
 )
+@COLOR
 @click.pass_context
 def drift(context: click.Context, /, **request: object) -> NoReturn:
     """Compare declared models with what servers hold on disk and in memory. Changes no server.

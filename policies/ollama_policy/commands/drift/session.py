@@ -79,18 +79,18 @@ class Session:
     def look(self) -> list[Server]:
         """What the servers say now. Raises CannotLookError."""
         given = self._named()
-        placing = self._placing(given)
-        if not placing.by_url:
+        assignment = self._placing(given)
+        if not assignment.by_url:
             return []
         from ollama_policy.live.observe import Asked, look
 
         tokens = fleet.Tokens(os.environ)
         ca_file = _ca_file(self._request.ca_file)
-        asked = [Asked(tokens.connection(url, url in given, ca_file), url in given) for url in placing.by_url]
+        asked = [Asked(tokens.connection(url, url in given, ca_file), url in given) for url in assignment.by_url]
         if not self._has_told:
             fleet.tell_withheld(one.connection for one in asked)
             self._has_told = True
-        return look(asked, self._seconds, self._moving(placing))
+        return look(asked, self._seconds, self._moving(assignment))
 
     def _named(self) -> list[str]:
         """The servers that a person named, or whose environment does where declarations leave it to that.
@@ -128,18 +128,18 @@ class Session:
     def _placing(self, given: Sequence[str]) -> ServerAssignment:
         return ServerAssignment(self._declarations.models, given)
 
-    def _findings(self, seen: ServerState, placing: ServerAssignment) -> list[Finding]:
-        lost = (one.model_name for one in placing.lost)
-        found = judge(seen, placing.by_url.get(seen.url, ()), lost, self._declarations.is_complete)
+    def _findings(self, seen: ServerState, assignment: ServerAssignment) -> list[Finding]:
+        lost = (one.model_name for one in assignment.lost)
+        found = judge(seen, assignment.by_url.get(seen.url, ()), lost, self._declarations.is_complete)
         return [finding for finding in found if finding.rule in self._kinds]
 
-    def _moving(self, placing: ServerAssignment) -> Callable[[ServerState], frozenset[tuple[str, str, str]]]:
+    def _moving(self, assignment: ServerAssignment) -> Callable[[ServerState], frozenset[tuple[str, str, str]]]:
         """What of a server's drift may be there in passing."""
 
         def moving(seen: ServerState) -> frozenset[tuple[str, str, str]]:
             return frozenset(
                 (finding.rule.id, finding.address, finding.value)
-                for finding in self._findings(seen, placing)
+                for finding in self._findings(seen, assignment)
                 if issubclass(finding.rule, Drift) and finding.rule.moves
             )
 
@@ -147,7 +147,7 @@ class Session:
 
     def judged(self, servers: Sequence[Server]) -> Result:
         """What is not as declared, with the figures of each server."""
-        placing = self._placing([one.url for one in servers if one.is_given])
+        assignment = self._placing([one.url for one in servers if one.is_given])
         findings: list[Finding] = []
         figures: list[ServerFigures] = []
         remarks: list[str] = []
@@ -157,7 +157,7 @@ class Session:
                 problems.append(Unreadable(server.url, server.problem, is_file=False))
                 figures.append(ServerFigures(server.url, is_up=False))
             else:
-                found = self._findings(server, placing)
+                found = self._findings(server, assignment)
                 findings += found
                 figures.append(_figures(server, found))
                 if (words := beyond_known(version_in(server.version))) is not None:
@@ -166,15 +166,15 @@ class Session:
         result.unreadable, result.servers, result.remarks = problems, figures, remarks
         report = check.Report(result, self._options, None)
         report.load_suppressions(self._files, findings)
-        report.add_undecided(self._undecided(placing, {one.url for one in servers}))
+        report.add_undecided(self._undecided(assignment, {one.url for one in servers}))
         report.add(findings)
         check.sort(result)
         return result
 
-    def _undecided(self, placing: ServerAssignment, looked_at: set[str]) -> list[tuple[Undecided, set[str]]]:
+    def _undecided(self, assignment: ServerAssignment, looked_at: set[str]) -> list[tuple[Undecided, set[str]]]:
         every = {kind.id for kind in self._kinds}
-        found = [(one, every) for one in (*self._declarations.undecided, *placing.undecided)]
-        for url, models in placing.by_url.items():
+        found = [(one, every) for one in (*self._declarations.undecided, *assignment.undecided)]
+        for url, models in assignment.by_url.items():
             if url not in looked_at:  # a snapshot of other servers
                 reason = f"its server {url} was not looked at"
                 found += [

@@ -14,6 +14,7 @@ from ollama_policy.live.snapshot import NoAnswer, Server, ServerState
 from ollama_policy.model.result import Result
 from ollama_policy.model.rule import Severity
 from ollama_policy.text.escaping import shown
+from ollama_policy.text.terminal import terminal
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.sizes import text_of
 
@@ -27,13 +28,14 @@ def watch(session: Session, interval: float) -> int:
     if not sys.stdout.isatty():
         raise CannotLookError("--watch draws in a terminal: for a file or a pipe, run without it")
     out = sys.stdout
+    has_colour, _ = terminal(out)
     out.write(_BEGIN)
     try:
         while True:
             servers = session.look()
             result = session.judged(servers)
             columns, rows = os.get_terminal_size(out.fileno())  # both are 0 where nobody told the terminal
-            out.write(frame(servers, result, columns or 80, rows or 24, has_colour=not os.environ.get("NO_COLOR")))
+            out.write(frame(servers, result, columns or 80, rows or 24, has_colour=has_colour))
             out.flush()
             time.sleep(interval)
     finally:

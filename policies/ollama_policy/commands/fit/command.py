@@ -81,27 +81,29 @@ def judged(request: Request) -> Report:
         given = [_url(one) for one in recorded if _is_given(one)]
     elif not given and any(one.host is None for one in declared.models):
         given = [fleet.by_environment()]
-    placing = ServerAssignment(declared.models, given)
+    assignment = ServerAssignment(declared.models, given)
     if request.from_file is not None:
-        servers = [one for one in recorded if placing.by_url.get(_url(one))]
+        servers = [one for one in recorded if assignment.by_url.get(_url(one))]
         looked_at = {_url(one) for one in servers}
         problems += [
-            (url, "it is not in the snapshot") for url, ones in placing.by_url.items() if ones and url not in looked_at
+            (url, "it is not in the snapshot")
+            for url, ones in assignment.by_url.items()
+            if ones and url not in looked_at
         ]
     else:
-        servers = _look(placing, given, request.ca_file)
+        servers = _look(assignment, given, request.ca_file)
     if request.record is not None:
         deliver(to_json(servers), None if request.record == STDIN else request.record)
     problems += [
         (place_of(one.file, one.file.position(one.span.start)), f"{one.address}: {one.reason}")
-        for one in (*(one for one in declared.undecided if one.key == "name"), *placing.undecided)
+        for one in (*(one for one in declared.undecided if one.key == "name"), *assignment.undecided)
     ]
     found_of = []
     for server in servers:
         if isinstance(server, NoAnswer):
             problems.append((server.url, server.problem))
         else:
-            found_of.append(judged_of(request, tree, server, placing.by_url[server.seen.url]))
+            found_of.append(judged_of(request, tree, server, assignment.by_url[server.seen.url]))
     return Report(found_of, problems)
 
 
@@ -149,14 +151,14 @@ def _is_unknown(judged: Judged) -> bool:
     return bool(fit.unknown) or (fit.settings.capacity is None and not fit.loads_nothing)
 
 
-def _look(placing: ServerAssignment, given: Sequence[str], ca_file: str | None) -> list[ServerDetails | NoAnswer]:
+def _look(assignment: ServerAssignment, given: Sequence[str], ca_file: str | None) -> list[ServerDetails | NoAnswer]:
     """Asks the servers that anything is declared for."""
     tokens = fleet.Tokens(os.environ)
     if ca_file is not None:
         reached(None, ca_file)  # which says what is wrong with it
     asked = [
         Asked(tokens.connection(url, url in given, ca_file), url in given, wanted(declared))
-        for url, declared in placing.by_url.items()
+        for url, declared in assignment.by_url.items()
         if declared
     ]
     fleet.tell_withheld(one.connection for one in asked)

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import SEVERITIES
+from ollama_policy.commands.options import COLOR, SEVERITIES
 
 
 @click.command()
@@ -51,6 +51,7 @@ from ollama_policy.commands.options import SEVERITIES
     type=click.FloatRange(1, 100),
     help="Also write an alarm when this machine's memory passes the threshold.",
 )
+@COLOR
 @click.pass_context
 def logs(context: click.Context, /, file: str | None, **request: Any) -> NoReturn:
     """Report what a server's log says about memory, model by model.

@@ -1,7 +1,6 @@
 """The command `logs`, without the command line: a request in, a report or a stream of events out, an exit code back."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from ollama_policy.formats.text import summary
 from ollama_policy.formats.writing import Look
 from ollama_policy.model.result import FINDINGS
 from ollama_policy.model.rule import Severity
-from ollama_policy.text.terminal import deliver
+from ollama_policy.text.terminal import deliver, terminal
 
 _SHOWN_AS: Final = "<stdin>"
 _COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
@@ -184,8 +183,8 @@ class _Run:
 
 
 def _look_of(request: Request) -> Look:
-    is_terminal = request.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return Look(has_colour=is_terminal and not os.environ.get("NO_COLOR"))
+    has_colour, _ = terminal(sys.stdout if request.output is None else None)
+    return Look(has_colour)
 
 
 def _write(line: str | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ollama_policy.commands.probe.prompts import conversation, prompt_of
 from ollama_policy.live.connect import installed_one
-from ollama_policy.live.restore import as_found, is_in_memory
+from ollama_policy.live.restore import is_in_memory, left_as_before
 from ollama_policy.live.runners.eviction import require_no_eviction
 from ollama_policy.live.runners.processes import Processes
 from ollama_policy.live.runners.runner import Runner, blob_in
@@ -186,7 +186,7 @@ class _Probe:
         if held is not None:
             # A runner has one set of options, those of the name that loaded it: to call it by another may reload it.
             self._name = held.name
-        async with as_found(self._ollama, self._name, sets_timers=False) as found:
+        async with left_as_before(self._ollama, self._name, sets_timers=False) as found:
             if held is not None and all(model.name != held.name for model in found.models):
                 raise TransientError(f"the probe of {self._name}", self._ollama.url, "it left memory meanwhile")
             details = await self._ollama.show(self._name)

@@ -40,11 +40,11 @@ def read(paths: Sequence[str], options: Options, url: str) -> Sources:
 def of_tree(tree: Tree, result: Result, url: str) -> Sources:
     """What a tree that was read and judged declares for the server."""
     found = tree.declared
-    placing = ServerAssignment(found.models, [url])
+    assignment = ServerAssignment(found.models, [url])
     servers = [subject for reading in tree.readings for subject in reading.subjects if subject.kind is Kind.SERVER]
     declared = Declarations(
-        placing.by_url[url],
-        frozenset(one.model_name for one in placing.lost),
+        assignment.by_url[url],
+        frozenset(one.model_name for one in assignment.lost),
         found.is_complete,
         _settings(servers, tree.options.configuration.target),
         tuple(_edits(result.findings)),
