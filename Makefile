@@ -7,7 +7,7 @@ PROTOCOL := provider/ollama_provider/terraform/protocol
 # The tests start the commands hundreds of times: each would be compiled anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint test-fast explore engines generated locked bench memory-tables clean
+.PHONY: demo test lint test-fast explore snapshots engines generated locked bench memory-tables clean
 
 demo: .venv/installed
 	$(BIN)/python -m tests.engines.demo
@@ -24,6 +24,10 @@ test-fast: lint
 # What Hypothesis finds with other examples than the tests' own; a find is printed with the lines that repeat it.
 explore: .venv/installed
 	$(BIN)/python -m pytest -m "not engines" $(PARALLEL) --hypothesis-profile random $$(grep -rl '^from hypothesis' tests --include='test_*.py')
+
+# Whole outputs as they are now; `git diff tests/snapshots` shows what a change does to them.
+snapshots: .venv/installed
+	$(BIN)/python -m pytest -q --update-snapshots $$(grep -rl 'snapshots: Snapshots' tests --include='test_*.py')
 
 lint: .venv/installed
 	$(BIN)/ruff check .

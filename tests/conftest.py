@@ -28,6 +28,7 @@ from tests.engines.toolchain import (
     find_or_build_ollama,
     find_or_build_opentofu,
 )
+from tests.snapshot import Snapshots
 
 # A deadline of milliseconds says nothing on a machine that does other things, too.
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,6 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[".*"]))
 
 
+@pytest.fixture(scope="session")
+def snapshots(pytestconfig: pytest.Config) -> Snapshots:
+    return Snapshots(are_updated=pytestconfig.getoption("--update-snapshots"))
+
+
 class StackMaker(Protocol):
     def __call__(self, program: str | Path, **environment: str) -> PulumiStack: ...
 
@@ -54,6 +60,7 @@ class TerraformMaker(Protocol):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="write the files of tests/snapshots anew")
     parser.addoption(
         "--ollama",
         metavar="VERSION",

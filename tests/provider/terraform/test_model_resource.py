@@ -16,6 +16,7 @@ from ollama_provider.terraform.protocol.values import UNKNOWN, dynamic
 from ollama_provider.terraform.provider import OllamaProvider
 from tests.provider.gguf_writing import write_keys
 from tests.provider.terraform.host import Host, in_json, packed, path_of, problems, unpacked
+from tests.snapshot import Snapshots
 
 MODEL = {"type_name": "ollama_model"}
 SCHEMA = model_schema()
@@ -296,3 +297,33 @@ def test_what_a_rename_gives_up_is_said_of_a_name_that_is_not_known_yet_on_condi
         said[str(name)] = [summary for _, summary, _ in problems(response)]
     deleted = "llama3:latest was pulled by this resource: it is unloaded and deleted"
     assert list(said.values()) == [[deleted], [f"Where its name changes: {deleted}"]]
+
+
+def test_all_that_plans_say(host: Host, snapshots: Snapshots) -> None:
+    """Each diagnostic of a plan, whole: `SEVERITY at PATH: SUMMARY`, and its detail."""
+    resident = {"memory_management": "manual", "resident": True, "pinned": True}
+    cases: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
+        **{f"destroy, {origin}": (None, STATE | {"origin": origin}) for origin in ("pulled", "found", "derived")},
+        **{f"destroy, {word}": (None, STATE | {"on_destroy": word}) for word in ("delete", "unload", "keep")},
+        "rename": ({"name": "other"}, STATE),
+        "rename to a name that is not known": ({"name": UNKNOWN}, STATE),
+        "another server": ({"name": "llama3", "host": "other"}, STATE),
+        "released": ({"name": "llama3"}, STATE | resident),
+        "a missing file": ({"name": "new", "gguf": "gone.gguf"}, None),
+    }
+    wrong = {"name": "a b", "memory_management": "auto", "keep_alive": "1d", "on_destroy": "x"}
+    said = {"not valid": host.call("ValidateResourceConfig", **MODEL, config=packed(wrong, SCHEMA))}
+    for title, (config, prior) in cases.items():
+        begin(host)
+        values = packed(config, SCHEMA)
+        said[title] = host.call(
+            "PlanResourceChange", **MODEL, prior_state=packed(prior, SCHEMA), proposed_new_state=values, config=values
+        )
+    lines = []
+    for title, response in said.items():
+        lines.append(f"## {title}")
+        for one in response.diagnostics:
+            severity = wire.Diagnostic.Severity.Name(one.severity)
+            place = ".".join(map(str, path_of(one.attribute)))
+            lines += [f"{severity}{f' at {place}' if place else ''}: {one.summary}", one.detail, ""]
+    snapshots.match("plans.txt", "\n".join(lines))
