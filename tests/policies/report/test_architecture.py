@@ -25,7 +25,6 @@ def test_pinned_models_and_orphans_are_where_memory_is_held() -> None:
     mermaid = architecture.as_mermaid(found)
     assert "class runner0 held" in mermaid
     assert "class runner2 held" not in mermaid
-    assert architecture.as_plantuml(found).count("#line:b3261e") == 2
 
 
 def test_nothing_held_is_said() -> None:
@@ -52,6 +51,5 @@ def test_a_hostile_version_is_a_version() -> None:
     root = ElementTree.fromstring(architecture.picture(found))  # noqa: S314 - our own
     assert "script" not in {one.tag.rpartition("}")[2] for one in root.iter()}
     plain = architecture.architecture(seen(running("chat")))
-    for write in (architecture.as_mermaid, architecture.as_plantuml):
-        assert write(found).count("\n") == write(plain).count("\n")
-        assert write(found).count('"') == write(plain).count('"')
+    for mark in ("\n", '"'):
+        assert architecture.as_mermaid(found).count(mark) == architecture.as_mermaid(plain).count(mark)

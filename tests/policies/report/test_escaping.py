@@ -2,7 +2,7 @@
 
 import re
 
-from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, shortened, visible, xml
+from ollama_policy.commands.report.pictures.escaping import mermaid, shortened, visible, xml
 from tests.policies.report.examples import HOSTILE
 
 
@@ -13,11 +13,6 @@ def test_of_html_and_svg_nothing_is_left_to_end_a_text_or_an_attribute() -> None
 def test_of_mermaid_a_code_is_the_only_mark() -> None:
     assert re.fullmatch(r"(?:[\w .,:+\-/()=]|#\d+;)*", mermaid(HOSTILE))
     assert mermaid("a;b#c") == "a#59;b#35;c"
-
-
-def test_of_plantuml_a_code_is_the_only_mark() -> None:
-    assert re.fullmatch(r"(?:[\w .,:+\-/()=]|<U\+[0-9A-F]{4,6}>)*", plantuml(HOSTILE))
-    assert plantuml("http://a") == "http:<U+002F><U+002F>a"
 
 
 def test_a_long_name_keeps_both_its_ends() -> None:

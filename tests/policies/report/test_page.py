@@ -69,7 +69,7 @@ def test_hostile_words_stay_words() -> None:
     assert {one.tag for one in root.iter()} <= {one.tag for one in plain.iter()}
     assert "<script>alert(1)" in "".join(root.itertext())
     text = markdown.render(every)
-    outside = re.sub(r"(?ms)^```(?:mermaid|plantuml)\n.*?^```$", "", text)
+    outside = re.sub(r"(?ms)^```mermaid\n.*?^```$", "", text)
     assert "```" not in outside
     assert not re.search(r"(?m)^# head|<script|<img|(?<!\\)\[x", outside)
 
@@ -85,7 +85,7 @@ def test_without_calls_there_are_no_pictures_of_them() -> None:
 def test_as_markdown() -> None:
     text = markdown.render(contents())
     assert text.startswith("# Memory of http://127.0.0.1:11434\n")
-    assert text.count("```mermaid\n") == text.count("```plantuml\n") == 2
+    assert text.count("```mermaid\n") == 2
     assert "HELD HERE: 100 MiB in 2 of 2" in text
     assert "1. **Free what no name reaches.**" in text
     assert "## Does it fit\n\nWhat is declared does not fit, the kernel would kill: 50 MiB pinned, 80 MiB with" in text

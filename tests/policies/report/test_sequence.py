@@ -46,13 +46,8 @@ MERMAID = """sequenceDiagram
 """
 
 
-def test_the_steps_as_mermaid_and_as_plantuml() -> None:
-    found = sequence.steps(probed(60, growth=1))
-    assert sequence.as_mermaid(found) == MERMAID
-    plantuml = sequence.as_plantuml(found)
-    assert plantuml.startswith("@startuml\nparticipant User\n")
-    assert "Memory --> Ollama : timer ran out: 90.0 MiB came back\n" in plantuml
-    assert plantuml.endswith("\n@enduml\n")
+def test_the_steps_as_mermaid() -> None:
+    assert sequence.as_mermaid(sequence.steps(probed(60, growth=1))) == MERMAID
 
 
 def test_the_picture_and_the_table_have_every_step() -> None:
@@ -78,7 +73,6 @@ def test_a_hostile_name_adds_no_line() -> None:
     found = sequence.steps(probed(model=HOSTILE))
     plain = sequence.steps(probed())
     assert sequence.as_mermaid(found).count("\n") == sequence.as_mermaid(plain).count("\n")
-    assert sequence.as_plantuml(found).count("\n") == sequence.as_plantuml(plain).count("\n")
 
 
 def test_one_call_needs_no_loop() -> None:

@@ -1,4 +1,4 @@
-"""The report as Markdown: tables, and the pictures as Mermaid, which many viewers draw, and as PlantUML."""
+"""The report as Markdown: tables, and the pictures as Mermaid, which many viewers draw."""
 
 from collections.abc import Iterator
 
@@ -26,12 +26,10 @@ def _blocks(contents: Contents) -> Iterator[str]:
         found = contents.steps
         yield _fenced("mermaid", sequence.as_mermaid(found))
         yield as_markdown(sequence.table(found))
-        yield _fenced("plantuml", sequence.as_plantuml(found))
     yield "## The architecture"
     parts = contents.architecture
     yield _fenced("mermaid", architecture.as_mermaid(parts))
     yield from map(as_markdown, architecture.tables(parts))
-    yield _fenced("plantuml", architecture.as_plantuml(parts))
     yield "## Findings"
     if contents.findings is None:
         yield "No sources were given to check."

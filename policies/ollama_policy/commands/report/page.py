@@ -87,14 +87,14 @@ def _sections(contents: Contents) -> Iterator[tuple[str, str, str]]:
         inside = _figure("wide", memory.picture(account), memory.description(account))
         yield "over-time", "Memory over time", inside + _details("The figures as a table", tables)
         found = contents.steps
-        sources = _sources(sequence.as_mermaid(found), sequence.as_plantuml(found))
+        sources = _sources(sequence.as_mermaid(found))
         caption = "What the probe did as user and application, and what was measured at each step."
         inside = _figure("wide", sequence.picture(account, found), caption)
         table = _details("The steps as a table", as_html(sequence.table(found)))
         yield "sequence", "The measured calls", inside + table + sources
     parts = contents.architecture
     tables = "\n".join(map(as_html, architecture.tables(parts)))
-    sources = _sources(architecture.as_mermaid(parts), architecture.as_plantuml(parts))
+    sources = _sources(architecture.as_mermaid(parts))
     inside = _figure("narrow", architecture.picture(parts), _ARCHITECTURE)
     yield "parts", "The architecture", inside + _details("The figures as a table", tables) + sources
     yield "findings", "Findings", "\n".join(_findings(contents))
@@ -153,12 +153,8 @@ def _details(title: str, inside: str) -> str:
     return f"<details><summary>{xml(title)}</summary>\n{inside}\n</details>\n"
 
 
-def _sources(mermaid: str, plantuml: str) -> str:
-    both = "".join(
-        f'<h3>{name}</h3><pre tabindex="0"><code>{_code(source)}</code></pre>'
-        for name, source in (("Mermaid", mermaid), ("PlantUML", plantuml))
-    )
-    return _details("As Mermaid and PlantUML", both)
+def _sources(mermaid: str) -> str:
+    return _details("As Mermaid", f'<pre tabindex="0"><code>{_code(mermaid)}</code></pre>')
 
 
 def _code(source: str) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ollama_policy.commands.drift.judge import orphans
 from ollama_policy.commands.report.pictures import svg
-from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, shortened
+from ollama_policy.commands.report.pictures.escaping import mermaid, shortened
 from ollama_policy.commands.report.pictures.table import Table
 from ollama_policy.formats.writing import many
 from ollama_policy.live.snapshot import NoAnswer, Server, ServerState
@@ -156,24 +156,6 @@ def as_mermaid(found: Architecture) -> str:
 
 def _mermaid(box: Box) -> str:
     return "<br/>".join(map(mermaid, (box.name, f"role: {box.document}", *box.lines)))
-
-
-def as_plantuml(found: Architecture) -> str:
-    lines = ["@startuml", 'package "Ollama Architecture" {']
-    *outer, memory = found.boxes
-    for box in outer:
-        lines.append(f'  rectangle "{_plantuml(box)}" as {box.id}')
-    lines.append(f'  rectangle "{_plantuml(memory)}" as memory {{')
-    for number, one in enumerate(found.runners):
-        style = " #line:b3261e;line.dashed" if one.why_held else ""
-        label = "\\n".join(map(plantuml, (one.name, *_label(one))))
-        lines.append(f'    rectangle "{label}" as runner{number}{style}')
-    lines += ["  }", "  client --> api", "  api --> scheduler", "  scheduler --> timers", "  timers <-down-> memory"]
-    return "\n".join([*lines, "}", "@enduml"]) + "\n"
-
-
-def _plantuml(box: Box) -> str:
-    return "\\n".join(map(plantuml, (box.name, f"role: {box.document}", *box.lines)))
 
 
 # As a picture.

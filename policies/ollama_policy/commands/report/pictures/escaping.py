@@ -7,7 +7,6 @@ from ollama_policy.text.escaping import shown
 
 _NO_XML = re.compile("[\ufffe\uffff]")
 _PLAIN = " .,:+-_/()="  # beside letters and digits; none of them means anything inside a label
-_PAIRED = ".:-_/="
 
 
 def visible(text: str) -> str:
@@ -23,16 +22,6 @@ def xml(text: str) -> str:
 def mermaid(text: str) -> str:
     """For a label, or a message, in Mermaid, whose `#` begins the code of a character and whose `;` ends a line."""
     return "".join(one if _is_plain(one) else f"#{ord(one)};" for one in visible(text))
-
-
-def plantuml(text: str) -> str:
-    """For a label in quotes, or a message, in PlantUML: its preprocessor sees no `%`, `!` or `$`, Creole no markup."""
-    text = visible(text)
-    pairs = zip(" " + text, text, strict=False)  # two of these in a row are markup: --, //, __, ==
-    return "".join(
-        one if _is_plain(one) and not (one in _PAIRED and before in _PAIRED) else f"<U+{ord(one):04X}>"
-        for before, one in pairs
-    )
 
 
 def _is_plain(character: str) -> bool:

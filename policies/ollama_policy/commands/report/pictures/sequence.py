@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ollama_policy.commands.probe.account import Account, Call
 from ollama_policy.commands.probe.probing import CONVERSATION, DIFFERENT, REPEATED, Sample
 from ollama_policy.commands.report.pictures import svg, words
-from ollama_policy.commands.report.pictures.escaping import mermaid, plantuml, shortened
+from ollama_policy.commands.report.pictures.escaping import mermaid, shortened
 from ollama_policy.commands.report.pictures.table import Table
 from ollama_policy.commands.report.pictures.timeline import Round, rounds, was_loaded_before
 from ollama_provider.ollama.sizes import MIB
@@ -158,22 +158,6 @@ def _mermaid(step: Message | Note) -> str:
         return f"    Note over {LANES[step.lane]}: {mermaid(step.words)}"
     kind = "-->>" if step.is_answer else "->>"
     return f"    {LANES[step.source]}{kind}{LANES[step.target]}: {mermaid(step.words)}"
-
-
-def as_plantuml(found: list[Step]) -> str:
-    lines = ["@startuml", *(f"participant {lane}" for lane in LANES)]
-    for step in found:
-        if isinstance(step, Loop):
-            lines += [f"loop {plantuml(step.words)}", *(f"  {_plantuml(one)}" for one in step.steps), "end"]
-        else:
-            lines.append(_plantuml(step))
-    return "\n".join([*lines, "@enduml"]) + "\n"
-
-
-def _plantuml(step: Message | Note) -> str:
-    if isinstance(step, Note):
-        return f"note over {LANES[step.lane]} : {plantuml(step.words)}"
-    return f"{LANES[step.source]} {'-->' if step.is_answer else '->'} {LANES[step.target]} : {plantuml(step.words)}"
 
 
 # As a picture.
