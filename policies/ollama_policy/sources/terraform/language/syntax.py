@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import SourceFile
-from ollama_policy.sources.terraform.language import plain_blocks
 from ollama_policy.sources.terraform.language.blocks import Attribute, Block, Expression, of_type
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -49,9 +48,6 @@ def _tree(data: bytes) -> Any:
 
 def parse(file: SourceFile) -> list[Block]:
     """The top-level blocks of a file. Raises UnreadableError at the first place that is not HCL."""
-    plain = plain_blocks.parse(file)
-    if plain is not None:
-        return plain
     root = _body(file)
     return [HclBlock(file, node) for node in root.children if node.type == "block"] if root else []
 
