@@ -8,7 +8,7 @@ from itertools import product
 from math import exp, log
 from random import Random
 
-from ollama_provider.ollama.memory import KV_CACHE_TYPES
+from ollama_provider.ollama.settings.kv_cache_types import OF_OLLAMA
 from ollama_provider.ollama.sizes import MIB
 from tests.engines.tiny_architectures import EMBEDDING, WEIGHTS, Shape
 
@@ -174,7 +174,7 @@ def _drawn(random: Random, architecture: str, number: int, load: tuple[int, int,
     is_too_much = cache > _MOST_CACHE or tokens > _MOST_TOKENS or (is_filled and products > _MOST_FILLING)
     if is_too_much or not _LEAST_LAYERS <= layers <= _MOST_LAYERS:
         return None
-    kv_cache_type = random.choice(KV_CACHE_TYPES)
+    kv_cache_type = random.choice(OF_OLLAMA)
     what = f"{number}: {architecture}, {layers} x {width}, {heads} heads of {shape.head}, {shape.weights}"
     return Case(
         Model(what, architecture, shape._replace(layers=layers)),

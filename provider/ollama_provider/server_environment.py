@@ -11,10 +11,8 @@ from typing import Any, Final
 
 from ollama_provider.model import Problem
 from ollama_provider.ollama.names import InvalidServerError, server_url
+from ollama_provider.ollama.settings.kv_cache_types import OF_LLAMA_CPP, OF_OLLAMA, UNQUANTISED
 from ollama_provider.ollama.settings.variables import (
-    KV_CACHE_TYPES,
-    LLAMA_CPP_KV_CACHE_TYPES,
-    UNQUANTISED_KV_CACHE_TYPES,
     VARIABLES,
     Reading,
     env_keep_alive,
@@ -86,7 +84,7 @@ def _expected(name: str, value: Any, version: Version | None) -> str | None:
                 return f'a Go duration such as "5m" or "1h30m", or whole seconds; negative is forever{hint}'
         case Reading.KV_CACHE_TYPE:
             takes_all = Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
-            known = LLAMA_CPP_KV_CACHE_TYPES if takes_all else KV_CACHE_TYPES
+            known = OF_LLAMA_CPP if takes_all else OF_OLLAMA
             return None if str(value).lower() in known else f"one of {', '.join(known)}"
         case Reading.FOLDER if not re.match(r"/|[A-Za-z]:[\\/]", str(value)):
             return "the absolute path of the folder of all models"
@@ -108,7 +106,7 @@ def _contradictions(
 ) -> Iterator[Problem]:
     kv_cache_type, has_flash = settings.get("kv_cache_type", ""), settings.get("flash_attention")
     chooses_itself = has_flash is None and Behavior.AUTOMATIC_FLASH_ATTENTION.holds(version, if_unknown=False)
-    is_quantised = str(kv_cache_type).lower() not in UNQUANTISED_KV_CACHE_TYPES
+    is_quantised = str(kv_cache_type).lower() not in UNQUANTISED
     if is_quantised and not has_flash and not chooses_itself and "flash_attention" not in unknown:
         expected = "flash_attention = true beside it: a quantised KV cache works with flash attention only; or f16"
         yield Problem(("kv_cache_type",), _shown(kv_cache_type), expected)

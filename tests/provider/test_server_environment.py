@@ -71,7 +71,7 @@ def test_ollama_reads_the_texts_as_they_were_meant() -> None:
         (
             "kv_cache_type",
             "q8",
-            'found "q8", expected one of f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0, q5_1',
+            'found "q8", expected one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl',
         ),
         ("models", "llama3:8b", 'found "llama3:8b", expected the absolute path of the folder of all models'),
         ("models", "/a\n/b", 'found "/a\\n/b", expected one line of text without single quotes'),

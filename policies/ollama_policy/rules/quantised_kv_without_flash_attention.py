@@ -9,16 +9,14 @@ from ollama_policy.model.servers import decided, gpu_count, may_have_gpu, said, 
 from ollama_policy.model.settings import Kind, Setting, Subject
 from ollama_policy.rules.edits import put
 from ollama_policy.rules.examples import compose
-from ollama_provider.ollama.settings.kv_cache_types import OF_BOTH, VARIABLES, in_effect
+from ollama_provider.ollama.settings.kv_cache_types import OF_BOTH, OF_LLAMA_CPP, UNQUANTISED, VARIABLES, in_effect
 from ollama_provider.ollama.settings.variables import (
-    LLAMA_CPP_KV_CACHE_TYPES,
-    UNQUANTISED_KV_CACHE_TYPES,
     env_bool,
 )
 from ollama_provider.ollama.versions import Behavior, Version
 
 _FLASH = "OLLAMA_FLASH_ATTENTION"
-_QUANTISED = frozenset(LLAMA_CPP_KV_CACHE_TYPES) - UNQUANTISED_KV_CACHE_TYPES
+_QUANTISED = frozenset(OF_LLAMA_CPP) - UNQUANTISED
 
 
 class QuantisedKvWithoutFlashAttention(Rule):

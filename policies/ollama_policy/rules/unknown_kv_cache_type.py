@@ -9,7 +9,7 @@ from ollama_policy.model.servers import said, text, version_of
 from ollama_policy.model.settings import Kind, Subject
 from ollama_policy.rules.edits import replace
 from ollama_policy.rules.examples import compose
-from ollama_provider.ollama.settings.variables import KV_CACHE_TYPES, LLAMA_CPP_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.kv_cache_types import OF_LLAMA_CPP, OF_OLLAMA
 from ollama_provider.ollama.versions import Behavior
 
 _NAME = "OLLAMA_KV_CACHE_TYPE"
@@ -37,7 +37,7 @@ class UnknownKvCacheType(Rule):
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = said(subject, _NAME, target), version_of(subject, target)
         is_old = not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=True)
-        known = KV_CACHE_TYPES if is_old else LLAMA_CPP_KV_CACHE_TYPES
+        known = OF_OLLAMA if is_old else OF_LLAMA_CPP
         value = text(setting).lower()
         if setting is None or value in known:
             return

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from ollama_provider.ollama import durations
-from ollama_provider.ollama.memory import KV_CACHE_TYPES, Estimate, estimate
+from ollama_provider.ollama.memory import Estimate, estimate, known_kv_cache_types
 from ollama_provider.ollama.names import NAME_SHAPE, InvalidNameError, ModelName
 from ollama_provider.ollama.versions import NEWEST_KNOWN, dotted
 from ollama_provider.terraform.protocol.provider import Function, FunctionArgumentError, Parameter
@@ -74,8 +74,8 @@ class ModelMemoryFunction(Function):
         if not isinstance(shape, Mapping) or not _is_count(shape.get("size")):
             raise FunctionArgumentError(0, "expected the metadata of an ollama_model data source, with its size")
         cache_type = (kv_cache_type or "f16").lower()
-        if cache_type not in KV_CACHE_TYPES:
-            raise FunctionArgumentError(3, f"found {kv_cache_type!r}, expected one of {', '.join(KV_CACHE_TYPES)}")
+        if cache_type not in (known := known_kv_cache_types(NEWEST_KNOWN)):
+            raise FunctionArgumentError(3, f"found {kv_cache_type!r}, expected one of {', '.join(known)}")
         context = _count(1, num_ctx)
         requests = 1 if parallel is None else _count(2, parallel)
         try:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_provider.ollama import memory
-from ollama_provider.ollama.memory import KV_CACHE_TYPES, UnknownArchitectureError
+from ollama_provider.ollama.memory import UnknownArchitectureError
+from ollama_provider.ollama.settings.kv_cache_types import OF_OLLAMA
 from ollama_provider.ollama.sizes import MIB
 
 BEFORE_LLAMA_SERVER = (0, 17, 4)
@@ -74,7 +75,7 @@ def test_a_cache_is_padded_to_256_cells() -> None:
 def test_heads_of_their_own_length() -> None:
     """2,048 cells x 8 layers x 2 heads x (128 + 64) x 2 bytes, and no flash attention where they differ: no q8_0."""
     metadata = shape("llama", **{"attention.key_length": 128, "attention.value_length": 64})
-    for kv_cache_type in KV_CACHE_TYPES:
+    for kv_cache_type in OF_OLLAMA:
         found = estimate(metadata, weights_bytes=0, num_ctx=2048, kv_cache_type=kv_cache_type)
         assert found.kv_cache == 12 * MIB
 
@@ -331,7 +332,7 @@ ARCHITECTURES = st.sampled_from(
     ["llama", "qwen2", "granite", "qwen3", "gemma2", "gemma3", "phi3", "bert", "nomic-bert"]
 )
 LOADS = {
-    "kv_cache_type": st.sampled_from(KV_CACHE_TYPES),
+    "kv_cache_type": st.sampled_from(OF_OLLAMA),
     "flash_attention": st.sampled_from([None, True, False]),
 }
 

@@ -116,7 +116,7 @@ def test_memory_is_what_the_estimate_says_by_part(
         (METADATA, 0, 1, "f16", 1, "found 0, expected a whole number, 1 or more"),
         (METADATA, 4096.5, 1, "f16", 1, "found 4096.5, expected a whole number, 1 or more"),
         (METADATA, 4096, -1, "f16", 2, "found -1, expected a whole number, 1 or more"),
-        (METADATA, 4096, 1, "q8", 3, "found 'q8', expected one of f16, q8_0, q4_0"),
+        (METADATA, 4096, 1, "q8", 3, "found 'q8', expected one of f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl"),
         (SHAPE, 4096, 1, "f16", 0, "expected the metadata of an ollama_model data source, with its size"),
         ("llama3", 4096, 1, "f16", 0, "expected the metadata of an ollama_model data source, with its size"),
         ({"size": 5}, 4096, 1, "f16", 0, "the memory of the architecture None is not known"),

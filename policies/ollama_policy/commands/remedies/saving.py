@@ -16,7 +16,8 @@ from ollama_provider.ollama import memory
 from ollama_provider.ollama.answers import ModelDetails, RunningModel
 from ollama_provider.ollama.kinds import is_mlx
 from ollama_provider.ollama.leaks import fixed_in
-from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB, UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.kv_cache_types import UNQUANTISED
+from ollama_provider.ollama.settings.variables import PROMPT_CACHE_MIB
 from ollama_provider.ollama.sizes import MIB, text_of
 from ollama_provider.ollama.versions import Behavior, Version
 
@@ -45,7 +46,7 @@ class _Load:
         self.num_ctx = model.context_length
         self.parallel = max(1, settings.parallel or ASSUMED_PARALLEL)
         kv_cache_type = (settings.kv_cache_type or "f16").lower()
-        self.kv_cache_type = "f16" if kv_cache_type in UNQUANTISED_KV_CACHE_TYPES else kv_cache_type
+        self.kv_cache_type = "f16" if kv_cache_type in UNQUANTISED else kv_cache_type
 
     def bytes(self, *, num_ctx: int = 0, parallel: int = 0, kv_cache_type: str = "") -> int:
         """What it holds once loaded, with the present setting where none is given. Raises ValueError: it is not known.

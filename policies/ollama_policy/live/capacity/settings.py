@@ -10,7 +10,7 @@ from ollama_policy.model.rule import Target
 from ollama_policy.model.servers import may_have_gpu, memory_limit, raw_text, text, version_of
 from ollama_policy.model.settings import MEMORY_LIMIT, Setting, Subject, Unknown
 from ollama_provider.apply.capacity import DEFAULT_NUM_CTX, memory_of_this_machine
-from ollama_provider.ollama.memory import kv_cache_types
+from ollama_provider.ollama.memory import known_kv_cache_types
 from ollama_provider.ollama.settings import llama_arguments
 from ollama_provider.ollama.settings.kv_cache_types import (
     DEFAULT,
@@ -172,7 +172,7 @@ class Sources:
         return value
 
     def _kv_cache_type(self, version: Version | None) -> str:
-        given, known = self._given.kv_cache_type, kv_cache_types(version)
+        given, known = self._given.kv_cache_type, known_kv_cache_types(version)
         if given is not None and given.lower() not in known:
             raise CannotLookError(f"--kv-cache-type {given}: expected one of {', '.join(known)}")
         found = {OF_BOTH: self._one(OF_BOTH, given, "--kv-cache-type", lambda value: value.lower() or None)}

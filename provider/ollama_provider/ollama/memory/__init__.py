@@ -9,18 +9,18 @@ from typing import Any
 
 from ollama_provider.ollama.memory import llama_server, ollama_runners
 from ollama_provider.ollama.memory.hparams import Tensor, whole
-from ollama_provider.ollama.memory.parts import KV_CACHE_TYPES, Estimate, RefusedLoadError, UnknownArchitectureError
+from ollama_provider.ollama.memory.parts import Estimate, RefusedLoadError, UnknownArchitectureError
+from ollama_provider.ollama.settings.kv_cache_types import OF_OLLAMA
 from ollama_provider.ollama.versions import Behavior, Version
 
 __all__ = [
     "DEFAULT_PROMPT_CACHE",
-    "KV_CACHE_TYPES",
     "Estimate",
     "RefusedLoadError",
     "Tensor",
     "UnknownArchitectureError",
     "estimate",
-    "kv_cache_types",
+    "known_kv_cache_types",
     "largest_num_ctx",
     "largest_parallel",
 ]
@@ -59,7 +59,7 @@ def estimate(
     ):
         if value < least:
             raise ValueError(f"{name} is {value}, expected {least} or more")
-    if kv_cache_type not in (types := kv_cache_types(version)):
+    if kv_cache_type not in (types := known_kv_cache_types(version)):
         raise ValueError(f"kv_cache_type is {kv_cache_type!r}, expected one of {', '.join(types)}")
     if not has_llama_server(version):
         return ollama_runners.estimate(
@@ -84,9 +84,9 @@ def estimate(
     )
 
 
-def kv_cache_types(version: Version | None) -> tuple[str, ...]:
+def known_kv_cache_types(version: Version | None) -> tuple[str, ...]:
     """Those whose memory is known; from 0.30 on llama.cpp's, to which Ollama hands the text."""
-    return tuple(llama_server.BYTES_OF_32) if has_llama_server(version) else KV_CACHE_TYPES
+    return tuple(llama_server.BYTES_OF_32) if has_llama_server(version) else OF_OLLAMA
 
 
 def has_llama_server(version: Version | None) -> bool:

@@ -11,7 +11,7 @@ from ollama_provider.ollama.memory.hparams import Hparams
 from ollama_provider.ollama.memory.parts import UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import bytes_of_32_factors
 from ollama_provider.ollama.settings import kv_cache_types
-from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.kv_cache_types import UNQUANTISED
 
 # Without f32, with which the compute buffer is another one.
 BYTES_OF_32: Final = {name: size for name, size in kv_cache_types.BYTES_OF_32.items() if name != "f32"}
@@ -99,7 +99,7 @@ def reserve_of(hparams: Hparams, load: Load, architecture: Architecture) -> Rese
         cells=cells,
         window_cells=_padded(min(cells, hparams.window + batch)),
         has_flash_attention=load.has_flash_attention and architecture.has_flash_attention,
-        is_quantised=load.kv_cache_type not in UNQUANTISED_KV_CACHE_TYPES,
+        is_quantised=load.kv_cache_type not in UNQUANTISED,
         embeds=load.embeds,
     )
 

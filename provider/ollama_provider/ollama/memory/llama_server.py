@@ -17,7 +17,7 @@ from ollama_provider.ollama.memory.hparams import Hparams, Tensor
 from ollama_provider.ollama.memory.parts import Estimate, RefusedLoadError, UnknownArchitectureError
 from ollama_provider.ollama.memory.weights import loaded_bytes, tokens_of
 from ollama_provider.ollama.settings.batches import automatic_batch
-from ollama_provider.ollama.settings.variables import UNQUANTISED_KV_CACHE_TYPES
+from ollama_provider.ollama.settings.kv_cache_types import UNQUANTISED
 from ollama_provider.ollama.sizes import MIB
 
 DEFAULT_PROMPT_CACHE: Final = 8192 * MIB  # bytes of a runner, where LLAMA_ARG_CACHE_RAM says nothing
@@ -111,7 +111,7 @@ def load_of(hparams: Hparams, num_ctx: int, parallel: int, kv_cache_type: str, f
     num_ctx = min(num_ctx, hparams.trained_context or num_ctx)
     parallel = 1 if embeds or hparams.architecture in ONE_AT_A_TIME else min(parallel, _MOST_PARALLEL)
     has_flash = flash_attention is not False and known(hparams).has_flash_attention
-    if kv_cache_type not in UNQUANTISED_KV_CACHE_TYPES:
+    if kv_cache_type not in UNQUANTISED:
         _check_cache_type(hparams, kv_cache_type, has_flash)
     batch = automatic_batch(num_ctx * parallel)
     if embeds:

@@ -2,9 +2,6 @@
 
 from typing import NamedTuple
 
-# What `estimate` judges; from 0.30 on Ollama hands the text to llama.cpp, which knows these and some more.
-KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
-
 
 class UnknownArchitectureError(ValueError):
     """A model whose memory is not known; the text names its architecture."""

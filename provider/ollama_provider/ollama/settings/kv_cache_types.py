@@ -29,6 +29,10 @@ BYTES_OF_32: Final = {
     "iq4_nl": 18,
 }
 
+OF_LLAMA_CPP: Final = tuple(BYTES_OF_32)
+OF_OLLAMA: Final = ("f16", "q8_0", "q4_0")  # all that Ollama takes before 0.30; from then on it hands the text on
+UNQUANTISED: Final = frozenset(("", "f32", "f16", "bf16"))
+
 
 def in_effect(text_of: Callable[[str], str], version: Version | None) -> tuple[str, str]:
     """The types of keys and of values. `text_of` gives the text of a variable, empty where it is not set."""

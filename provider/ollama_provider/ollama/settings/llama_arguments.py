@@ -10,13 +10,14 @@ import re
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from ollama_provider.ollama.settings import kv_cache_types
+
 PREFIX: Final = "LLAMA_ARG_"
 _NO: Final = "LLAMA_ARG_NO_"
 
 TRUE: Final = ("on", "enabled", "true", "1")
 FALSE: Final = ("off", "disabled", "false", "0")
 AUTO: Final = ("auto", "-1")
-KV_CACHE_TYPES: Final = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 SPECULATIVE_TYPES: Final = (
     "none draft-simple draft-eagle3 draft-mtp draft-dflash draft-dspark "
     "ngram-simple ngram-map-k ngram-map-k4v ngram-mod ngram-cache"
@@ -87,10 +88,10 @@ _TEXTS = (
     "STATIC_PATH TAGS THINK_BUDGET_MESSAGE TOOLS TOOLS_RUNTIME UI_CONFIG UI_CONFIG_FILE VIDEO_FFMPEG_DIR"
 ).split()
 _CHOICES = {
-    "CACHE_TYPE_K": KV_CACHE_TYPES,
-    "CACHE_TYPE_V": KV_CACHE_TYPES,
-    "SPEC_DRAFT_CACHE_TYPE_K": KV_CACHE_TYPES,
-    "SPEC_DRAFT_CACHE_TYPE_V": KV_CACHE_TYPES,
+    "CACHE_TYPE_K": kv_cache_types.OF_LLAMA_CPP,
+    "CACHE_TYPE_V": kv_cache_types.OF_LLAMA_CPP,
+    "SPEC_DRAFT_CACHE_TYPE_K": kv_cache_types.OF_LLAMA_CPP,
+    "SPEC_DRAFT_CACHE_TYPE_V": kv_cache_types.OF_LLAMA_CPP,
     "FIT": (*TRUE, *FALSE),
     "LAZY_MODE": ("on", "auto", "off"),
     "LOAD_MODE": ("auto", "none", "mmap", "mlock", "mmap+mlock", "dio"),

@@ -20,10 +20,6 @@ DEFAULT_LOAD_TIMEOUT = 5 * NANOSECONDS["m"]
 TRUE_TEXTS = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE_TEXTS = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
-# Until 0.30 Ollama took these alone; from then on the text goes to llama.cpp as it is.
-KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
-LLAMA_CPP_KV_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
-UNQUANTISED_KV_CACHE_TYPES = frozenset(("", "f16", "f32", "bf16"))
 PROMPT_CACHE_MIB = 8192  # of a runner that has one, where LLAMA_ARG_CACHE_RAM says nothing
 VRAM_TIERS = (4096, 32768, 262144)
 
