@@ -10,7 +10,7 @@ import pytest
 from ollama_policy.commands.fit import command as fit_command
 from ollama_policy.commands.remedies import looking as remedies_looking
 from ollama_policy.commands.report import command as report_command
-from ollama_provider.ollama.http import api
+from ollama_provider.ollama.http import exchange
 from tests.policies.conftest import Command
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def _no_server_and_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 
 def lose_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(fit_command, "_SECONDS", 1.0)
     monkeypatch.setattr(report_command, "_LOOK_SECONDS", 1.0)
     monkeypatch.setattr(remedies_looking, "_SECONDS", 1.0)

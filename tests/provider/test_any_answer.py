@@ -61,7 +61,7 @@ def answered(status: int, body: bytes, call: Callable[[Ollama], Awaitable[Any]])
     async def ask() -> None:
         async with Ollama(Connection("http://gpu:1"), stall_seconds=5) as client:
             transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-            client._http = httpx.AsyncClient(transport=transport, base_url="http://gpu:1")
+            client._http._client = httpx.AsyncClient(transport=transport, base_url="http://gpu:1")
             await call(client)
 
     try:

@@ -19,7 +19,7 @@ from ollama_provider.ollama.errors import (
     TransientError,
     UnreachableError,
 )
-from ollama_provider.ollama.http import api
+from ollama_provider.ollama.http import api, exchange
 from ollama_provider.ollama.http.api import Ollama
 from ollama_provider.ollama.names import ModelName
 from tests.engines import faulty_ollama
@@ -177,7 +177,7 @@ def test_a_creation_is_followed_like_a_pull(fake: FakeOllamaWithFaults) -> None:
 def test_a_line_that_never_ends_is_given_up_long_before_it_fills_the_memory(
     fake: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "LONGEST_LINE", 2**20)
+    monkeypatch.setattr(exchange, "LONGEST_LINE", 2**20)
     fake.answer("POST", "/api/pull", endless_line())
     error = failure(fake.url, lambda client: client.pull(TINY), stall=60)
     assert type(error) is NotOllamaError
@@ -368,7 +368,7 @@ def test_an_answer_that_is_too_large_is_given_up(fake: FakeOllamaWithFaults, mon
 def test_a_question_without_an_answer_has_a_deadline(
     fake: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "ANSWER_SECONDS", 0.1)
     fake.answer("GET", "/api/ps", silent())
     error = failure(fake.url, RUNNING)
     assert type(error) is UnreachableError
@@ -476,6 +476,16 @@ def test_a_list_of_running_models_that_broke_off_is_asked_for_once_more(fake: Fa
     assert [model.name for model in ask(fake.url, Ollama.running).models] == [TINY]
     fake.answer("GET", "/api/ps", faulty_ollama.then(crashed, crashed, fine))
     assert failure(fake.url, Ollama.running).words == "HTTP 500, Internal Server Error"
+
+
+def test_a_list_of_models_that_met_a_deletion_is_asked_for_again(fake: FakeOllamaWithFaults) -> None:
+    """Seen on 0.34.3, where several resources are destroyed at once."""
+    words = "stat /models/manifests/registry.ollama.ai/library/derived/latest: no such file or directory"
+    gone, fine = faulty_ollama.status(500, {"error": words}), fake.answers["GET", "/api/tags"]
+    fake.answer("GET", "/api/tags", faulty_ollama.then(gone, gone, fine))
+    ask(fake.url, Ollama.installed)
+    fake.answer("GET", "/api/tags", gone)
+    assert words in failure(fake.url, Ollama.installed).words
 
 
 def test_what_a_server_says_in_lines_is_said_in_one_and_once() -> None:

@@ -90,7 +90,8 @@ class Answers:
         self._runner = asyncio.Runner()
         self._answer: Callable[[], httpx.Response] = lambda: httpx.Response(200)
         self._client = Ollama(Connection(_URL, _SECRET), stall_seconds=5)
-        self._client._http = httpx.AsyncClient(base_url=_URL, transport=httpx.MockTransport(lambda _: self._answer()))
+        transport = httpx.MockTransport(lambda _: self._answer())
+        self._client._http._client = httpx.AsyncClient(base_url=_URL, transport=transport)
 
     def close(self) -> None:
         self._runner.run(self._client.close())
