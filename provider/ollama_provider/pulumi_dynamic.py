@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Properties = dict[str, Any]
 
-# lifecycle.OUTPUTS without the id; a test compares them.
+# apply.states.OUTPUTS without the id; a test compares them.
 OUTPUTS = (
     "origin digest size family parameter_size quantization_level context_length capabilities pinned drift gguf_file"
 ).split()

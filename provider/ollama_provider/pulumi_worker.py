@@ -12,22 +12,15 @@ from pulumi.runtime import rpc
 
 from ollama_provider import pulumi_host
 from ollama_provider.apply.declarations import Residents, key_of
+from ollama_provider.apply.failures import UnplacedError
 from ollama_provider.apply.ownership import origin_in, told
+from ollama_provider.apply.planning import difference, may_misfit, unbounded_pin
 from ollama_provider.apply.server import Servers
 from ollama_provider.apply.sight import FREE, Sight, Verdict
+from ollama_provider.apply.states import INPUTS, NO_DRIFT, State, declared_in
 from ollama_provider.background_loop import BackgroundLoop, InterruptedWorkError
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import (
-    INPUTS,
-    NO_DRIFT,
-    Lifecycle,
-    State,
-    UnplacedError,
-    declared_in,
-    difference,
-    may_misfit,
-    unbounded_pin,
-)
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import (
     InvalidDeclarationError,
     ModelDeclaration,
@@ -156,7 +149,7 @@ class Worker:
         """What does not fit, where that is an error; where it is a warning, it is shown."""
         if not may_misfit(values):
             return None
-        found = self._run(lambda lifecycle: lifecycle.misfit(values))
+        found = self._run(lambda lifecycle: lifecycle.planning.misfit(values))
         if found is None:
             return None
         if found.is_error:
@@ -165,7 +158,7 @@ class Worker:
         return None
 
     def _warn_of_replaced_content(self, values: Properties) -> None:
-        if words := self._run(lambda lifecycle: lifecycle.replaced_content(values)):
+        if words := self._run(lambda lifecycle: lifecycle.planning.replaced_content(values)):
             _warn_once(words)
 
     def _warn_of_what_is_given_up(self, state: Properties) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from ollama_provider.lifecycle import OUTPUTS
+from ollama_provider.apply.states import OUTPUTS
 from ollama_provider.model import ModelDeclaration, Timeouts
 
 _HEAD = """# `ollama_model`

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from ollama_policy.cli import cli
-from ollama_provider.lifecycle import State, UnplacedError
+from ollama_provider.apply.failures import UnplacedError
+from ollama_provider.apply.states import State
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import RefusedError
 from tests.conftest import TerraformMaker

@@ -8,9 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
+from ollama_provider.apply.failures import UnplacedError
+from ollama_provider.apply.planning import difference
 from ollama_provider.apply.server import Servers
+from ollama_provider.apply.states import State
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, difference
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.errors import NotFoundError, OllamaError, RefusedError, UnreachableError
 from ollama_provider.ollama.http.api import Ollama as OllamaClient
@@ -90,7 +93,7 @@ def test_a_parameter_that_this_version_refuses_is_refused_before_anything_is_don
         run(lambda lifecycle: lifecycle.create(values))
         return call(ollama, "typical")
     since = ollama.mark()
-    misfit = run(lambda lifecycle: lifecycle.misfit(values))
+    misfit = run(lambda lifecycle: lifecycle.planning.misfit(values))
     assert "Ollama refuses this from 0.34.1 on: use top_p and min_p" in misfit.problem.expected
     assert misfit.is_error
     with pytest.raises(RefusedError, match="typical_p"):
@@ -135,7 +138,7 @@ def test_a_model_in_several_files_runs_where_the_version_can_and_is_refused_else
         run(lambda lifecycle: lifecycle.create(values | {"gguf": second}))
     version = version_in(ollama.call("GET", "/api/version").json()["version"])
     if not Behavior.KEEPS_SPLIT_GGUF.holds(version, if_unknown=True):
-        assert run(lambda lifecycle: lifecycle.misfit(values)).is_error
+        assert run(lambda lifecycle: lifecycle.planning.misfit(values)).is_error
         with pytest.raises(RefusedError, match=r"cannot run one of 3 files, from 0\.34\.1 on it can"):
             run(lambda lifecycle: lifecycle.create(values))
         assert ollama.tags() == []

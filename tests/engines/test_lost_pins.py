@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from ollama_policy.cli import cli
 from ollama_provider.apply.drift import PIN_LOST
-from ollama_provider.lifecycle import State
+from ollama_provider.apply.states import State
 from ollama_provider.ollama.reloading import reloading_fields
 from ollama_provider.ollama.versions import Behavior, version_in
 from tests.engines.observing import call, pinned

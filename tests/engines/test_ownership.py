@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ollama_provider.apply.drift import second_name
-from ollama_provider.lifecycle import Lifecycle, State
+from ollama_provider.apply.states import State
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.names import ModelName
 from tests.conftest import StackMaker, TerraformMaker

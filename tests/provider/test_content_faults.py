@@ -13,9 +13,11 @@ import pytest
 
 from ollama_provider.apply import content
 from ollama_provider.apply.drift import second_name
+from ollama_provider.apply.failures import UnplacedError
 from ollama_provider.apply.server import Server, Servers
+from ollama_provider.apply.states import OUTPUTS, State
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import OUTPUTS, Lifecycle, State, UnplacedError
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.errors import (

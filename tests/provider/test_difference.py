@@ -10,7 +10,8 @@ import pytest
 
 from ollama_provider.apply import content
 from ollama_provider.apply.declarations import Residents, key_of
-from ollama_provider.lifecycle import CONTENT_REPLACED, INPUTS, Difference, difference, identity
+from ollama_provider.apply.planning import Difference, difference
+from ollama_provider.apply.states import CONTENT_REPLACED, INPUTS, identity
 from ollama_provider.model import declare
 from tests.provider.gguf_writing import write_keys
 

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 
-from ollama_provider import lifecycle, pulumi_dynamic
+from ollama_provider import pulumi_dynamic
+from ollama_provider.apply import states
 
 
 def test_the_arguments_and_outputs_are_those_of_the_core() -> None:
-    assert pulumi_dynamic.INPUTS == lifecycle.INPUTS
-    assert [name for name in lifecycle.OUTPUTS if name != "id"] == pulumi_dynamic.OUTPUTS
+    assert pulumi_dynamic.INPUTS == states.INPUTS
+    assert [name for name in states.OUTPUTS if name != "id"] == pulumi_dynamic.OUTPUTS
     assert set(pulumi_dynamic.OUTPUTS) - {"gguf_file"} <= pulumi_dynamic.OllamaModel.__annotations__.keys()
 
 

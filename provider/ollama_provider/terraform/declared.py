@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any, Final
 
 from ollama_provider.apply.ownership import Origin
-from ollama_provider.lifecycle import INPUTS, OUTPUTS
+from ollama_provider.apply.states import INPUTS, OUTPUTS
 from ollama_provider.model import ModelDeclaration, Timeouts
 from ollama_provider.schemas import resource_schema
 from ollama_provider.terraform.protocol.provider import Values

@@ -7,26 +7,22 @@ from typing import Any
 from uuid import uuid4
 
 from ollama_provider.apply.declarations import DeclaredModels, Key, key_of
+from ollama_provider.apply.failures import LeftBehindError, UnplacedError
 from ollama_provider.apply.ownership import WAS_THERE, Origin, origin_in, told, why_kept
+from ollama_provider.apply.planning import Difference, difference, may_misfit, unbounded_pin
 from ollama_provider.apply.sight import FREE, UNSEEN, Verdict, verdict_in
-from ollama_provider.engine_run import PULUMI
-from ollama_provider.lifecycle import (
+from ollama_provider.apply.states import (
     APPLY_CUT_OFF,
     CONTENT_REPLACED,
     INPUTS,
     NO_DRIFT,
     OUTPUTS,
-    Difference,
-    LeftBehindError,
     State,
-    UnplacedError,
     declared_in,
-    difference,
     identity,
     left_behind_state,
-    may_misfit,
-    unbounded_pin,
 )
+from ollama_provider.engine_run import PULUMI
 from ollama_provider.model import ModelDeclaration, Problem, PullPolicy, declare, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.terraform.declared import (
@@ -317,7 +313,7 @@ class ModelResource(Resource):
         session = self._session()
         key, declared, _ = session.planned[plan_id]
         await session.sight.hear(key, plan_id)
-        for child in await session.lifecycle().made_from(declared):
+        for child in await session.lifecycle().planning.made_from(declared):
             other = session.sight.other(Key(key.server, child))
             if other is None or other[0].base_name == declared.model_name:
                 return f"is the base of {child}, which is on the server"
@@ -338,7 +334,7 @@ class ModelResource(Resource):
         """
         if unknown or not may_misfit(values) or not self._session().is_known:
             return []
-        found = await self._session().lifecycle().misfit(values)
+        found = await self._session().lifecycle().planning.misfit(values)
         if found is None:
             return []
         problem = found.problem
@@ -351,7 +347,7 @@ class ModelResource(Resource):
         """A warning where a new resource takes a name whose model has a content already."""
         if unknown or not self._session().is_known:
             return []
-        words = await self._session().lifecycle().replaced_content(values)
+        words = await self._session().lifecycle().planning.replaced_content(values)
         return (
             [Diagnostic(f"{values['name']} will have another content", words, ("name",), is_warning=True)]
             if words

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ollama_provider.apply.declarations import Key, Residents, key_of
+from ollama_provider.apply.failures import UnplacedError
 from ollama_provider.apply.ownership import Origin
 from ollama_provider.apply.placement import Report
 from ollama_provider.apply.server import Server, Servers
 from ollama_provider.apply.sight import Sight
 from ollama_provider.connections import ProviderSettings
 from ollama_provider.engine_run import EngineRun, this_run
-from ollama_provider.lifecycle import Lifecycle, UnplacedError
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError, ModelDeclaration, Problem
 from ollama_provider.ollama.answers import Connection
 from ollama_provider.ollama.errors import LateError, OllamaError, UnreachableError

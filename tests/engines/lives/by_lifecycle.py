@@ -9,10 +9,13 @@ from unittest import mock
 
 import httpx
 
+from ollama_provider.apply.failures import UnplacedError
+from ollama_provider.apply.planning import difference
 from ollama_provider.apply.server import Servers
 from ollama_provider.apply.sight import FREE, Verdict
+from ollama_provider.apply.states import State, declared_in
 from ollama_provider.connections import ProviderSettings
-from ollama_provider.lifecycle import Lifecycle, State, UnplacedError, declared_in, difference
+from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import InvalidDeclarationError, declare
 from ollama_provider.ollama.errors import OllamaError
 from tests.engines.lives.world import Applied, Kill, Values, full

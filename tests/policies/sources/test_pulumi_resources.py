@@ -5,7 +5,7 @@ import pytest
 from ollama_policy.model.declaration_table import PROPERTIES
 from ollama_policy.model.settings import Unknown
 from ollama_policy.sources.pulumi.resources import OUTPUTS, TYPES, first_unknown, snake
-from ollama_provider.lifecycle import OUTPUTS as LIFECYCLE_OUTPUTS
+from ollama_provider.apply.states import OUTPUTS as LIFECYCLE_OUTPUTS
 
 
 def test_outputs_are_those_of_the_lifecycle() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ollama_provider.lifecycle import INPUTS, OUTPUTS
+from ollama_provider.apply.states import INPUTS, OUTPUTS
 from ollama_provider.model import ModelDeclaration, Timeouts, declare
 from ollama_provider.terraform.declared import DEFAULTS, OUTPUT_TYPES, known_inputs, model_schema, with_defaults
 from ollama_provider.terraform.protocol.values import BOOL, DYNAMIC, NUMBER, STRING, UNKNOWN, Dynamic, list_of

@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from ollama_provider.apply.states import INPUTS, OUTPUTS
 from ollama_provider.engine_run import TERRAFORM, EngineRun
-from ollama_provider.lifecycle import INPUTS, OUTPUTS
 from ollama_provider.terraform.declared import model_schema
 from ollama_provider.terraform.protocol import tfplugin6_pb2 as wire
 from ollama_provider.terraform.protocol.values import UNKNOWN, dynamic

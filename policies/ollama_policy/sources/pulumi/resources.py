@@ -8,7 +8,7 @@ from ollama_policy.model.settings import Unknown
 TYPES: Final = frozenset(
     ("pulumi-python:dynamic/ollama:Model", "ollama:index:Model", "ollama:index/model:Model", "ollama:Model")
 )
-# What a state holds beside what is declared (ollama_provider.lifecycle.OUTPUTS; a test compares).
+# What a state holds beside what is declared (ollama_provider.apply.states.OUTPUTS; a test compares).
 OUTPUTS: Final = frozenset(
     "id size family parameter_size quantization_level context_length capabilities origin pinned drift gguf_file".split()
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ollama_provider.apply.server import Server, View
-from ollama_provider.lifecycle import OUTPUTS
+from ollama_provider.apply.states import OUTPUTS
 from ollama_provider.model import problems_of
 from ollama_provider.ollama.answers import InstalledModel
 from ollama_provider.ollama.names import ModelName

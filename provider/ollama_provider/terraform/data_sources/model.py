@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ollama_provider.apply.server import Server, View
-from ollama_provider.lifecycle import OUTPUTS, identity
+from ollama_provider.apply.states import OUTPUTS, identity
 from ollama_provider.model import declare
 from ollama_provider.ollama.answers import ModelDetails
 from ollama_provider.ollama.kinds import runs_elsewhere
