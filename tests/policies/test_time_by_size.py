@@ -19,7 +19,7 @@ import pytest
 from ollama_policy.formats import Format, render
 from ollama_policy.formats.writing import Look
 from ollama_policy.model.result import Result
-from ollama_policy.model.settings import MAX_VALUE, Setting, SourceFile
+from ollama_policy.model.settings import MAX_VALUE, Kind, Setting, SourceFile
 from ollama_policy.pipeline.baseline import Baseline, written
 from ollama_policy.pipeline.check import Options, check, read_all
 from ollama_policy.pipeline.configuration import Configuration
@@ -33,9 +33,12 @@ from ollama_policy.sources.common import env_files
 from ollama_policy.sources.terraform.language import syntax
 from ollama_policy.sources.terraform.language.blocks import Block
 from ollama_provider.ollama import durations
+from ollama_provider.ollama.settings.llama_arguments import ARGUMENTS
+from ollama_provider.ollama.settings.variables import VARIABLES
 from tests.policies.fuzz.seeds import name_of
 from tests.policies.growing import CHAINS, Growing, general
 from tests.policies.processor_time import limited
+from tests.policies.rules.subjects import judged, subject
 from tests.policies.sources.trees import file
 
 pytestmark = pytest.mark.slow
@@ -113,6 +116,18 @@ def test_a_source_reads_in_time_by_its_file(growing: Growing) -> None:
 @pytest.mark.parametrize("growing", [each for _, each in _CHAINS], ids=[name for name, _ in _CHAINS])
 def test_a_source_follows_in_time_by_its_files(growing: Growing) -> None:
     grows_with(_checking(growing), 48)
+
+
+@pytest.mark.parametrize("fill", [" ", "-", "_", "5", "m", ".", "5m", "'", "\t", "# "])
+def test_a_long_value_takes_time_by_its_length(fill: str) -> None:
+    def work(n: int) -> Callable[[], object]:
+        values = [f"5{fill * n}x", f"{fill * n}5m x", f'"{fill * n}"']
+        ones = [subject(Kind.SERVER, dict.fromkeys([*VARIABLES, *ARGUMENTS], value)) for value in values]
+        requests = [subject(Kind.REQUEST, {"endpoint": "/api/chat", "keep_alive": value}) for value in values]
+        models = [subject(Kind.MODEL, {"name": "a", "keep_alive": value}) for value in values]
+        return lambda: [judged(rule, [*ones, *requests, *models]) for rule in RULES]
+
+    grows_with(work, 3000)
 
 
 def test_a_module_of_many_files_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,12 +208,15 @@ _AMOUNT = (
     r"\s*(?:#.*)?"
 )
 _FOR_EVER_WORDS = frozenset("forever inf infinite infinity never always unlimited".split()) | {"forever"}
+_LONGEST_MEANT = 100  # characters
 _HOURS = {"d": 24, "w": 7 * 24}
 
 
 def meant_duration(text: str) -> str | None:
     """The Go duration that somebody meant by a text that is none: `10m` for `10 minutes`, `24h` for `1d`; else None."""
     plain = trimmed(text).strip(_GO_SPACES)
+    if len(plain) > _LONGEST_MEANT:
+        return None
     if plain.lower() in _FOR_EVER_WORDS:
         return "-1m"
     match = re.fullmatch(_AMOUNT, plain, re.IGNORECASE)
