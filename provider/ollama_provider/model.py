@@ -5,8 +5,6 @@ Schemas, documentation and every engine's adapter are generated from, or checked
 
 import difflib
 import functools
-import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,17 +21,14 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
+from ollama_provider.field_types import Deadline, Digest, KeepAlive, Name, checked_server, escaped, shown_value
 from ollama_provider.files.gguf import is_missing, why_no_model
 from ollama_provider.ollama import durations
 from ollama_provider.ollama.names import (
-    NAME_PATTERN,
     NAME_SHAPE,
-    InvalidNameError,
-    InvalidServerError,
     ModelName,
-    server_url,
 )
 from ollama_provider.ollama.parameters import (
     PARAMETERS,
@@ -87,68 +82,6 @@ class OnDestroy(StrEnum):
     DELETE = "delete"
     UNLOAD = "unload"
     KEEP = "keep"
-
-
-def _pattern(pattern: str) -> WithJsonSchema:
-    # What a pattern can say is for editors; what is wrong, and what to do, only the validators can say.
-    return WithJsonSchema({"type": "string", "pattern": pattern})
-
-
-def _refuse(found: str, expected: str) -> PydanticCustomError:
-    return PydanticCustomError("refused", "{found}\x00{expected}", {"found": found, "expected": expected})
-
-
-def _model_name(text: str) -> str:
-    try:
-        ModelName.parse(text)
-    except InvalidNameError as error:
-        raise _refuse(_shown(text), f"a model name {NAME_SHAPE}; {error}") from None
-    return text
-
-
-def _server(text: str) -> str:
-    try:
-        server_url(text)
-    except InvalidServerError as error:
-        has_secret = any(character in text for character in "@?")
-        found = "an address with a user, a password or a query" if has_secret else _shown(text)
-        raise _refuse(found, f"an address as in OLLAMA_HOST; {error}") from None
-    return text
-
-
-def _digest(text: str) -> str:
-    if not re.fullmatch(r"(sha256:)?[0-9a-f]{64}", text):
-        raise _refuse(_shown(text), "the manifest's sha256 in 64 hex digits, as /api/tags shows it")
-    return text
-
-
-def _duration(text: str) -> str:
-    try:
-        nanoseconds = durations.parse(text)
-    except durations.InvalidDurationError as error:
-        raise _refuse(_shown(text), f'a Go duration such as "5m"; {error}') from None
-    if nanoseconds < 0:
-        raise _refuse(_shown(text), "a duration that is not negative")
-    return text
-
-
-def _keep_alive(text: str) -> str:
-    if text.strip().startswith("-") or text.strip().lower() in {"forever", "inf", "infinite", "never"}:
-        expected = 'a finite Go duration such as "5m"; to hold a model forever say memory_management = "manual"'
-        raise _refuse(_shown(text), expected)
-    return _duration(text)
-
-
-def _deadline(text: str) -> str:
-    if durations.parse(_duration(text)) == 0:
-        raise _refuse(_shown(text), "a duration over zero")
-    return text
-
-
-Name = Annotated[str, AfterValidator(_model_name), _pattern(NAME_PATTERN)]
-Digest = Annotated[str, AfterValidator(_digest), _pattern("^(sha256:)?[0-9a-f]{64}$")]
-Deadline = Annotated[str, AfterValidator(_deadline), _pattern(durations.PATTERN)]
-KeepAlive = Annotated[str, AfterValidator(_keep_alive), _pattern(durations.PATTERN)]
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,7 +174,7 @@ class ModelDeclaration(_Declared):
         "server: there, `unload` keeps a destroy of the one from deleting what the other has found.",
     )
     timeouts: Timeouts = Field(Timeouts(), description="How long an apply waits.")
-    host: Annotated[str, AfterValidator(_server)] | None = Field(
+    host: Annotated[str, AfterValidator(checked_server)] | None = Field(
         None,
         description="The server, as in OLLAMA_HOST. Goes over the provider's own. Another host means another model.",
     )
@@ -289,7 +222,7 @@ class Problem:
         return f"found {self.found}, expected {self.expected}"
 
     def __str__(self) -> str:
-        return f"{_escaped('.'.join(map(str, self.path)))}: {self.reason}"
+        return f"{escaped('.'.join(map(str, self.path)))}: {self.reason}"
 
 
 class InvalidDeclarationError(ValueError):
@@ -344,13 +277,13 @@ def problems_of(values: Mapping[str, Any], unknown: Collection[str] = (), *, ope
 def _parameter_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in given.items():
         if expected := refusal_of_name(name):
-            yield Problem(("parameters",), _shown(name), expected)
+            yield Problem(("parameters",), shown_value(name), expected)
             continue
         try:
             if value is not None:
                 typed(name, value)
         except ParameterError as error:
-            yield Problem(("parameters",), f"{_shown(value)} for {_shown(name)}", str(error))
+            yield Problem(("parameters",), f"{shown_value(value)} for {shown_value(name)}", str(error))
 
 
 def _contradictions(values: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Problem]:
@@ -358,18 +291,18 @@ def _contradictions(values: Mapping[str, Any], unknown: Collection[str]) -> Iter
         mode = values.get("memory_management", MemoryManagement.AUTOMATIC)
         if mode == MemoryManagement.AUTOMATIC and "resident" in values:
             expected = 'no resident where memory_management is "automatic"; its companion there is keep_alive'
-            yield Problem(("resident",), _shown(values["resident"]), expected)
+            yield Problem(("resident",), shown_value(values["resident"]), expected)
         if mode == MemoryManagement.MANUAL and "keep_alive" in values:
             expected = 'no keep_alive where memory_management is "manual"; its companion there is resident'
-            yield Problem(("keep_alive",), _shown(values["keep_alive"]), expected)
+            yield Problem(("keep_alive",), shown_value(values["keep_alive"]), expected)
     if "base" in values and "gguf" in values:
-        yield Problem(("gguf",), _shown(values["gguf"]), "either base or gguf, and base is given too")
+        yield Problem(("gguf",), shown_value(values["gguf"]), "either base or gguf, and base is given too")
     if not {"base", "gguf"} & {*values, *unknown}:
         for companion in ("parameters", "system", "template"):
             if companion in values:
-                yield Problem((companion,), _shown(values[companion]), "a base or a gguf that it belongs to")
+                yield Problem((companion,), shown_value(values[companion]), "a base or a gguf that it belongs to")
     if "base" in values and "name" in values and ModelName.parse(values["base"]) == ModelName.parse(values["name"]):
-        yield Problem(("base",), _shown(values["base"]), "another model than the one that is declared")
+        yield Problem(("base",), shown_value(values["base"]), "another model than the one that is declared")
     yield from _names_of_others(values, unknown)
 
 
@@ -386,7 +319,7 @@ def _names_of_others(values: Mapping[str, Any], unknown: Collection[str]) -> Ite
                 f"another tag than local: from {since} on Ollama leaves it out in calls, in a pull and in a delete, "
                 f"and reaches {name.reached}"
             )
-            yield Problem((key,), _shown(values[key]), expected)
+            yield Problem((key,), shown_value(values[key]), expected)
     clouds = [key for key, name in names.items() if name.is_cloud_tag]
     sources = [key for key in ("base", "gguf") if key in values]
     if "name" in clouds and sources:
@@ -394,13 +327,13 @@ def _names_of_others(values: Mapping[str, Any], unknown: Collection[str]) -> Ite
             f"a tag that is not cloud and does not end in -cloud where {sources[0]} is given: from {since} on Ollama "
             f"sends every call of this name to {names['name'].reached} on ollama.com"
         )
-        yield Problem(("name",), _shown(values["name"]), expected)
+        yield Problem(("name",), shown_value(values["name"]), expected)
     elif clouds and "memory_management" not in unknown and values.get("memory_management") == MemoryManagement.MANUAL:
         expected = (
-            f'"automatic" for a model that runs on ollama.com ({_shown(values[clouds[0]])}): this server holds '
+            f'"automatic" for a model that runs on ollama.com ({shown_value(values[clouds[0]])}): this server holds '
             "nothing of it in memory, so there is nothing to pin or to unload"
         )
-        yield Problem(("memory_management",), _shown("manual"), expected)
+        yield Problem(("memory_management",), shown_value("manual"), expected)
 
 
 def missing_file(
@@ -416,12 +349,12 @@ def missing_file(
 
 def _wrong_file(gguf: str) -> Problem | None:
     why = why_no_model(Path(gguf))
-    return Problem(("gguf",), _shown(gguf), f"a GGUF file; {why}") if why else None
+    return Problem(("gguf",), shown_value(gguf), f"a GGUF file; {why}") if why else None
 
 
 def _explained(error: ErrorDetails) -> Problem:
     path = tuple(part for part in error["loc"] if isinstance(part, int) or not part.startswith("function-"))
-    found, kind, context = _shown(error["input"]), error["type"], error.get("ctx", {})
+    found, kind, context = shown_value(error["input"]), error["type"], error.get("ctx", {})
     if kind == "refused":
         return Problem(path, str(context["found"]), str(context["expected"]))
     if kind == "missing":
@@ -433,7 +366,7 @@ def _explained(error: ErrorDetails) -> Problem:
         )
     if kind == "enum":
         accepted = [text.strip().strip("'") for text in str(context["expected"]).replace(" or ", ", ").split(",")]
-        return Problem(path, found, " or ".join(map(_shown, accepted)) + _did_you_mean(error["input"], accepted))
+        return Problem(path, found, " or ".join(map(shown_value, accepted)) + _did_you_mean(error["input"], accepted))
     if kind == "string_type":
         is_duration = path[0] in ("keep_alive", "timeouts")
         hint = _quoted_hint(error["input"]) if is_duration else ""
@@ -454,13 +387,3 @@ def _did_you_mean(found: object, accepted: Collection[str]) -> str:
 def _close_to(text: str, accepted: tuple[str, ...]) -> str:
     starts = [candidate for candidate in accepted if len(text) > 2 and candidate.startswith(text)]
     return next(iter(starts or difflib.get_close_matches(text, accepted, 1)), "")
-
-
-def _shown(value: object) -> str:
-    """A value as data: quoted, control characters escaped, cut where it is long."""
-    text = _escaped(json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _escaped(text: str) -> str:
-    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)

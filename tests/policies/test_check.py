@@ -13,7 +13,7 @@ from ollama_policy.formats.writing import Look
 from ollama_policy.model.result import Result
 from ollama_policy.model.rule import Finding, Rule, Severity, Target
 from ollama_policy.model.settings import Kind, Position, Subject
-from ollama_policy.pipeline import discover
+from ollama_policy.pipeline import kinds_of_files
 from ollama_policy.pipeline.check import Options, check
 from ollama_policy.pipeline.configuration import Configuration, parse
 from ollama_policy.rules.automatic_without_bound import AutomaticWithoutBound
@@ -114,7 +114,7 @@ def test_a_rule_that_raises_costs_its_file(tree: Path) -> None:
 def test_a_source_that_raises_costs_its_file(tree: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     (tree / "a.tf").write_text(AUTOMATIC)
     (tree / "b.tf").write_text(AUTOMATIC)
-    source = discover.sources_of("a.tf")[0].source
+    source = kinds_of_files.sources_of("a.tf")[0].source
     real = source.read
 
     def read(file: object, workspace: object) -> object:

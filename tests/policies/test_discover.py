@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from ollama_policy.model.settings import SourceFile
-from ollama_policy.pipeline.discover import MAX_BYTES, Workspace, sources_of
+from ollama_policy.pipeline.discover import Workspace
+from ollama_policy.pipeline.kinds_of_files import sources_of
+from ollama_policy.pipeline.regular_files import MAX_BYTES
 from ollama_policy.rules import RULES
 from ollama_policy.sources import SOURCES, lowered_if_mentioned
 from ollama_policy.sources.shell.scripts import Shell

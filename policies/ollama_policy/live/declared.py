@@ -11,7 +11,8 @@ from ollama_policy.model.result import Undecided, Unreadable
 from ollama_policy.model.servers import decided
 from ollama_policy.model.settings import Kind, Setting, SourceFile, Span, Subject, Unknown
 from ollama_policy.pipeline.check import Reading
-from ollama_policy.pipeline.discover import Entry, Workspace, read_regular
+from ollama_policy.pipeline.discover import Entry, Workspace
+from ollama_policy.pipeline.regular_files import read_regular
 from ollama_policy.sources.pulumi import shown
 from ollama_policy.sources.pulumi.configuration import project_of
 from ollama_policy.sources.terraform import plan, state

@@ -123,7 +123,7 @@ def _configuration(request: Request) -> "Configuration":
 
 def _baseline_file(path: str) -> "SourceFile":
     from ollama_policy.model.settings import SourceFile
-    from ollama_policy.pipeline.discover import read_regular
+    from ollama_policy.pipeline.regular_files import read_regular
 
     try:
         data = read_regular(path)

@@ -8,27 +8,22 @@ A link is never followed out of what was given, and nothing but a regular file i
 # ruff: noqa: PTH109, PTH110, PTH112, PTH113, PTH116, PTH117, PTH118, PTH119, PTH120, PTH123, PTH202, PTH208
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from ollama_policy.model.result import Unreadable
 from ollama_policy.model.settings import SourceFile
 from ollama_policy.pipeline.gitignore import IgnoreFile, is_ignored, relative_to
+from ollama_policy.pipeline.kinds_of_files import _KINDS, _by_suffix, is_about, is_other, mentions, sources_of
+from ollama_policy.pipeline.regular_files import MAX_BYTES, read_regular
 from ollama_policy.pipeline.second_process import SecondProcess, is_worth_it
-from ollama_policy.sources import OWN_NAME, SOURCES, Registered, lowered_if_mentioned
+from ollama_policy.sources import OWN_NAME, Registered, lowered_if_mentioned
 
-MAX_BYTES = 10 * 1024 * 1024
-_CHUNK = 1024 * 1024
-# Without waiting: a FIFO put there since the listing must not hold up the run.
-_OPENING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _LOOKED_AT = (".tf", ".tofu")  # a module's files are read with each other
 SKIPPED_FOLDERS = frozenset(
     ".git .hg .svn .terraform .terragrunt-cache .venv venv node_modules __pycache__ .tox .mypy_cache .direnv".split()
 )
-_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 class Entry:
@@ -207,7 +202,7 @@ class Workspace:
             self.searched -= 1  # a file without a suffix and a name of its own is ours only as a script
             return None
         lowered = lowered_if_mentioned(data)
-        if lowered is None and ("llama" in entry.path or "LLAMA" in entry.path) and _is_about(entry.path):
+        if lowered is None and ("llama" in entry.path or "LLAMA" in entry.path) and is_about(entry.path):
             lowered = data.lower()
         if b"\0" in data:
             self._not_text(entry, data, lowered)
@@ -226,7 +221,7 @@ class Workspace:
         """A second process that looks through half of a large tree, where nothing but the disk has its contents."""
         if self._overlay or not is_worth_it(len(self.entries)):
             return None
-        return SecondProcess([entry.path for entry in self.entries], _is_other)
+        return SecondProcess([entry.path for entry in self.entries], is_other)
 
     def _keep(self, path: str, data: bytes) -> None:
         """Keeps what a source may want to look at later, such as a variable's default, as far as there is room."""
@@ -235,7 +230,7 @@ class Workspace:
             self._files[path] = SourceFile(path, data)
 
     def _too_large(self, entry: Entry) -> None:
-        if entry.is_own or _mentions(entry.path):
+        if entry.is_own or mentions(entry.path):
             self._refuse(entry, f"larger than {MAX_BYTES // 1024**2} MiB, expected a file that a person wrote")
 
     def _not_text(self, entry: Entry, data: bytes, lowered: bytes | None) -> None:
@@ -292,84 +287,6 @@ class Workspace:
         except (OSError, ValueError):
             return None
         return None if data is None else SourceFile(path, data)
-
-
-def read_regular(path: str) -> bytes | None:
-    """A file's content, None where it is too large. Raises OSError; ValueError where it is not a regular file."""
-    descriptor = os.open(path, _OPENING)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("not a regular file")
-        if status.st_size > MAX_BYTES:
-            return None
-        data = os.read(descriptor, status.st_size + 1)
-        while len(data) != status.st_size and (rest := os.read(descriptor, _CHUNK)):  # it grows, or is in /proc
-            data += rest
-            if len(data) > MAX_BYTES:
-                return None
-        return data
-    finally:
-        os.close(descriptor)
-
-
-@cache
-def _by_suffix() -> dict[str, tuple[Registered, ...]]:
-    suffixes = sorted({suffix for source in SOURCES for suffix in source.suffixes})
-    return {suffix: tuple(source for source in SOURCES if suffix in source.suffixes) for suffix in suffixes}
-
-
-@cache
-def _any_name() -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{source.names})" for source in SOURCES if source.names) or r"(?!)")
-
-
-# A file with one of these suffixes may still be told by the rest of its name, such as `main.tf.json`.
-_OPEN_SUFFIXES = frozenset((".json", ".j2", ".tpl"))
-
-
-def sources_of(name: str) -> tuple[Registered, ...]:
-    """The sources that files of this name may belong to, in the registry's order."""
-    name = name.lower()
-    dot = name.rfind(".")
-    suffix = name[dot:] if dot > 0 else ""
-    by_suffix = _by_suffix().get(suffix, ())
-    if (by_suffix and suffix not in _OPEN_SUFFIXES) or _any_name().fullmatch(name) is None:
-        return by_suffix
-    return tuple(
-        source for source in SOURCES if source in by_suffix or (source.names and re.fullmatch(source.names, name))
-    )
-
-
-def _is_other(path: str) -> bool:
-    """Whether there is certainly nothing to look at, and nothing to say, in a file: text that mentions nothing."""
-    try:
-        data = read_regular(path)
-    except (OSError, ValueError):
-        return False
-    if not data or b"\0" in data or "." not in path.rpartition("/")[2]:
-        return False
-    return lowered_if_mentioned(data) is None and not _is_about(path)
-
-
-def _is_about(path: str) -> bool:
-    """Whether a file's or its folder's name is about Ollama: `ollama.service.d/override.conf` need not say it again."""
-    folder, _, name = path.lower().rpartition("/")
-    return "ollama" in name or "ollama" in folder.rpartition("/")[2]
-
-
-def _mentions(path: str) -> bool:
-    """Whether a file that is too large to be read mentions Ollama, read a piece at a time."""
-    try:
-        with open(path, "rb") as stream:
-            tail = b""
-            while chunk := stream.read(_CHUNK):
-                if lowered_if_mentioned(tail + chunk) is not None:
-                    return True
-                tail = chunk[-32:]
-    except OSError:
-        return True
-    return False
 
 
 def normal(path: str) -> str:

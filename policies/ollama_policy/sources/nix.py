@@ -23,7 +23,9 @@ from ollama_policy.model.settings import (
     Subject,
     Unknown,
 )
+from ollama_policy.sources import nix_options
 from ollama_policy.sources.common.source import Tree
+from ollama_policy.sources.nix_functions import ALIKE, CONDITIONAL, TO_STRING, wraps
 from ollama_policy.sources.syntax import grammars
 from ollama_provider.ollama.sizes import Convention, bytes_of
 
@@ -32,29 +34,6 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 200
 
-Path = tuple[str, ...]
-_VARIABLES: Final = (
-    ("services", "ollama", "environmentVariables"),
-    ("systemd", "services", "ollama", "environment"),
-    ("systemd", "user", "services", "ollama", "environment"),
-    ("launchd", "user", "agents", "ollama", "serviceConfig", "EnvironmentVariables"),
-    ("launchd", "daemons", "ollama", "serviceConfig", "EnvironmentVariables"),
-    ("launchd", "agents", "ollama", "config", "EnvironmentVariables"),
-)
-_LISTS: Final = (
-    ("systemd", "services", "ollama", "serviceConfig", "Environment"),
-    ("systemd", "user", "services", "ollama", "Service", "Environment"),
-)
-_FILES: Final = (("systemd", "services", "ollama", "serviceConfig", "EnvironmentFile"),)
-_LIMITS: Final = tuple(
-    ("systemd", "services", "ollama", "serviceConfig", key) for key in ("MemoryMax", "MemoryLimit", "MemoryHigh")
-)
-_ENABLE: Final = ("services", "ollama", "enable")
-_HEADERS: Final = (("services", "ollama"), _ENABLE)
-_CONTAINERS: Final = ("oci-containers", "containers")
-_ALIKE: Final = re.compile(r"(?:lib\.)?mk(?:Force|Default|Before|After|Merge)")
-_CONDITIONAL: Final = re.compile(r"(?:lib\.)?(?:mkIf|optionalAttrs)")
-_TO_STRING: Final = re.compile(r"(?:builtins\.)?toString")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -73,26 +52,15 @@ class Nix:
             raise UnreadableError(error.start, "bytes that are not UTF-8", "UTF-8") from None
         root = grammars.parse("nix", file.data)
         if root.has_error:
-            raise UnreadableError(_error(root), "text that is not Nix", "an expression")
+            raise UnreadableError(grammars.first_error(root), "text that is not Nix", "an expression")
         yield from _Module(file, root).subjects()
-
-
-def _error(root: "Node") -> int:
-    """The place of the first error."""
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        if node.is_error or node.is_missing:
-            return node.start_byte
-        pending += [child for child in reversed(node.children) if child.has_error or child.is_missing]
-    return 0
 
 
 @dataclass(slots=True)
 class _Binding:
     """`path = value;` wherever in the module it stands, with the full path of the sets around it."""
 
-    path: Path
+    path: nix_options.Path
     node: "Node"
     value: "Node | None"  # None: inherited
     is_conditional: bool
@@ -113,7 +81,7 @@ class _Module:
     # What the module binds.
 
     def _collect(self) -> None:
-        pending: list[tuple[Node, Path, bool, int]] = [(self.root, (), False, 0)]
+        pending: list[tuple[Node, nix_options.Path, bool, int]] = [(self.root, (), False, 0)]
         while pending:
             node, path, is_conditional, depth = pending.pop()
             if depth > MAX_DEPTH:
@@ -144,7 +112,7 @@ class _Module:
                     argument = node.child_by_field_name("name")
                     if argument is not None:
                         self.names[self._text(argument)] = None
-                case "apply_expression" if _CONDITIONAL.match(self._text(node)):
+                case "apply_expression" if CONDITIONAL.match(self._text(node)):
                     is_conditional = True
                 case "if_expression":
                     is_conditional = True
@@ -152,7 +120,7 @@ class _Module:
                     pass
             pending += [(child, inner, is_conditional, depth + 1) for child in reversed(node.named_children)]
 
-    def _path(self, attribute: "Node") -> Path | None:
+    def _path(self, attribute: "Node") -> nix_options.Path | None:
         """The names of an attribute's path; None where one of them is computed."""
         names = []
         for name in attribute.named_children:
@@ -173,7 +141,9 @@ class _Module:
         about = [(binding, self._about(binding)) for binding in self.bindings]
         relevant = [(binding, key) for binding, key in about if key is not None]
         if not relevant or any(
-            binding.value is not None and _ends(binding.path, _ENABLE) == 0 and self._text(binding.value) == "false"
+            binding.value is not None
+            and nix_options.ends(binding.path, nix_options.ENABLE) == 0
+            and self._text(binding.value) == "false"
             for binding in self.bindings
         ):
             return
@@ -182,14 +152,14 @@ class _Module:
         span = Span(attribute.start_byte, attribute.end_byte)
         subject = Subject(Kind.SERVER, "services.ollama", self.file, span, Style.NIX)
         for binding, key in relevant:
-            if key in (_WHOLE_SET, _LIST):
+            if key in (nix_options.WHOLE_SET, nix_options.LIST):
                 if binding.value is not None and not self._is_plain_set(binding.value):
                     subject.unknown = Unknown(f"{'.'.join(binding.path)} is put together from elsewhere")
-                if key == _LIST and binding.value is not None:
+                if key == nix_options.LIST and binding.value is not None:
                     self._list(subject, binding.value, binding.is_conditional)
                 elif binding.value is not None and subject.insertion is None:
                     subject.insertion = self._insertion(binding.value)
-            elif key == _FILE:
+            elif key == nix_options.FILE:
                 subject.unknown = Unknown("its environment file is not in the tree")
             elif key == MEMORY_LIMIT:
                 self._limit(subject, binding)
@@ -199,20 +169,20 @@ class _Module:
 
     def _about(self, binding: _Binding) -> str | None:
         """What a binding says of the server: a variable's name, MEMORY_LIMIT, or one of the marks below."""
-        for option in _VARIABLES:
-            at = _ends(binding.path, option)
+        for option in nix_options.VARIABLES:
+            at = nix_options.ends(binding.path, option)
             if at == 0:
-                return _WHOLE_SET
+                return nix_options.WHOLE_SET
             if at == 1:
                 return binding.path[-1]
-        if any(_ends(binding.path, option) == 0 for option in _LISTS):
-            return _LIST
-        if any(_ends(binding.path, option) == 0 for option in _FILES):
-            return _FILE
-        if any(_ends(binding.path, option) == 0 for option in _LIMITS):
+        if any(nix_options.ends(binding.path, option) == 0 for option in nix_options.LISTS):
+            return nix_options.LIST
+        if any(nix_options.ends(binding.path, option) == 0 for option in nix_options.FILES):
+            return nix_options.FILE
+        if any(nix_options.ends(binding.path, option) == 0 for option in nix_options.LIMITS):
             return MEMORY_LIMIT
-        is_header = any(_ends(binding.path, option) == 0 for option in _HEADERS)
-        return _HEADER if is_header and "systemd" not in binding.path else None
+        is_header = any(nix_options.ends(binding.path, option) == 0 for option in nix_options.HEADERS)
+        return nix_options.HEADER if is_header and "systemd" not in binding.path else None
 
     def _is_plain_set(self, node: "Node") -> bool:
         """Whether all of a set or list is written here: sets, `//` and wrappers of these."""
@@ -229,7 +199,7 @@ class _Module:
                                 return False
                 case "binary_expression" | "parenthesized_expression":
                     pending += node.named_children
-                case "apply_expression" if _ALIKE.match(self._text(node)) or _CONDITIONAL.match(self._text(node)):
+                case "apply_expression" if ALIKE.match(self._text(node)) or CONDITIONAL.match(self._text(node)):
                     argument = node.child_by_field_name("argument")
                     pending += [argument] if argument is not None else []
                 case "list_expression" | "string_expression" | "indented_string_expression" | "comment":
@@ -278,10 +248,10 @@ class _Module:
     # Containers.
 
     def _containers(self) -> Iterator[Subject]:
-        groups: dict[Path, list[_Binding]] = {}
+        groups: dict[nix_options.Path, list[_Binding]] = {}
         for binding in self.bindings:
             for at in range(len(binding.path) - 2):
-                if binding.path[at : at + 2] == _CONTAINERS:
+                if binding.path[at : at + 2] == nix_options.CONTAINERS:
                     groups.setdefault(binding.path[: at + 3], []).append(binding)
         for path, bindings in groups.items():
             image = next((binding for binding in bindings if binding.path == (*path, "image")), None)
@@ -333,7 +303,7 @@ class _Module:
         for _ in range(MAX_DEPTH):
             if node.type == "parenthesized_expression" and node.named_children:
                 node = node.named_children[0]
-            elif node.type == "apply_expression" and _wraps(self._text(node), _ALIKE, _TO_STRING):
+            elif node.type == "apply_expression" and wraps(self._text(node), ALIKE, TO_STRING):
                 argument = node.child_by_field_name("argument")
                 if argument is None:
                     break
@@ -419,19 +389,4 @@ class _Module:
         return self.file.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-_WHOLE_SET: Final = " set"
-_LIST: Final = " list"
-_FILE: Final = " file"
-_HEADER: Final = ""
 _SETS: Final = ("attrset_expression", "binary_expression", "parenthesized_expression", "apply_expression")
-
-
-def _ends(path: Path, option: Path) -> int | None:
-    """How many names a path has behind an option that it holds at its end: 0 or 1, else None."""
-    if path[-len(option) :] == option:
-        return 0
-    return 1 if path[-len(option) - 1 : -1] == option else None
-
-
-def _wraps(text: str, *functions: re.Pattern[str]) -> bool:
-    return any(re.match(function.pattern + r"[\s(]", text) for function in functions)

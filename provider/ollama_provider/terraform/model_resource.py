@@ -8,12 +8,10 @@ from uuid import uuid4
 
 from ollama_provider.apply.declarations import DeclaredModels, Key, key_of
 from ollama_provider.apply.failures import LeftBehindError, UnplacedError
-from ollama_provider.apply.ownership import WAS_THERE, Origin, origin_in, told, why_kept
+from ollama_provider.apply.ownership import WAS_THERE, Origin, origin_in, why_kept
 from ollama_provider.apply.planning import Difference, difference, may_misfit, unbounded_pin
 from ollama_provider.apply.sight import FREE, UNSEEN, Verdict, verdict_in
 from ollama_provider.apply.states import (
-    APPLY_CUT_OFF,
-    CONTENT_REPLACED,
     INPUTS,
     NO_DRIFT,
     OUTPUTS,
@@ -23,7 +21,7 @@ from ollama_provider.apply.states import (
     left_behind_state,
 )
 from ollama_provider.engine_run import PULUMI
-from ollama_provider.model import ModelDeclaration, Problem, PullPolicy, declare, missing_file, problems_of
+from ollama_provider.model import ModelDeclaration, Problem, declare, missing_file, problems_of
 from ollama_provider.ollama.names import InvalidNameError, ModelName
 from ollama_provider.terraform.declared import (
     known_inputs,
@@ -33,6 +31,7 @@ from ollama_provider.terraform.declared import (
     upgraded,
     with_defaults,
 )
+from ollama_provider.terraform.planned import as_planned, gets_other_content, planned_pin, said, where_replaced
 from ollama_provider.terraform.protocol.provider import (
     Diagnostic,
     DiagnosticsError,
@@ -51,11 +50,9 @@ UNFINISHED = "created, and never placed in memory as declared: it will be, witho
 # name, with its digest.
 _IS_UNFINISHED, _SUCCESSOR, _PLAN, _VERDICT, _LEFT = "unfinished", "successor", "plan", "verdict", "left_behind"
 _ONLY_CHANGES = "may be declared elsewhere too: this part of the run shows only what changes"
-_COMES_FIRST = "With create_before_destroy, the new object takes the model over: it is not deleted."
 _DESCRIBES_CONTENT = ("size", "family", "parameter_size", "quantization_level", "context_length", "capabilities")
 _NAMES = {"name", "host"}
 _PLACES = (*_NAMES, "base", "memory_management", "resident")
-_CHANGES_CONTENT = {"name", "base", "gguf", "parameters", "system", "template", "digest"}
 
 
 class ModelResource(Resource):
@@ -101,10 +98,10 @@ class ModelResource(Resource):
             planned["digest"] = prior["digest"]
         if found.changed:
             stays_pinned = prior["pinned"] and prior["memory_management"] == "automatic"  # by a client
-            outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, stays_pinned)}
+            outputs |= {"drift": NO_DRIFT, "pinned": planned_pin(planned, stays_pinned)}
         if "name" in found.changed:
             outputs["origin"] = UNKNOWN
-        if _gets_other_content(prior, found.changed, planned):
+        if gets_other_content(prior, found.changed, planned):
             outputs |= dict.fromkeys(_DESCRIBES_CONTENT, UNKNOWN)
             outputs["gguf_file"] = UNKNOWN if config["gguf"] is not None else None
             if config["digest"] is None:
@@ -124,7 +121,7 @@ class ModelResource(Resource):
         elif self._session().sight.run.replaces:
             # Which resource this is Terraform does not say, and no warning of the call after this one is shown.
             _, text = await self._given_up(plan_id, is_sure=False)
-            diagnostics.append(_replacement("-replace names it", text))
+            diagnostics.append(where_replaced("-replace names it", text))
         planned |= outputs
         diagnostics += self._unbounded(planned)
         return Plan(planned, [(name,) for name in found.replaces], private, diagnostics)
@@ -136,7 +133,7 @@ class ModelResource(Resource):
             try:
                 state = await self._session().lifecycle().create(values)
             except UnplacedError as error:
-                kept = _as_planned(planned, error.state) | {"drift": UNFINISHED}
+                kept = as_planned(planned, error.state) | {"drift": UNFINISHED}
                 return Result(kept, {_IS_UNFINISHED: True}, [failure(error)])
         return self._result(planned, state)
 
@@ -164,7 +161,7 @@ class ModelResource(Resource):
         verdict = await session.sight.verdict(
             session.key_of(declared), declared, unseen=unseen, deletes=not why_kept(declared, origin)
         )
-        texts, left = [_told(declared, origin, verdict)], {}
+        texts, left = [said(declared, origin, verdict)], {}
         for name, digest in private.get(_LEFT, {}).items():
             # What another resource has had meanwhile is not to go; what a refresh has seen, one has.
             behind = declared_in(left_behind_state(state, name, digest))
@@ -172,7 +169,7 @@ class ModelResource(Resource):
             other = session.seen.get(key) or await session.sight.verdict(key, behind, unseen=unseen) != FREE
             if not other and not why_kept(behind, Origin.PULLED):
                 left[name] = digest
-                texts.append(_told(behind, Origin.PULLED, FREE))
+                texts.append(said(behind, Origin.PULLED, FREE))
         return Plan(None, private={_VERDICT: verdict.noted(), _LEFT: left}, diagnostics=texts)
 
     async def delete(self, prior: Values, private: Private) -> Sequence[Diagnostic]:
@@ -193,7 +190,7 @@ class ModelResource(Resource):
                 return ()
             await session.lifecycle().delete(state, verdict.keeps, private.get(_LEFT, {}))
         is_news = verdict.keeps and _VERDICT not in private and not why_kept(declared, origin)
-        return [_told(declared, origin, verdict)] if is_news else ()
+        return [said(declared, origin, verdict)] if is_news else ()
 
     async def read(self, state: Values, private: Private) -> Result:
         with diagnosed():
@@ -268,7 +265,7 @@ class ModelResource(Resource):
         key, declared, origin = session.planned[plan_id]
         deletes = is_sure and not why_kept(declared, origin)
         verdict = await session.sight.verdict(key, declared, plan_id, unseen=unseen, deletes=deletes)
-        return verdict, _told(declared, origin, verdict)
+        return verdict, said(declared, origin, verdict)
 
     async def _replaced(
         self, values: Values, unknown: set[str], private: Private, plan_id: str
@@ -287,7 +284,7 @@ class ModelResource(Resource):
             return {_VERDICT: verdict.noted()}, []
         declared, origin, is_unfinished = seen
         shown = Verdict("is created again") if is_unfinished else verdict
-        return {_VERDICT: verdict.noted()}, [_replacement("it is tainted", _told(declared, origin, shown))]
+        return {_VERDICT: verdict.noted()}, [where_replaced("it is tainted", said(declared, origin, shown))]
 
     async def _renamed(self, plan_id: str, before: Key) -> tuple[Verdict, Diagnostic]:
         """What may be done with the model of the old name.
@@ -365,7 +362,7 @@ class ModelResource(Resource):
             warnings.append(Diagnostic(f"{state['name']} {WAS_THERE}", detail, is_warning=True))
         if state["drift"] != NO_DRIFT:
             warnings.append(Diagnostic(f"{state['name']}: {state['drift']}", is_warning=True))
-        return Result(_as_planned(planned, state), diagnostics=warnings)
+        return Result(as_planned(planned, state), diagnostics=warnings)
 
     def _unbounded(self, state: Values) -> list[Diagnostic]:
         """A warning where a model that is left to Ollama is pinned forever; UNKNOWN is told once it is known."""
@@ -379,7 +376,7 @@ class ModelResource(Resource):
         self, planned: Values, values: Values, unknown: set[str], private: Private, misfit: list[Diagnostic]
     ) -> Plan:
         outputs: Values = {name: UNKNOWN for name in OUTPUTS if name not in INPUTS}
-        outputs |= {"drift": NO_DRIFT, "pinned": _planned_pin(planned, UNKNOWN)}
+        outputs |= {"drift": NO_DRIFT, "pinned": planned_pin(planned, UNKNOWN)}
         if planned["gguf"] is None:
             outputs["gguf_file"] = None
         if planned["digest"] is None:
@@ -390,40 +387,10 @@ class ModelResource(Resource):
         return Plan(planned | outputs, private=private, diagnostics=misfit)
 
 
-def _planned_pin(planned: Values, otherwise: Any) -> Any:
-    if planned["memory_management"] is UNKNOWN or planned["resident"] is UNKNOWN:
-        return UNKNOWN
-    if planned["memory_management"] == "manual":
-        return planned["resident"]
-    return otherwise if planned["keep_alive"] is None else False
-
-
-def _gets_other_content(prior: Values, changed: Sequence[str], planned: Values) -> bool:
-    if not changed:
-        return False
-    is_replaced = prior["drift"] in (CONTENT_REPLACED, APPLY_CUT_OFF)
-    may_be_pulled = planned["pull_policy"] in (PullPolicy.ALWAYS, UNKNOWN)
-    return is_replaced or may_be_pulled or bool(_CHANGES_CONTENT & set(changed))
-
-
 def _declared(values: Mapping[str, Any]) -> ModelDeclaration:
     """What is known already of a declaration: which model it is, of which base, and whether it is to be in memory."""
     return ModelDeclaration.model_validate({name: values[name] for name in _PLACES if values.get(name) is not None})
 
 
-def _told(declared: ModelDeclaration, origin: Origin, verdict: Verdict) -> Diagnostic:
-    return Diagnostic(told(declared, origin, verdict), is_warning=True)
-
-
-def _replacement(where: str, text: Diagnostic) -> Diagnostic:
-    """What a destroy will do, where this may be a replacement that Terraform does not tell from anything else."""
-    return replace(text, summary=f"Where {where}: {text.summary}", detail=_COMES_FIRST)
-
-
 def _identity(values: Mapping[str, Any]) -> str:
     return identity(ModelDeclaration.model_validate({key: values[key] for key in ("name", "host") if values.get(key)}))
-
-
-def _as_planned(planned: Values, state: State) -> Values:
-    """The state, with everything that the plan promised: what moved since then is what the next refresh shows."""
-    return {name: state.get(name) if value is UNKNOWN else value for name, value in planned.items()}

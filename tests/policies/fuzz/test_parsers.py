@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ollama_policy.errors import UnreadableError
 from ollama_policy.pipeline.gitignore import IgnoreFile, is_ignored
 from ollama_policy.pipeline.suppressions import suppressions_in
-from ollama_policy.sources.syntax import json_spans, toml_spans, yaml_nodes
+from ollama_policy.sources.syntax import json_spans, toml_spans, yaml_documents
 from ollama_policy.sources.syntax.json_spans import JsonNode
 from tests.policies.sources.trees import file
 
@@ -104,7 +104,7 @@ def test_toml_is_read_as_python_reads_it(data: bytes) -> None:
     pieces(*"- : ? , [ ] { } & * ! | > ' \" # % @ a b &a *a <<: !!int --- ... 1 ~".split(), "\n", "\n  ", "\n- ", ": ")
 )
 def test_every_yaml_node_is_in_its_text(data: bytes) -> None:
-    for root in or_refused(yaml_nodes.documents, data) or []:
+    for root in or_refused(yaml_documents.documents, data) or []:
         nodes = or_refused(lambda _, root=root: list(root.walk()), data) or []  # type: ignore[misc]
         for node in nodes:
             assert 0 <= node.start <= node.end <= len(data)
@@ -120,7 +120,7 @@ def test_yaml_that_is_json_is_read_alike(value: Any) -> None:
     data = json.dumps(value).encode()
     if "\\ud" in data.decode() or "\\u007f" in data.decode():
         return
-    (root,) = or_refused(yaml_nodes.documents, data) or [None]
+    (root,) = or_refused(yaml_documents.documents, data) or [None]
     if root is not None:
         for node in root.walk():
             if node.is_scalar and not node.is_plain:

@@ -2,7 +2,8 @@ import pytest
 
 from ollama_policy.model.settings import GPU_COUNT, IMAGE, MEMORY_LIMIT, Unknown, apply
 from ollama_policy.rules.edits import put, replace
-from ollama_policy.sources.compose.services import Compose, go_text
+from ollama_policy.sources.compose.go_text import go_text
+from ollama_policy.sources.compose.services import Compose
 from tests.policies.sources.reading import UNKNOWN, Facts, at, facts, inserted, only, read, refused_at
 from tests.policies.sources.trees import file
 

@@ -6,7 +6,7 @@ import pytest
 
 from ollama_policy.model.settings import Unknown
 from ollama_policy.sources.pulumi.configuration import Configuration, Configured, project_of, scalar
-from ollama_policy.sources.syntax.yaml_nodes import documents
+from ollama_policy.sources.syntax.yaml_documents import documents
 from tests.policies.sources.trees import Files, file
 
 PYTHON = "name: infra\nruntime: python\n"

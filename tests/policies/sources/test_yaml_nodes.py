@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_policy.errors import UnreadableError
-from ollama_policy.sources.syntax.yaml_nodes import Node, documents
+from ollama_policy.sources.syntax.yaml_documents import documents
+from ollama_policy.sources.syntax.yaml_nodes import Node
 
 EVERYTHING = """# first
 base: &base {A: 1, B: é, "C": 'it''s'}

@@ -82,7 +82,8 @@ def _with_stdin(request: Request) -> tuple[Request, dict[str, bytes]]:
         raise CannotLookError("`-` needs --stdin-filename: a file's name says what it is")
     if request.does_fix:
         raise CannotLookError("--fix cannot write to standard input: use --diff")
-    from ollama_policy.pipeline.discover import MAX_BYTES, normal
+    from ollama_policy.pipeline.discover import normal
+    from ollama_policy.pipeline.regular_files import MAX_BYTES
 
     name = normal(request.stdin_filename)
     data = sys.stdin.buffer.read(MAX_BYTES + 1)

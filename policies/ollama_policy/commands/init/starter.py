@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ollama_policy.commands.init.install_source import DISTRIBUTION, FORMS, PLACEHOLDER, InstallSource, placeholder
-from ollama_policy.pipeline.discover import read_regular
+from ollama_policy.pipeline.regular_files import read_regular
 from ollama_provider.files.atomic import write_whole
 
 _CONFIGURATION = """\

@@ -224,7 +224,7 @@ def _embedded(module: str, options: Node, address: str, scope: Scope) -> Iterato
             for root in roots:
                 yield from _manifests(root, scope)
     elif module == "helm":
-        from ollama_policy.sources.kubernetes.helm import release_values  # noqa: PLC0415 - few tasks install charts
+        from ollama_policy.sources.kubernetes.helm_releases import release_values  # noqa: PLC0415 - few tasks install charts
 
         values = options.get("values") or options.get("release_values")
         if values is not None:

@@ -7,7 +7,6 @@ service says itself over what it extends, and values of `.env` over the defaults
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from ollama_policy.errors import UnreadableError
@@ -23,15 +22,17 @@ from ollama_policy.model.settings import (
     Unknown,
 )
 from ollama_policy.sources.common.budget import SETTINGS
-from ollama_policy.sources.common.containers import Role, command_text, role
+from ollama_policy.sources.common.containers import Role, role
 from ollama_policy.sources.common.env_files import Dialect, shared_variables
 from ollama_policy.sources.common.environment import is_variable
 from ollama_policy.sources.common.kept import Kept, OfTree
 from ollama_policy.sources.common.sizes import sized
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.common.yaml_environment import Assignment, assignments, excerpt, insertion, of_node, written
+from ollama_policy.sources.compose.go_text import go_text
 from ollama_policy.sources.compose.include import CANONICAL, Includes, Missing, has_include
-from ollama_policy.sources.compose.interpolation import Lookup, interpolated
+from ollama_policy.sources.compose.interpolation import interpolated
+from ollama_policy.sources.compose.layers import Layer, Stack
 from ollama_policy.sources.syntax.yaml_nodes import Node
 from ollama_policy.sources.syntax.yaml_templates import file_documents
 
@@ -40,41 +41,6 @@ _OTHERS: Final = re.compile(rb"^(?:apiVersion|jobs|stages)[ \t]*:", re.MULTILINE
 _SUFFIXES: Final = (".yaml", ".yml")
 _MAX_EXTENDED: Final = 16
 _AN_EXTENDED_ONE: Final = 6  # settings: what a variable takes that is read again for each service that extends it
-# How yaml.v3, which compose reads with, takes a plain scalar (its resolve.go).
-_GO_INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,63}|0[oO]?[0-7]{1,21}|0|[1-9][0-9]{0,18})")
-_GO_FLOAT: Final = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][+-]?[0-9]{1,3})?")
-_GO_LARGE: Final = 6  # the power of ten from which on fmt.Sprint writes an exponent: 1e+06
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """A service as one file has it. Later layers win. `origin` is empty for the service's own."""
-
-    service: Node
-    file: SourceFile
-    origin: str = ""
-    is_shared: bool = False  # others may build on it too
-    lookup: Lookup | None = None  # where it is included, with an environment of its own
-
-
-@dataclass(slots=True)
-class _Stack:
-    """All layers of a service, the lowest first, and why there may be more."""
-
-    layers: list[_Layer] = field(default_factory=list)
-    unknown: Unknown | None = None
-
-    def last(self, *path: str) -> tuple[Node, _Layer] | None:
-        """The value that counts down a path."""
-        for layer in reversed(self.layers):
-            node = layer.service.at(*path)
-            if node is not None and not node.is_null:
-                return node, layer
-        return None
-
-    def texts(self, key: str) -> str | None:
-        found = self.last(key)
-        return None if found is None else command_text(found[0])
 
 
 class Compose:
@@ -131,7 +97,7 @@ class _Reader:
         self.includes = includes
         self.lookup = self.includes.environment_of(file)
 
-    def _at(self, layer: _Layer, path: str) -> SourceFile | None:
+    def _at(self, layer: Layer, path: str) -> SourceFile | None:
         """The file at a path that a layer names."""
         use = self.includes.use_of(self.file) if layer.file is self.file else None
         return self.tree.sibling(layer.file, path if use is None else posixpath.join(use.folder, path))
@@ -139,8 +105,8 @@ class _Reader:
     def server(self, root: Node, key: Node, service: Node) -> Subject | None:
         """The server that a service is, if it is one."""
         name = key.text
-        stack = _Stack()
-        self._add(stack, _Layer(service, self.file), root, name, set())
+        stack = Stack()
+        self._add(stack, Layer(service, self.file), root, name, set())
         if all(stack.last(path) is None for path in ("image", "build")):
             if not self._lay_over(stack, service, name):
                 return None
@@ -160,7 +126,7 @@ class _Reader:
 
     # Layers.
 
-    def _add(self, stack: _Stack, layer: _Layer, root: Node, name: str, seen: set[tuple[str, str]]) -> None:
+    def _add(self, stack: Stack, layer: Layer, root: Node, name: str, seen: set[tuple[str, str]]) -> None:
         """Puts a layer on a stack, what it extends below it."""
         seen.add((layer.file.path, name))
         extends = layer.service.get("extends")
@@ -174,10 +140,10 @@ class _Reader:
             elif (base[1].path, other) not in seen and len(seen) < _MAX_EXTENDED:
                 origin = f"extends {other}" + (f" in {path}" if path else "")
                 lookup = layer.lookup if path or base[1] is layer.file else self.includes.environment_of(base[1])
-                self._add(stack, _Layer(base[2], base[1], origin, True, lookup), base[0], other, seen)
+                self._add(stack, Layer(base[2], base[1], origin, True, lookup), base[0], other, seen)
         stack.layers.append(layer)
 
-    def _base(self, layer: _Layer, root: Node, name: str, path: str) -> tuple[Node, SourceFile, Node] | None:
+    def _base(self, layer: Layer, root: Node, name: str, path: str) -> tuple[Node, SourceFile, Node] | None:
         if not path:
             service = root.at("services", name)
             if service is not None and service.is_mapping:
@@ -198,7 +164,7 @@ class _Reader:
             pass
         return None
 
-    def _lay_over(self, stack: _Stack, service: Node, name: str) -> bool:
+    def _lay_over(self, stack: Stack, service: Node, name: str) -> bool:
         """Puts under a service without an image what a file beside it says of it; False where it is none of ours.
 
         What compose lays over by itself is reported with what is below, where that is checked too.
@@ -217,7 +183,7 @@ class _Reader:
                 return False
             stack.layers = []
             origin = file.path.rpartition("/")[2]
-            self._add(stack, _Layer(found[2], file, origin, is_shared=True), found[0], name, set())
+            self._add(stack, Layer(found[2], file, origin, is_shared=True), found[0], name, set())
             stack.layers += own
             return True
         return False
@@ -244,7 +210,7 @@ class _Reader:
         ]
         return sorted(files, key=lambda file: (file.path.rpartition("/")[2] not in CANONICAL, file.path))
 
-    def _add_override(self, stack: _Stack, name: str) -> None:
+    def _add_override(self, stack: Stack, name: str) -> None:
         """Lays over a service what compose itself takes from override files, and from what is included with it."""
         above = [*self._overrides(self.file)]
         if (use := self.includes.use_of(self.file)) is not None:
@@ -253,7 +219,7 @@ class _Reader:
             found = self._service_in(file, name)
             if found is not None:
                 origin = file.path.rpartition("/")[2]
-                self._add(stack, _Layer(found[2], found[1], origin), found[0], name, set())
+                self._add(stack, Layer(found[2], found[1], origin), found[0], name, set())
 
     def _overrides(self, file: SourceFile) -> list[SourceFile]:
         """The override file that compose takes by itself with a file, if there is one."""
@@ -262,10 +228,10 @@ class _Reader:
 
     # Settings.
 
-    def _setting(self, key: str, node: Node, layer: _Layer) -> Setting:
+    def _setting(self, key: str, node: Node, layer: Layer) -> Setting:
         return self._assigned(of_node(key, node), layer, node)
 
-    def _assigned(self, assigned: Assignment, layer: _Layer, node: Node) -> Setting:
+    def _assigned(self, assigned: Assignment, layer: Layer, node: Node) -> Setting:
         name, file, lookup = assigned.name, layer.file, layer.lookup or self.lookup
         if node.is_filled_in:
             unknown = Unknown(f"{written(assigned, file)} is filled in by a template")
@@ -282,7 +248,7 @@ class _Reader:
             setting.value = go_text(assigned.node.text)
         return setting
 
-    def _takes_image(self, subject: Subject, stack: _Stack) -> bool:
+    def _takes_image(self, subject: Subject, stack: Stack) -> bool:
         """Adds the image, and says whether the service runs Ollama."""
         entrypoint, command = stack.texts("entrypoint"), stack.texts("command")
         image = stack.last("image")
@@ -300,7 +266,7 @@ class _Reader:
             subject.unknown = Unknown(f"{(entrypoint or command or '').strip()} decides what runs")
         return what is not Role.OTHER
 
-    def _built(self, subject: Subject, build: Node, layer: _Layer, reference: str) -> str:
+    def _built(self, subject: Subject, build: Node, layer: Layer, reference: str) -> str:
         """Adds what the Dockerfile of a service says; answers an image that stands for what is built."""
         context = build.text if build.is_scalar else build.text_at("context") or "."
         path = posixpath.join(context, build.text_at("dockerfile") or "Dockerfile")
@@ -317,7 +283,7 @@ class _Reader:
             subject.settings[one.key] = Setting(one.key, one.value, one.span, one.file, origin, is_literal=False)
         return "ollama"
 
-    def _take_environment(self, subject: Subject, stack: _Stack) -> None:
+    def _take_environment(self, subject: Subject, stack: Stack) -> None:
         for layer in stack.layers:
             env_file = layer.service.get("env_file")
             for entry in [] if env_file is None else env_file.items or [env_file]:
@@ -340,7 +306,7 @@ class _Reader:
                     SETTINGS.of(self.tree).spend(_AN_EXTENDED_ONE, subject.span.start)
                 subject.add(self._assigned(assigned, layer, assigned.node or assigned.item or environment))
 
-    def _take_env_file(self, subject: Subject, entry: Node, layer: _Layer) -> None:
+    def _take_env_file(self, subject: Subject, entry: Node, layer: Layer) -> None:
         node = entry if entry.is_scalar else entry.get("path")
         if node is None:
             return
@@ -356,7 +322,7 @@ class _Reader:
         for setting in shared_variables(file, self.tree, dialect, f"env_file {path}", subject.span.start):
             subject.settings[setting.key] = setting
 
-    def _take_memory(self, subject: Subject, stack: _Stack) -> None:
+    def _take_memory(self, subject: Subject, stack: Stack) -> None:
         found = stack.last("deploy", "resources", "limits", "memory") or stack.last("mem_limit")
         if found is None or not found[0].is_scalar:
             return
@@ -364,7 +330,7 @@ class _Reader:
         if setting.value != 0:  # none
             subject.add(setting)
 
-    def _take_gpus(self, subject: Subject, stack: _Stack) -> None:
+    def _take_gpus(self, subject: Subject, stack: Stack) -> None:
         reserved = stack.last("deploy", "resources", "reservations", "devices")
         found = reserved or stack.last("gpus")
         if found is None:
@@ -384,7 +350,7 @@ class _Reader:
                 subject.add(self._gpus(count or device, layer))
             return
 
-    def _gpus(self, node: Node, layer: _Layer) -> Setting:
+    def _gpus(self, node: Node, layer: Layer) -> Setting:
         all_of_them = Unknown("all GPUs of the machine")
         if not node.is_scalar:
             return Setting(GPU_COUNT, all_of_them, node.span, layer.file, layer.origin, is_literal=False)
@@ -402,38 +368,6 @@ def _override_paths(path: str) -> list[str]:
         return []
     stem = name.rpartition(".")[0]
     return [f"{folder}{slash}{stem}.override{suffix}" for suffix in (".yml", ".yaml")]
-
-
-def go_text(plain: str) -> str:
-    """A plain scalar as compose hands it to a process: `0x10` is 16, `1_000` is 1000, `1.0` is 1, `True` is true."""
-    if plain.lower() in ("true", "false") and plain in (plain.lower(), plain.upper(), plain.capitalize()):
-        return plain.lower()
-    digits = plain.replace("_", "")
-    if not digits[:1].isascii() or not plain[:1].strip("_"):
-        return plain
-    if _GO_INTEGER.fullmatch(digits):
-        unsigned = digits.lstrip("+-")
-        is_octal = len(unsigned) > 1 and unsigned[0] == "0" and unsigned[1].isdecimal()
-        number = int("0o" + unsigned[1:], 0) if is_octal else int(unsigned, 0)
-        return str(-number if digits.startswith("-") else number)
-    if _GO_FLOAT.fullmatch(digits) and len(digits) < 40:
-        return _go_float(float(digits))
-    return plain
-
-
-def _go_float(value: float) -> str:
-    """What fmt.Sprint makes of a number: the shortest digits, and an exponent where it is large or small."""
-    mantissa, _, exponent = repr(abs(value)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    power = len(whole) - 1 + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    digits = digits.rstrip("0")
-    if not digits:
-        return "0"
-    sign = "-" if value < 0 else ""
-    if -4 <= power < _GO_LARGE:
-        return sign + repr(abs(value)).removesuffix(".0") if power >= 0 else f"{sign}0.{'0' * (-power - 1)}{digits}"
-    return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{power:+03d}"
 
 
 def _server_built(file: SourceFile) -> list[Setting] | None:

@@ -30,7 +30,8 @@ from ollama_policy.sources.common.containers import Role, command_text, role
 from ollama_policy.sources.common.environment import is_variable
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.common.yaml_environment import Assignment, assignments, insertion
-from ollama_policy.sources.compose.services import go_text
+from ollama_policy.sources.compose.go_text import go_text
+from ollama_policy.sources.kubernetes.helm_layers import Layers
 from ollama_policy.sources.kubernetes.settings import add_limits, scalar_setting, setting_of
 from ollama_policy.sources.syntax.yaml_nodes import Node
 from ollama_policy.sources.syntax.yaml_templates import file_documents, template_documents
@@ -63,50 +64,10 @@ _SAYS: Final = ("image", "resources", "command", "args", *_ENVIRONMENTS, *_ENV_F
 _MAX_UP: Final = 3  # folders between a chart and the values that are laid over its own
 
 
-class _Layers(NamedTuple):
-    """The values at a path: a file's own, and then those that it is laid over, the nearest first."""
-
-    nodes: tuple[tuple[Node, SourceFile], ...]
-
-    @property
-    def own(self) -> "_Layers":
-        return _Layers(self.nodes[:1])
-
-    @property
-    def below(self) -> "_Layers":
-        return _Layers(self.nodes[1:])
-
-    @property
-    def node(self) -> Node:
-        """The uppermost, which is all there is unless it is a mapping."""
-        return self.nodes[0][0]
-
-    @property
-    def file(self) -> SourceFile:
-        return self.nodes[0][1]
-
-    def get(self, key: str) -> "_Layers | None":
-        found: list[tuple[Node, SourceFile]] = []
-        for node, file in self.nodes:
-            inner = node.get(key)
-            if inner is None:
-                continue
-            if inner.is_null or (found and not inner.is_mapping):
-                break
-            found.append((inner, file))
-            if not inner.is_mapping:
-                break
-        return _Layers(tuple(found)) if found else None
-
-    def text_at(self, key: str) -> str:
-        found = self.get(key)
-        return "" if found is None else found.node.text
-
-
 class _Place(NamedTuple):
     """A mapping among the values, its path, and the key that leads to it."""
 
-    layers: _Layers
+    layers: Layers
     path: tuple[str, ...] = ()
     key: Node | None = None
 
@@ -144,7 +105,7 @@ class Helm:
                 box = release.get("values")
                 name = release.text_at("name")
                 for values in box.items if box is not None else ():
-                    yield from values_subjects(values, file, f"release {name}", _own(release.text_at("chart")))
+                    yield from values_subjects(values, file, f"release {name}", own_chart(release.text_at("chart")))
             yield from values_subjects(root, file, "values", charts, below.unknown, is_values=is_values, below=below)
 
 
@@ -182,7 +143,7 @@ def _base_above(file: SourceFile, tree: Tree) -> SourceFile | None:
     return None
 
 
-def _own(chart: str) -> frozenset[tuple[str, ...]]:
+def own_chart(chart: str) -> frozenset[tuple[str, ...]]:
     """Where the values of Ollama's own chart begin in those of a chart."""
     return frozenset([()] if chart.rpartition("/")[2] == _CHART else [])
 
@@ -198,7 +159,7 @@ def _charts(file: SourceFile, tree: Tree) -> frozenset[tuple[str, ...]]:
         return frozenset()
     found: set[tuple[str, ...]] = set()
     for root in roots:
-        found |= _own(root.text_at("name"))
+        found |= own_chart(root.text_at("name"))
         dependencies = root.get("dependencies")
         for dependency in dependencies.items if dependencies is not None else ():
             if dependency.text_at("name") == _CHART:
@@ -221,7 +182,7 @@ def values_subjects(
     Where it is not certain that these are values (`is_values`), an image in one text may be a job's or a dependency's.
     """
     below = below or _Below()
-    stack = [_Place(_Layers(((root, file), *below.layers)))]
+    stack = [_Place(Layers(((root, file), *below.layers)))]
     shared: set[int] = set()
     while stack:
         place = stack.pop()
@@ -230,7 +191,7 @@ def values_subjects(
                 continue
             shared.add(place.node.id)
         for number, item in enumerate(place.node.items):
-            stack.append(_Place(_Layers(((item, file),)), (*place.path, str(number))))
+            stack.append(_Place(Layers(((item, file),)), (*place.path, str(number))))
         if not place.node.is_mapping:
             continue
         layers = _of_ollama(place, charts, below, is_values=is_values)
@@ -255,13 +216,13 @@ def _inner(place: _Place) -> Iterator[_Place]:
                 break
             if node is not None:
                 nodes.append((node, other))
-        yield _Place(_Layers(tuple(nodes)), (*place.path, key.text), key)
+        yield _Place(Layers(tuple(nodes)), (*place.path, key.text), key)
 
 
-def _of_ollama(place: _Place, charts: frozenset[tuple[str, ...]], below: _Below, *, is_values: bool) -> _Layers | None:
+def _of_ollama(place: _Place, charts: frozenset[tuple[str, ...]], below: _Below, *, is_values: bool) -> Layers | None:
     """The layers that configure a server of Ollama at a place, where there is one and the file says something of it."""
 
-    def shows(layers: _Layers) -> bool:
+    def shows(layers: Layers) -> bool:
         if place.path in charts or _is_chart(layers):
             return True
         image = layers.get("image")
@@ -277,7 +238,7 @@ def _of_ollama(place: _Place, charts: frozenset[tuple[str, ...]], below: _Below,
     return layers if is_said else None
 
 
-def _is_chart(layers: _Layers) -> bool:
+def _is_chart(layers: Layers) -> bool:
     """Whether these look like the values of Ollama's own chart, which has `gpu` and `models` under `ollama`."""
     inside = layers.get("ollama")
     if inside is None or not inside.node.is_mapping:
@@ -287,7 +248,7 @@ def _is_chart(layers: _Layers) -> bool:
     return has_models or (gpu is not None and gpu.node.is_mapping)
 
 
-def _reference(layers: _Layers) -> str:
+def _reference(layers: Layers) -> str:
     """The image of Ollama that stands here; empty where none does."""
     image = layers.get("image")
     if image is None:
@@ -363,7 +324,7 @@ def _span(place: _Place) -> Span:
     return place.node.own_members[0][0].span if place.node.own_members else place.node.span
 
 
-def _add_image(subject: Subject, image: _Layers | None, is_chart: bool) -> None:
+def _add_image(subject: Subject, image: Layers | None, is_chart: bool) -> None:
     """Adds the image, where its version is said: the one that a chart takes otherwise is not known here."""
     if image is None:
         return
@@ -407,7 +368,7 @@ def _variable(assigned: Assignment, file: SourceFile, *, is_map: bool) -> Settin
     return setting
 
 
-def _add_gpus(subject: Subject, gpu: _Layers | None) -> None:
+def _add_gpus(subject: Subject, gpu: Layers | None) -> None:
     enabled = gpu.get("enabled") if gpu is not None else None
     if gpu is None or enabled is None or enabled.node.text.lower() != "true":
         return
@@ -419,51 +380,3 @@ def _add_gpus(subject: Subject, gpu: _Layers | None) -> None:
 
 
 # Releases that are objects of their own.
-
-
-def release_subjects(item: Node, file: SourceFile) -> Iterator[Subject]:
-    """The servers of a HelmRelease, a HelmChart, an Argo CD Application, or kustomize's helmCharts."""
-    kind, name = item.text_at("kind"), item.text_at("metadata", "name")
-    address = f"{kind}/{name}".rstrip("/")
-    charts = item.get("helmCharts")
-    for chart in charts.items if charts is not None else ():
-        yield from release_values(
-            chart.get("valuesInline"), file, f"helmChart {chart.text_at('name')}", chart.text_at("name")
-        )
-    spec = item.get("spec")
-    if spec is None:
-        return
-    if kind == "HelmRelease":
-        chart_name = spec.text_at("chart", "spec", "chart")
-        unknown = Unknown("valuesFrom may set more") if spec.get("valuesFrom") is not None else None
-        yield from release_values(spec.get("values"), file, address, chart_name, unknown)
-    elif kind in ("HelmChart", "HelmChartConfig"):
-        chart_name = spec.text_at("chart") or name
-        yield from release_values(spec.get("valuesContent"), file, address, chart_name)
-    else:
-        yield from _argo(spec if kind == "Application" else spec.at("template", "spec"), file, address)
-
-
-def _argo(spec: Node | None, file: SourceFile, address: str) -> Iterator[Subject]:
-    if spec is None:
-        return
-    several = spec.get("sources")
-    for source in several.items if several is not None else (spec.get("source"),):
-        helm = source.get("helm") if source is not None else None
-        if source is None or helm is None:
-            continue
-        more = [key for key in ("parameters", "valueFiles", "fileParameters") if helm.get(key) is not None]
-        unknown = Unknown(f"{more[0]} may set more") if more else None
-        values = helm.get("valuesObject") or helm.get("values")
-        yield from release_values(values, file, address, source.text_at("chart"), unknown)
-
-
-def release_values(
-    values: Node | None, file: SourceFile, address: str, chart: str, unknown: Unknown | None = None
-) -> Iterator[Subject]:
-    """`values` are a mapping, or a text that holds one."""
-    if values is None:
-        return
-    block = values.block
-    for root in template_documents(*block) if block is not None else [values]:
-        yield from values_subjects(root, file, address, _own(chart), unknown)

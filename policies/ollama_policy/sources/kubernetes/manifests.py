@@ -81,7 +81,7 @@ def object_subjects(item: Node, file: SourceFile, tree: Tree) -> Iterator[Subjec
         if subject is not None:
             yield subject
     if item.get("helmCharts") is not None or item.text_at("kind") in _RELEASES:
-        from ollama_policy.sources.kubernetes.helm import release_subjects  # noqa: PLC0415 - few trees have releases
+        from ollama_policy.sources.kubernetes.helm_releases import release_subjects  # noqa: PLC0415 - few trees have releases
 
         yield from release_subjects(item, file)
 

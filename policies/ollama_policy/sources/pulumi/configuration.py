@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import SourceFile, Unknown
 from ollama_policy.sources.common.source import Tree
-from ollama_policy.sources.syntax.yaml_nodes import Node, documents
+from ollama_policy.sources.syntax.yaml_documents import documents
+from ollama_policy.sources.syntax.yaml_nodes import Node
 
 _STACK_FILE: Final = re.compile(r"Pulumi\..+\.ya?ml")
 _LONGEST: Final = 60

@@ -14,7 +14,7 @@ from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import SourceFile, Span, Unknown
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.pulumi.configuration import Configuration, project_of, scalar
-from ollama_policy.sources.pulumi.python_values import UndecidedError
+from ollama_policy.sources.pulumi.undecided import UndecidedError
 from ollama_policy.sources.syntax.yaml_nodes import Node
 
 _MAX_NESTING: Final = 20

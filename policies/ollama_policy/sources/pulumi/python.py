@@ -12,7 +12,9 @@ from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import Insertion, Kind, Setting, SourceFile, Span, Style, Subject, Unknown
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.pulumi.configured_values import ConfiguredValues
-from ollama_policy.sources.pulumi.python_values import Call, Expression, Program, Run, UndecidedError
+from ollama_policy.sources.pulumi.python_names import Call, Expression
+from ollama_policy.sources.pulumi.python_values import Program, Run
+from ollama_policy.sources.pulumi.undecided import UndecidedError
 
 CLASSES: Final = frozenset(
     (

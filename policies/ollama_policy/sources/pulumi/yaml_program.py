@@ -15,7 +15,8 @@ from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.pulumi.configuration import Configuration, Configured, scalar
 from ollama_policy.sources.pulumi.resources import TYPES, first_unknown, snake
 from ollama_policy.sources.syntax.plain_nodes import YamlNode, insertion
-from ollama_policy.sources.syntax.yaml_nodes import Node, documents
+from ollama_policy.sources.syntax.yaml_documents import documents
+from ollama_policy.sources.syntax.yaml_nodes import Node
 
 _WORDS: Final = tuple(name.encode() for name in TYPES)
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{([^{}]*)\}")

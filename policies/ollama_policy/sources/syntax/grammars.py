@@ -85,3 +85,14 @@ def _parsed(grammar: str, data: bytes) -> "Node":
     if tree is None:
         raise TooLargeError(min(reached, len(data)), _WHY)
     return tree.root_node
+
+
+def first_error(root: "Node") -> int:
+    """The place of the first error."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.is_error or node.is_missing:
+            return node.start_byte
+        pending += [child for child in reversed(node.children) if child.has_error or child.is_missing]
+    return 0

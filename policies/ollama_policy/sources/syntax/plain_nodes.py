@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ollama_policy.model.settings import Insertion, SourceFile, Style, Unknown
-from ollama_policy.sources.syntax import json_spans, toml_spans, yaml_nodes
+from ollama_policy.sources.syntax import json_spans, toml_spans, yaml_documents
 from ollama_policy.sources.syntax.json_spans import JsonNode
 from ollama_policy.sources.syntax.yaml_nodes import Node
 
@@ -23,7 +23,7 @@ def documents(file: SourceFile, style: Style) -> Iterator[JsonNode]:
     elif style is Style.TOML:
         yield toml_spans.parse(file.data)
     else:
-        yield from map(YamlNode, yaml_nodes.documents(file.data))
+        yield from map(YamlNode, yaml_documents.documents(file.data))
 
 
 class YamlNode(JsonNode):

@@ -7,89 +7,23 @@ Aliases and merge keys are followed when asked for and never copied, so that no 
 keep their text: what `yes`, `0o17` or `1_000` is differs from tool to tool, and `value` says what it is to most.
 """
 
-import gc
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ollama_policy.errors import TooLargeError, UnreadableError
 from ollama_policy.model.settings import Span
+from ollama_policy.sources.syntax.yaml_text import FREE_VISITS, Ranges, Text
 
 MAX_DEPTH: Final = 200  # of what is walked; libyaml itself stops at 1,000
-_FREE_VISITS: Final = 100_000
 
-_MARK: Final = b"\xef\xbb\xbf"
-_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
-_NEWLINE: Final = re.compile(rb"\n")
 _PROPERTY: Final = re.compile(rb"[&!][^\s,\[\]{}]*+(?:[ \t\r\n]++(?:#[^\r\n]*+)?+)*+")
 _STANDARD: Final = "tag:yaml.org,2002:"
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_EXPECTED: Final = re.compile(r"(?:did not find|could not find) expected (.*)|found undefined (alias)")
-
-
-_Ranges = Sequence[tuple[int, int]]
-
-
-class _Text:
-    """What the nodes of a text share: its bytes, where its characters stand, and how many nodes were visited."""
-
-    __slots__ = ("_extra", "_firsts", "_indexes", "_line_ends", "actions", "base", "data", "gaps", "left", "original")
-
-    def __init__(self, data: bytes, base: int, original: bytes | None, actions: _Ranges, gaps: _Ranges) -> None:
-        self.data = data
-        self.original = data if original is None else original
-        self.actions = actions
-        self.gaps = gaps
-        self.base = base
-        self.left = _FREE_VISITS + 8 * len(data)
-        self._indexes: dict[int, dict[str, tuple[Any, Any]]] = {}  # by the identity of a mapping, which lives as long
-        self._line_ends: list[int] = []
-        self._firsts: list[int] = []  # of each run that is not ASCII: the character after it,
-        self._extra: list[int] = []  # and how many bytes more than characters there are up to there
-        if not data.isascii():
-            self._place_characters()
-
-    def _place_characters(self) -> None:
-        mark = len(_MARK) if self.data.startswith(_MARK) else 0  # libyaml does not count it
-        try:
-            text = self.data[mark:].decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UnreadableError(self.base + mark + error.start, "bytes that are not UTF-8", "UTF-8") from None
-        extra = mark
-        self._firsts.append(0)
-        self._extra.append(mark)
-        for run in _NOT_ASCII.finditer(text):
-            for character in range(run.start(), run.end()):
-                extra += len(text[character].encode("utf-8")) - 1
-                self._firsts.append(character + 1)
-                self._extra.append(extra)
-
-    def index_of(self, raw: Any) -> dict[str, tuple[Any, Any]]:
-        """The pairs of a mapping by the text of their keys, the last where one is repeated."""
-        found = self._indexes.get(id(raw))
-        if found is None:
-            found = {name.value: (name, value) for name, value in raw.value if name.id == "scalar"}
-            self._indexes[id(raw)] = found
-        return found
-
-    def line_around(self, start: int, end: int) -> tuple[int, int]:
-        """Where the lines of a part of the text begin and end."""
-        if not self._line_ends:
-            self._line_ends = [found.start() for found in _NEWLINE.finditer(self.original)]
-            self._line_ends.append(len(self.original))
-        before = bisect_left(self._line_ends, start)
-        return self._line_ends[before - 1] + 1 if before else 0, self._line_ends[bisect_left(self._line_ends, end)]
-
-    def byte(self, index: int) -> int:
-        """The index into the bytes of a character that libyaml counts."""
-        if not self._firsts:
-            return index
-        return index + self._extra[bisect_right(self._firsts, index) - 1]
 
 
 class Node:
@@ -97,7 +31,7 @@ class Node:
 
     __slots__ = ("_raw", "_text", "depth", "is_shared")
 
-    def __init__(self, text: _Text, raw: Any, depth: int = 0, is_shared: bool = False) -> None:
+    def __init__(self, text: Text, raw: Any, depth: int = 0, is_shared: bool = False) -> None:
         self._text = text
         self._raw = raw
         self.depth = depth
@@ -111,7 +45,7 @@ class Node:
     @property
     def visits(self) -> int:
         """How many nodes of its text were visited so far."""
-        return _FREE_VISITS + 8 * len(self._text.data) - self._text.left
+        return FREE_VISITS + 8 * len(self._text.data) - self._text.left
 
     def weigh(self, visits: int) -> None:
         """Counts what is done with it as so many visits more. Raises TooLargeError as they do."""
@@ -401,7 +335,7 @@ class Node:
             stack += reversed(children)
 
 
-def _meets(ranges: _Ranges, start: int, end: int) -> bool:
+def _meets(ranges: Ranges, start: int, end: int) -> bool:
     """Whether one of the ranges begins, ends or goes on between two bytes."""
     at = bisect_left(ranges, (start, start))
     return (at < len(ranges) and ranges[at][0] < end) or (at > 0 and ranges[at - 1][1] > start)
@@ -409,72 +343,3 @@ def _meets(ranges: _Ranges, start: int, end: int) -> bool:
 
 def _is_merge(key: Node) -> bool:
     return key.is_plain and key.text == "<<"
-
-
-@cache
-def _loader() -> Any:
-    from yaml._yaml import CParser  # noqa: PLC0415 - 20 ms that only YAML files need
-
-    class Loader(CParser):
-        """Composes nodes; leaves what a plain scalar means to whoever asks."""
-
-        def __init__(self, data: bytes) -> None:
-            CParser.__init__(self, data)
-
-        def resolve(self, kind: object, value: object, implicit: object) -> str:
-            return ""
-
-        def descend_resolver(self, *_: object) -> None: ...
-
-        def ascend_resolver(self, *_: object) -> None: ...
-
-    return Loader
-
-
-def documents(
-    data: bytes, base_offset: int = 0, original: bytes | None = None, actions: _Ranges = (), gaps: _Ranges = ()
-) -> list[Node]:
-    """The roots of a text's documents; empty ones are left out.
-
-    `base_offset` is added to every place, for a text that is part of a file. `original` is what the file holds where
-    `data` has other bytes in the place of a template's `actions`, which are the ranges of these, in order; `gaps` are
-    those of them that decide more than a value. Raises UnreadableError, with the place.
-    """
-    from yaml import YAMLError  # noqa: PLC0415
-
-    text = _Text(data, base_offset, original, actions, gaps)
-    roots = []
-    is_collecting = gc.isenabled()
-    gc.disable()  # nothing here is garbage yet, and looking for it takes four fifths of the time on a large file
-    try:
-        loader = _loader()(data)
-        while loader.check_node():
-            root = loader.get_node()
-            if root is not None and not (root.id == "scalar" and root.value == "" and not root.style):
-                roots.append(Node(text, root))
-    except YAMLError as error:
-        raise _unreadable(error, text) from None
-    finally:
-        if is_collecting:
-            gc.enable()
-    return roots
-
-
-def _unreadable(error: Any, text: _Text) -> UnreadableError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is None:
-        at = min(int(getattr(error, "position", 0)), len(text.data))
-        return UnreadableError(text.base + at, "a control character", "text")
-    at = min(text.byte(mark.index), len(text.data))
-    problem = str(getattr(error, "problem", None) or getattr(error, "context", None) or "no YAML")
-    match = _EXPECTED.fullmatch(problem)
-    if match is None:
-        return UnreadableError(text.base + at, problem)
-    if match[2]:
-        name = text.data[at : at + 40].split(maxsplit=1)
-        return UnreadableError(text.base + at, f"the alias {name[0].decode('utf-8', 'replace')!r} of no anchor")
-    line = text.data[at : at + 40].split(b"\n", 1)[0].split()
-    what = repr(line[0].decode("utf-8", "replace")) if line else "the end of the line"
-    if not text.data[at:].strip():
-        what = "the end of the text"
-    return UnreadableError(text.base + at, what, match[1].strip("'") if match[1].startswith("<") else match[1])

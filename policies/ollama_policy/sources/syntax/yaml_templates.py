@@ -9,7 +9,8 @@ from typing import Final
 
 from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import SourceFile
-from ollama_policy.sources.syntax.yaml_nodes import Node, documents
+from ollama_policy.sources.syntax.yaml_documents import documents
+from ollama_policy.sources.syntax.yaml_nodes import Node
 
 _OPENS: Final = re.compile(rb"\{\{|\{%|(?<!\$)\{#")
 _CLOSES: Final = {b"{{": b"}}", b"{%": b"%}", b"{#": b"#}"}

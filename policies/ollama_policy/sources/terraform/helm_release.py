@@ -15,7 +15,7 @@ from typing import Any, Final
 from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import SourceFile, Subject, Unknown
 from ollama_policy.sources.common.source import Tree
-from ollama_policy.sources.kubernetes.helm import release_values
+from ollama_policy.sources.kubernetes.helm_releases import release_values
 from ollama_policy.sources.syntax.yaml_nodes import Node
 from ollama_policy.sources.syntax.yaml_templates import template_documents
 from ollama_policy.sources.terraform.composed import MAX_BYTES, UNDECIDED, Composed, Place

@@ -6,7 +6,7 @@ from typing import Final
 from ollama_policy.model.settings import SourceFile, Subject
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.kubernetes.manifests import object_subjects, objects
-from ollama_policy.sources.syntax.yaml_nodes import documents
+from ollama_policy.sources.syntax.yaml_documents import documents
 from ollama_policy.sources.terraform.language.blocks import attribute
 from ollama_policy.sources.terraform.placed_values import Mapping, composed, of_expression
 from ollama_policy.sources.terraform.server_reader import Reader

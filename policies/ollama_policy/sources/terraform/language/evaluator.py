@@ -4,97 +4,43 @@ Nothing is guessed: a function that is not pure, a file, a data source, what onl
 large or too deep to be worked out, are Unknown. Facts: HCL's specification (hclsyntax/spec.md) and `terraform console`.
 """
 
-import operator
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ollama_policy.model.settings import Unknown
-from ollama_policy.sources.terraform.language import functions, syntax, values
+from ollama_policy.sources.terraform.language import functions, values
 from ollama_policy.sources.terraform.language.blocks import ABSENT, Expression, literal, of_type
+from ollama_policy.sources.terraform.language.json_values import json_value
+from ollama_policy.sources.terraform.language.operators import (
+    COMPARE,
+    LARGE,
+    arithmetic,
+    bounded,
+    element_of,
+    member_of,
+    pairs_of,
+)
 from ollama_policy.sources.terraform.language.scope import Scope
-from ollama_policy.sources.terraform.language.values import MAX_ITEMS, MAX_TEXT, Invalid, SetOf
+from ollama_policy.sources.terraform.language.templates import cut_line_end, outdent, parts_of, rendered
+from ollama_policy.sources.terraform.language.values import Invalid
 
 MAX_DEPTH: Final = 120
 MAX_STEPS: Final = 100_000  # of one block
 
-_ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([nrt"\\]))|\$\$\{|%%\{')
-_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 _DEEP: Final = Unknown("an expression that is nested too deeply to be worked out")
-_LARGE: Final = Unknown("a value that is too large to be worked out")
 
 
 def work_out(expression: Expression, scope: Scope) -> Any:
     """The value of an expression that is not plainly written: for `scope.evaluate`."""
     if expression.is_json:
-        return _json(expression.node, scope)
-    value = _Evaluation(expression.file.data, scope).of(expression.tree)
+        return json_value(expression.node, scope, lambda template: _whole(template, scope, is_json=True))
+    return _whole(expression, scope)
+
+
+def _whole(expression: Expression, scope: Scope, *, is_json: bool = False) -> Any:
+    value = _Evaluation(expression.file.data, scope, is_json=is_json).of(expression.tree)
     return Unknown("a resource as a whole") if hasattr(value, "instance") else value
-
-
-def _json(node: Any, scope: Scope) -> Any:
-    if isinstance(node.value, list):
-        return [_json(item, scope) for item in node.items]
-    if isinstance(node.value, dict):
-        found = {}
-        for key, value in node.members:
-            name = _json(key, scope)
-            if isinstance(name, Unknown):
-                return name
-            found[name] = _json(value, scope)
-        return found
-    if not isinstance(node.value, str):
-        return node.value
-    if scope.is_final or ("${" not in node.value and "%{" not in node.value):
-        return node.value
-    parsed = syntax.template(node.value)
-    if parsed is None:
-        return Unknown("a template that does not parse")
-    value = _Evaluation(parsed.file.data, scope, is_json=True).of(parsed.tree)
-    return Unknown("a resource as a whole") if hasattr(value, "instance") else value
-
-
-def _integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _arithmetic(name: str, left: Any, right: Any) -> Any:
-    left, right = values.to_number(left), values.to_number(right)
-    for value in (left, right):
-        if isinstance(value, Unknown):
-            return value
-        if value is None:
-            return Invalid("null where a number is needed")
-    if name in ("/", "%") and right == 0:
-        return Unknown("a division by zero")
-    if _integer(left) and _integer(right):
-        if max(abs(left), abs(right)) > 10**100:
-            return _LARGE
-        if name == "%":
-            return abs(left) % abs(right) * (1 if left >= 0 else -1)  # the sign of the dividend
-        if name == "/" and left % right == 0:
-            return left // right
-        if name != "/":
-            return {"+": operator.add, "-": operator.sub, "*": operator.mul}[name](left, right)
-    from fractions import Fraction  # noqa: PLC0415 - rarely needed
-
-    left, right = Fraction(repr(left)), Fraction(repr(right))
-    if name == "%":
-        return Unknown("the remainder of a fraction")
-    result = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[name](left, right)
-    try:
-        return int(result) if result.denominator == 1 else float(result)
-    except OverflowError:
-        return _LARGE
-
-
-_COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class _Evaluation:
@@ -117,7 +63,7 @@ class _Evaluation:
         work = self.work
         work.steps += 1
         if work.steps > MAX_STEPS:
-            return _LARGE
+            return LARGE
         if work.depth > MAX_DEPTH:
             return _DEEP
         work.depth += 1
@@ -145,13 +91,13 @@ class _Evaluation:
         try:
             return int(text) if text.isdecimal() and len(text) < 400 else values.plain_number(float(text))
         except (ValueError, OverflowError):
-            return _LARGE
+            return LARGE
 
     def _word(self, node: Any) -> Any:
         return {"true": True, "false": False}.get(self._text(node))
 
     def _tuple(self, node: Any) -> Any:
-        return _bounded([self._plain(child) for child in node.children if child.type == "expression"])
+        return bounded([self._plain(child) for child in node.children if child.type == "expression"])
 
     def _object(self, node: Any) -> Any:
         found: dict[str, Any] = {}
@@ -161,7 +107,7 @@ class _Evaluation:
             if not isinstance(name, str):
                 return name
             found[name] = self._plain(value)
-        return _bounded(found)
+        return bounded(found)
 
     def _key(self, node: Any) -> Any:
         inner = node.children[0]
@@ -230,15 +176,15 @@ class _Evaluation:
                 if side is None:
                     return Invalid("null where true or false is needed")
             return not decisive
-        if name not in _COMPARE:
-            return _arithmetic(name, left, right)
+        if name not in COMPARE:
+            return arithmetic(name, left, right)
         left, right = values.to_number(left), values.to_number(right)
         for side in (left, right):
             if isinstance(side, Unknown):
                 return side
             if side is None:
                 return Invalid("null where a number is needed")
-        return _COMPARE[name](left, right)
+        return COMPARE[name](left, right)
 
     # References.
 
@@ -258,9 +204,9 @@ class _Evaluation:
                 return value
             kind = step.type
             if kind == "get_attr":
-                value = _get(value, self._text(step.children[-1]))
+                value = member_of(value, self._text(step.children[-1]))
             elif kind == "index":
-                value = _index(value, self._index_key(step))
+                value = element_of(value, self._index_key(step))
             elif kind == "splat":
                 value = self._splat(value, step.children[0])
             else:
@@ -284,7 +230,7 @@ class _Evaluation:
         if node.type == "attr_splat":  # an index after `.*` is of the result
             inner = steps[: next((i for i, step in enumerate(steps) if step.type != "get_attr"), len(steps))]
         results = [self._traverse(item, inner) for item in items]
-        return self._traverse(_bounded(results), steps[len(inner) :])
+        return self._traverse(bounded(results), steps[len(inner) :])
 
     def _root(self, root: str, steps: list[Any]) -> tuple[Any, int]:
         """The value of a name and the attributes that belong to it, and how many of those."""
@@ -334,7 +280,7 @@ class _Evaluation:
             arguments += last
         self.work.steps += sum(len(each) for each in arguments if isinstance(each, str | list | dict)) // 8
         self.work.items += sum(len(each) for each in arguments if isinstance(each, list | dict))
-        return _bounded(functions.call(name, arguments))
+        return bounded(functions.call(name, arguments))
 
     def _for_tuple(self, node: Any) -> Any:
         return self._for(node, is_object=False)
@@ -357,7 +303,7 @@ class _Evaluation:
         for key, value in pairs:
             self.work.steps += 1
             if self.work.steps > MAX_STEPS:
-                return _LARGE
+                return LARGE
             inner = self._with(names, key, value)
             if conditions:
                 condition = values.to_bool(inner._plain(conditions[0]))
@@ -379,7 +325,7 @@ class _Evaluation:
             else:
                 mapped[name] = result
         # Terraform orders a map by its keys.
-        return _bounded({name: mapped[name] for name in sorted(mapped)} if is_object else listed)
+        return bounded({name: mapped[name] for name in sorted(mapped)} if is_object else listed)
 
     def _with(self, names: list[str], key: Any, value: Any) -> "_Evaluation":
         local = {names[-1]: value} if len(names) == 1 else {names[0]: key, names[1]: value}
@@ -390,90 +336,24 @@ class _Evaluation:
     def _quoted(self, node: Any) -> Any:
         marks = [child for child in node.children if child.type in ("quoted_template_start", "quoted_template_end")]
         start, end = marks[0].end_byte, marks[-1].start_byte
-        parts = self._parts(node, start, end, is_quoted=True)
-        return self._rendered(parts)
+        parts = parts_of(self.data, node, start, end, is_quoted=True)
+        return rendered(parts, self._interpolated)
 
     def _heredoc(self, node: Any) -> Any:
         marks = of_type(node, "heredoc_identifier")
         start = self.data.find(b"\n", marks[0].end_byte) + 1
         end = self.data.rfind(b"\n", 0, marks[-1].start_byte) + 1
-        parts = self._parts(node, start, end, is_quoted=False)
+        parts = parts_of(self.data, node, start, end, is_quoted=False)
         if self.is_json:
             # Here the text was wrapped in a here-document of one line end more than it has.
-            _cut_line_end(parts)
+            cut_line_end(parts)
         elif self._text(of_type(node, "heredoc_start")[0]) == "<<-":
-            _outdent(parts)
-        return self._rendered(parts)
-
-    def _parts(self, node: Any, start: int, end: int, *, is_quoted: bool) -> "list[_Part]":
-        """A template as a flat list of texts, values and the marks of its directives."""
-        marks = marks_of(node)
-        parts: list[_Part] = []
-        at, eat = start, False
-        for mark in [*marks, None]:
-            stop = end if mark is None else mark.start_byte
-            for text in self._texts(at, stop, is_quoted=is_quoted):
-                parts.append(_Part("text", text=text.lstrip() if eat else text))
-                eat = False
-            if mark is not None:
-                eat = False
-                strips = [(strip.start_byte, strip.end_byte) for strip in of_type(mark, "strip_marker")]
-                eats_back = any(self.data[low - 2 : low] in (b"${", b"%{") for low, _ in strips)
-                if eats_back and parts and parts[-1].kind == "text":
-                    parts[-1].text = parts[-1].text.rstrip()
-                eat = any(self.data[high : high + 1] == b"}" for _, high in strips)
-                parts.append(_Part(MARKS[mark.type], mark))
-                at = mark.end_byte
-        return parts
-
-    def _texts(self, start: int, end: int, *, is_quoted: bool) -> list[str]:
-        text = self.data[start:end].decode("utf-8", "replace")
-        if is_quoted:
-            return [_ESCAPE.sub(_unescape, text)] if text else []
-        return [line.replace("$${", "${").replace("%%{", "%{") for line in text.splitlines(keepends=True)]
-
-    def _rendered(self, parts: "list[_Part]") -> Any:
-        if len(parts) == 1 and parts[0].kind == "value":
-            return self._interpolated(parts[0].node)
-        out: list[str] = []
-        unknown, at = self._render(parts, 0, out)
-        if unknown is None and at < len(parts):
-            return Unknown("a template that is not understood")
-        text = "".join(out)
-        return unknown if unknown is not None else text if len(text) <= MAX_TEXT else _LARGE
+            outdent(parts)
+        return rendered(parts, self._interpolated)
 
     def _interpolated(self, mark: Any) -> Any:
         inner = of_type(mark, "expression")
         return self._plain(inner[0]) if len(inner) == 1 else Unknown("a template that is not understood")
-
-    def _render(self, parts: "list[_Part]", at: int, out: list[str]) -> tuple[Unknown | None, int]:
-        """Writes parts up to the mark that ends them; answers where that is."""
-        while at < len(parts):
-            part = parts[at]
-            if part.kind == "text":
-                out.append(part.text)
-            elif part.kind == "value":
-                text = values.to_text(self._interpolated(part.node))
-                if not isinstance(text, str):
-                    return (text if isinstance(text, Unknown) else Invalid("null in a template")), at
-                out.append(text)
-            elif part.kind == "if":
-                condition = values.to_bool(self._interpolated(part.node))
-                if not isinstance(condition, bool):
-                    return (condition if isinstance(condition, Unknown) else Invalid("null as a condition")), at
-                branches: list[list[str]] = [[], []]
-                unknown, at = self._render(parts, at + 1, branches[0])
-                if unknown is None and at < len(parts) and parts[at].kind == "else":
-                    unknown, at = self._render(parts, at + 1, branches[1])
-                if unknown is not None:
-                    return unknown, at
-                out += branches[0] if condition else branches[1]
-            elif part.kind == "for":
-                return Unknown("a loop in a template"), at
-            else:
-                return None, at
-            at += 1
-        return None, at
 
     def _text(self, node: Any) -> str:
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -484,113 +364,6 @@ class _Root:
     """A name that is not a value by itself: `var`, `local`, a resource's type."""
 
     name: str
-
-
-@dataclass(slots=True)
-class _Part:
-    kind: str  # text, value, if, else, endif, for, endfor
-    node: Any = None
-    text: str = ""
-
-
-def _unescape(found: re.Match[str]) -> str:
-    if found[3]:
-        return _ESCAPED[found[3]]
-    if digits := found[1] or found[2]:
-        code = int(digits, 16)
-        return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
-    return found[0][1:]
-
-
-def _cut_line_end(parts: list[_Part]) -> None:
-    if parts and parts[-1].kind == "text":
-        parts[-1].text = parts[-1].text.removesuffix("\n")
-        if not parts[-1].text:
-            parts.pop()
-
-
-def _outdent(parts: list[_Part]) -> None:
-    """Takes away what all lines of a `<<-` here-document are indented by; lines of spaces alone do not count."""
-    least, starts, is_start = None, [], True
-    for part in parts:
-        if is_start:
-            is_start = False
-            text = part.text if part.kind == "text" else ""
-            stripped = text.lstrip()
-            if part.kind != "text" or stripped or not text.endswith("\n"):
-                indent = len(text) - len(stripped)
-                least = indent if least is None else min(least, indent)
-                if part.kind == "text":
-                    starts.append(part)
-        if part.kind == "text" and part.text.endswith("\n"):
-            is_start = True
-    for part in starts:
-        part.text = part.text[least or 0 :]
-
-
-def _bounded(value: Any) -> Any:
-    """A collection, or Unknown where all that is in it is too much."""
-    left = MAX_ITEMS
-    if isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, Invalid):
-                return item  # Terraform refuses the whole of it
-    waiting = [value] if isinstance(value, list | dict) else []
-    while waiting:
-        box = waiting.pop()
-        left -= len(box) + 1
-        if left < 0:
-            return _LARGE
-        waiting += [item for item in (box.values() if isinstance(box, dict) else box) if isinstance(item, list | dict)]
-    return value
-
-
-def marks_of(node: Any) -> list[Any]:
-    """A template's interpolations and the marks of its directives, in the order of the text: of a kind in `MARKS`."""
-    marks: list[Any] = []
-    waiting = list(reversed(node.children))
-    while waiting:
-        child = waiting.pop()
-        if child.type in MARKS:
-            marks.append(child)
-        elif child.type in _BRANCHES:
-            waiting += reversed(child.children)
-    return marks
-
-
-def pairs_of(source: Any) -> list[tuple[Any, Any]] | Unknown:
-    """What a loop goes over: keys and values in Terraform's order."""
-    if isinstance(source, Unknown):
-        return source
-    if isinstance(source, dict):
-        return [(key, source[key]) for key in sorted(source)]
-    if isinstance(source, SetOf):
-        return [(value, value) for value in source]
-    if isinstance(source, list):
-        return list(enumerate(source))
-    return Invalid(f"a loop over a {values.kind_of(source)}")
-
-
-def _get(value: Any, name: str) -> Any:
-    if hasattr(value, "instance"):
-        return value.attribute(name)
-    if isinstance(value, dict) and name in value:
-        return value[name]
-    return Invalid(f"no attribute {name} in a {values.kind_of(value)}")
-
-
-def _index(value: Any, key: Any) -> Any:
-    if isinstance(key, Unknown):
-        return key
-    if hasattr(value, "instance"):
-        return value.instance(key)
-    if isinstance(value, dict):
-        name = values.to_text(key)
-        return value[name] if isinstance(name, str) and name in value else Invalid("a key that the map does not have")
-    at = values.to_number(key)
-    if isinstance(value, list) and not isinstance(value, SetOf) and _integer(at) and 0 <= at < len(value):
-        return value[at]
-    return Invalid("an index that the value does not have")
 
 
 _TRANSPARENT: Final = frozenset(
@@ -621,12 +394,3 @@ _HANDLERS: Final[dict[str, Callable[[_Evaluation, Any], Any]]] = {
     "for_tuple_expr": _Evaluation._for_tuple,
     "for_object_expr": _Evaluation._for_object,
 }
-MARKS: Final = {
-    "template_interpolation": "value",
-    "template_if_intro": "if",
-    "template_else_intro": "else",
-    "template_if_end": "endif",
-    "template_for_start": "for",
-    "template_for_end": "endfor",
-}
-_BRANCHES: Final = frozenset({"template_directive", "template_if", "template_for"})

@@ -18,54 +18,25 @@ from ollama_policy.sources.common.words import Words
 from ollama_policy.sources.terraform.language import syntax
 from ollama_policy.sources.terraform.language.blocks import Attribute, Block, Expression, attribute
 from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.language.expansion import MAX_INSTANCES, expand, is_multiple
+from ollama_policy.sources.terraform.language.files_of_a_folder import (
+    HCL,
+    JSON,
+    VALUES,
+    is_loaded,
+    is_override,
+    precedence,
+)
+from ollama_policy.sources.terraform.language.parsed_files import Parsed
+from ollama_policy.sources.terraform.language.references import ModuleReference, ResourceReference
 from ollama_policy.sources.terraform.language.scope import Scope, Work
-from ollama_policy.sources.terraform.language.values import SetOf
 
-HCL: Final = (".tf", ".tofu")
-JSON: Final = (".tf.json", ".tofu.json")
-VALUES: Final = (".tfvars", ".tfvars.json")
-MAX_INSTANCES: Final = 1000
 _MAX_CALLS: Final = 8  # one inside of another
 _LEAST_STEPS: Final = 1_000_000  # of all expressions of a tree
 _AN_ITEM: Final = 2  # steps: a function looks at each item a few times
 _MAX_VISITS: Final = 5000  # of a folder, on the way up from others
 _PROVIDER: Final = re.compile(rb'\bprovider[\s"]')
 _LOCAL_SOURCE: Final = re.compile(rb'\bsource"?[ \t]*[=:][ \t]*"\.\.?/')
-
-
-def expand(block: Block, scope: Scope) -> list[tuple[str, Scope]]:
-    """The instances of a block: what each has behind its address (`[0]`, `["a"]`), and its scope with each or count.
-
-    One instance with nothing behind its address, where count or for_each is not known.
-    """
-    for each in reversed(block.attributes()):
-        if each.name == "count":
-            number = evaluate(each, scope)
-            if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_INSTANCES:
-                return [(f"[{index}]", scope.having(count={"index": index})) for index in range(number)]
-            unknown = number if isinstance(number, Unknown) else Unknown("count is not a number that can be worked out")
-            return [("", scope.having(count={"index": unknown}))]
-        if each.name == "for_each":
-            source = evaluate(each, scope)
-            is_keyed = isinstance(source, dict) or (
-                isinstance(source, SetOf) and all(isinstance(x, str) for x in source)
-            )
-            if is_keyed and len(source) <= MAX_INSTANCES:
-                from ollama_policy.sources.terraform.language.evaluator import pairs_of
-
-                pairs = pairs_of(source)
-                assert not isinstance(pairs, Unknown)
-                return [(f"[{key_text(key)}]", scope.having(each={"key": key, "value": value})) for key, value in pairs]
-            unknown = source if isinstance(source, Unknown) else Unknown("for_each is not a set or map of known keys")
-            return [("", scope.having(each={"key": unknown, "value": unknown}))]
-    return [("", scope)]
-
-
-def key_text(key: Any) -> str:
-    """A key as Terraform writes it in an address."""
-    import json
-
-    return json.dumps(key, ensure_ascii=False)
 
 
 class Workspace:
@@ -78,7 +49,7 @@ class Workspace:
         self.budget = Budget(0, "many blocks, each with expressions that take long", _LEAST_STEPS)
         self.visits = 0
         self._folders: dict[str, Folder] = {}
-        self._parsed = Kept(_Parsed)
+        self._parsed = Kept(Parsed)
         self._calls: dict[str, list[Call]] | None = None
 
     def spend(self, block: Block) -> None:
@@ -132,29 +103,6 @@ class Workspace:
                 continue
             if (path := _local_source(block)) is not None:
                 self._calls.setdefault(path, []).append(Call(file, block))
-
-
-class _Parsed:
-    """The blocks of a file, in its order and by what names them."""
-
-    def __init__(self, file: SourceFile) -> None:
-        """Raises UnreadableError."""
-        self.blocks = _parse_json(file) if file.path.endswith(".json") else syntax.parse(file)
-
-    @cached_property
-    def by_labels(self) -> dict[tuple[str, ...], Block]:
-        return {(block.kind, *block.labels): block for block in reversed(self.blocks)}
-
-    @cached_property
-    def locals(self) -> dict[str, Attribute]:
-        boxes = [block for block in self.blocks if block.kind == "locals"]
-        return {each.name: each for box in boxes for each in box.attributes()}
-
-
-def _parse_json(file: SourceFile) -> list[Block]:
-    from ollama_policy.sources.terraform.language import terraform_json
-
-    return terraform_json.parse(file)
 
 
 class Call(NamedTuple):
@@ -253,7 +201,7 @@ class Folder:
             from ollama_policy.sources.terraform.language import tfvars
 
             self._tfvars = {}
-            for file in sorted(filter(_is_loaded, self._values), key=_precedence):
+            for file in sorted(filter(is_loaded, self._values), key=precedence):
                 for name, value in tfvars.read(file):
                     self._tfvars[name] = (file, value)
         return self._tfvars
@@ -261,7 +209,7 @@ class Folder:
     @property
     def is_root(self) -> bool:
         """Whether it is applied by itself, called from elsewhere in the tree or not."""
-        return any(_is_loaded(file) for file in self._values) or not self.workspace.calls(self.path)
+        return any(is_loaded(file) for file in self._values) or not self.workspace.calls(self.path)
 
     def instances(self, callers: tuple[str, ...] = ()) -> "list[Instance]":
         """Every instance of the module that the tree shows."""
@@ -280,7 +228,7 @@ class Folder:
         found = found[:MAX_INSTANCES]
         if not callers:
             # Folders that only call each other in a circle are applied by nobody, and are looked at all the same.
-            is_cut = is_cut or (not found and not any(_is_multiple(call.block) for call in workspace.calls(self.path)))
+            is_cut = is_cut or (not found and not any(is_multiple(call.block) for call in workspace.calls(self.path)))
             self._instances = found or ([Instance(self)] if is_cut else [])
         return found if callers else self._instances or []
 
@@ -354,6 +302,24 @@ class Instance:
         """Where a variable's value came from, in words; after it was asked for."""
         return self._origins.get(name, f"var.{name}")
 
+    def output(self, block: Block, address: str, name: str, scope: Scope | None) -> Any:
+        """What a module that is called by a block says of itself."""
+        path, written = _local_source(block), f"{address}.{name}"
+        if path is None:
+            return Unknown(f"{written} is an output of a module that is not in the tree")
+        prefix = f"{self.prefix}{address}."
+        folder = self.folder.workspace.folder_at(path) if prefix.count("module.") <= _MAX_CALLS else None
+        output = None if folder is None else folder.block("output", [name])
+        if folder is None or output is None:
+            return Unknown(f"{written} is an output that is not in the tree")
+        parts = {each.name: each for each in output.attributes()}
+        if any(key in parts and parts[key].literal() is not False for key in ("sensitive", "ephemeral")):
+            return Unknown(f"{written} is sensitive")
+        if "value" not in parts or folder.overrides:
+            return Unknown(f"{written} has no value that can be read")
+        inner = Instance(folder, prefix, self.root, block, scope or self.scope())
+        return evaluate(parts["value"], inner.scope())
+
     def once(self, root: str, name: str, find: Callable[[str], Any]) -> Any:
         key = (root, name)
         if key not in self._known:
@@ -422,84 +388,6 @@ class Instance:
         return (value if isinstance(value, Unknown) else evaluate(value, self.scope())), True
 
 
-class ResourceReference:
-    """A resource that an expression names; what its block says is known, the rest only at apply."""
-
-    def __init__(self, names: Instance, block: Block, key: str = "", scope: Scope | None = None) -> None:
-        self._names = names
-        self._block = block
-        self._key = key
-        self._scope = scope
-
-    @property
-    def _address(self) -> str:
-        return ".".join(self._block.labels)
-
-    def attribute(self, name: str) -> Any:
-        parts = {each.name: each for each in self._block.attributes()}
-        if self._scope is None and ("count" in parts or "for_each" in parts):
-            return Unknown(f"{self._address} has several instances")
-        if name not in parts or name in ("count", "for_each"):
-            return Unknown(f"{self._address}.{name} is only known at apply")
-        scope = self._scope or self._names.scope()
-        return self._names.once(f"{self._address}{self._key}", name, lambda _: evaluate(parts[name], scope))
-
-    def instance(self, key: Any) -> Any:
-        if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is not text or number")
-        suffix = f"[{key_text(key)}]"
-        scope = self._names.expansion(self._block).get(suffix)
-        if scope is not None:
-            return ResourceReference(self._names, self._block, suffix, scope)
-        return Unknown(f"{self._address}[{key_text(key)}] is not known")
-
-
-class ModuleReference:
-    """A `module` block that an expression names; of a local module, what its outputs say is known."""
-
-    def __init__(self, names: Instance, block: Block, key: str = "", scope: Scope | None = None) -> None:
-        self._names = names
-        self._block = block
-        self._key = key
-        self._scope = scope
-
-    @property
-    def _address(self) -> str:
-        return f"module.{self._block.labels[0]}{self._key}"
-
-    def attribute(self, name: str) -> Any:
-        if self._scope is None and _is_multiple(self._block):
-            return Unknown(f"{self._address} has several instances")
-        return self._names.once(self._address, name, self._output)
-
-    def _output(self, name: str) -> Any:
-        names, path = self._names, _local_source(self._block)
-        written = f"{self._address}.{name}"
-        if path is None:
-            return Unknown(f"{written} is an output of a module that is not in the tree")
-        prefix = f"{names.prefix}{self._address}."
-        folder = names.folder.workspace.folder_at(path) if prefix.count("module.") <= _MAX_CALLS else None
-        output = None if folder is None else folder.block("output", [name])
-        if folder is None or output is None:
-            return Unknown(f"{written} is an output that is not in the tree")
-        parts = {each.name: each for each in output.attributes()}
-        if any(key in parts and parts[key].literal() is not False for key in ("sensitive", "ephemeral")):
-            return Unknown(f"{written} is sensitive")
-        if "value" not in parts or folder.overrides:
-            return Unknown(f"{written} has no value that can be read")
-        inner = Instance(folder, prefix, names.root, self._block, self._scope or names.scope())
-        return evaluate(parts["value"], inner.scope())
-
-    def instance(self, key: Any) -> Any:
-        if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is not text or number")
-        suffix = f"[{key_text(key)}]"
-        scope = self._names.expansion(self._block).get(suffix)
-        if scope is not None:
-            return ModuleReference(self._names, self._block, suffix, scope)
-        return Unknown(f"{self._address}[{key_text(key)}] is not known")
-
-
 def _local_source(block: Block) -> str | None:
     """The folder of the module that a `module` block calls, where that is in the tree."""
     source = attribute(block, "source")
@@ -508,22 +396,3 @@ def _local_source(block: Block) -> str | None:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(block.file.path), value))
     return "" if path == "." else path
-
-
-def is_override(file: SourceFile) -> bool:
-    stem = posixpath.basename(file.path).split(".")[0]
-    return stem == "override" or stem.endswith("_override")
-
-
-def _is_multiple(block: Block) -> bool:
-    return attribute(block, "count") is not None or attribute(block, "for_each") is not None
-
-
-def _is_loaded(file: SourceFile) -> bool:
-    name = posixpath.basename(file.path)
-    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
-
-
-def _precedence(file: SourceFile) -> tuple[bool, str]:
-    name = posixpath.basename(file.path)
-    return not name.startswith("terraform.tfvars"), name
