@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from ollama_policy.commands.logs.event import Event, Kind
+from ollama_policy.commands.logs.events.event import Event, Kind
 from ollama_policy.model.rule import Severity
 from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior, version_in

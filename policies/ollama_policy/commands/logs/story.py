@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from ollama_policy.commands.logs.caches import Caches
-from ollama_policy.commands.logs.calls import Calls
 from ollama_policy.commands.logs.dialects import handlers
-from ollama_policy.commands.logs.event import Event, Kind, Place
-from ollama_policy.commands.logs.leaving import Leaving
+from ollama_policy.commands.logs.events.caches import Caches
+from ollama_policy.commands.logs.events.calls import Calls
+from ollama_policy.commands.logs.events.event import Event, Kind, Place
+from ollama_policy.commands.logs.events.leaving import Leaving
+from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.lines.llama_cpp import LLAMA_CPP, is_canceled, shift
 from ollama_policy.commands.logs.lines.others import Alarm, death, go_log
 from ollama_policy.commands.logs.lines.requests import is_ollamas, request
 from ollama_policy.commands.logs.lines.slog import fields, message
-from ollama_policy.commands.logs.loads import Loads
 from ollama_policy.commands.logs.model import Model
 from ollama_policy.commands.logs.state import FOR_EVER, Fields, Handlers, State
 from ollama_provider.ollama.versions import beyond_known, version_in

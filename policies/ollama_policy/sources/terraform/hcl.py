@@ -8,8 +8,8 @@ from ollama_policy.model.settings import SourceFile, Subject, Unknown
 from ollama_policy.sources.common.calls import names_server
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.terraform import models, servers
-from ollama_policy.sources.terraform.language.files_of_a_folder import HCL, JSON, is_override
-from ollama_policy.sources.terraform.language.module import Folder, Workspace
+from ollama_policy.sources.terraform.modules.folders import HCL, JSON, is_override
+from ollama_policy.sources.terraform.modules.module import Folder, Workspace
 
 if TYPE_CHECKING:
     from ollama_policy.sources.terraform.here_documents import HereDocument

@@ -26,12 +26,12 @@ from ollama_policy.sources.terraform.composed import MAX_BYTES, UNDECIDED, Compo
 from ollama_policy.sources.terraform.language import values
 from ollama_policy.sources.terraform.language.blocks import Block, Expression, of_type
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.expansion import expand
-from ollama_policy.sources.terraform.language.module import Instance
 from ollama_policy.sources.terraform.language.scope import Scope
 from ollama_policy.sources.terraform.language.syntax import HclBlock
 from ollama_policy.sources.terraform.language.templates import MARKS, marks_of
 from ollama_policy.sources.terraform.models import origin_of
+from ollama_policy.sources.terraform.modules.expansion import expand
+from ollama_policy.sources.terraform.modules.module import Instance
 
 _OPENS: Final = re.compile(rb"<<-?[ \t]*[\w.-]+[ \t]*\r?\n")
 _BEGINNINGS: Final = frozenset(("<<", "<<-", "heredoc_start"))

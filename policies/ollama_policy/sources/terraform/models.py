@@ -9,9 +9,9 @@ from ollama_policy.sources.terraform import providers
 from ollama_policy.sources.terraform.language import values
 from ollama_policy.sources.terraform.language.blocks import ABSENT, Attribute, Block, Expression
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.expansion import expand
-from ollama_policy.sources.terraform.language.module import Instance
 from ollama_policy.sources.terraform.language.scope import Scope
+from ollama_policy.sources.terraform.modules.expansion import expand
+from ollama_policy.sources.terraform.modules.module import Instance
 
 RESOURCE: Final = "ollama_model"
 # What Terraform itself reads in any resource.

@@ -13,9 +13,9 @@ from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.syntax import json_spans
 from ollama_policy.sources.terraform import models, servers
 from ollama_policy.sources.terraform.language.blocks import ABSENT, Block, attribute
-from ollama_policy.sources.terraform.language.module import Folder, Instance, Workspace
 from ollama_policy.sources.terraform.language.scope import Scope
 from ollama_policy.sources.terraform.language.terraform_json import JsonBlock
+from ollama_policy.sources.terraform.modules.module import Folder, Instance, Workspace
 from ollama_policy.sources.terraform.server_reader import Reader
 
 # What the provider says about a model, never what a user declares (where the plan has no configuration to tell them).

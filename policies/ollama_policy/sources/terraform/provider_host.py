@@ -7,7 +7,7 @@ from ollama_policy.model.settings import Subject, Unknown
 from ollama_policy.sources.common.source import Tree
 from ollama_policy.sources.terraform.language.blocks import attribute
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.module import Folder, Workspace
+from ollama_policy.sources.terraform.modules.module import Folder, Workspace
 
 _PROVIDER = "ollama"
 _CALLED = re.compile(r"module\.([^.\[]+)")

@@ -5,7 +5,7 @@ from typing import Any
 from ollama_policy.model.settings import Unknown
 from ollama_policy.sources.terraform.language.blocks import Attribute, attribute
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.module import Instance
+from ollama_policy.sources.terraform.modules.module import Instance
 
 DEFAULT = "ollama"  # what a resource takes that names no provider
 

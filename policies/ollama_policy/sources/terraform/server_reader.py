@@ -9,9 +9,9 @@ from ollama_policy.sources.common.budget import SETTINGS
 from ollama_policy.sources.terraform.language import values
 from ollama_policy.sources.terraform.language.blocks import ABSENT, Block, Expression, attribute
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.module import Instance
 from ollama_policy.sources.terraform.language.scope import Scope
 from ollama_policy.sources.terraform.models import origin_of
+from ollama_policy.sources.terraform.modules.module import Instance
 from ollama_provider.ollama.sizes import Convention, bytes_of
 
 _IMAGE_OF: Final = re.compile(r"\b(docker_image)\.([A-Za-z_][\w-]*)\.(?:image_id|latest|repo_digest|name)\b")

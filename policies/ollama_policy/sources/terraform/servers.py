@@ -6,8 +6,8 @@ from typing import Final
 from ollama_policy.model.settings import GPU_COUNT, MEMORY_LIMIT, Span, Subject, Unknown
 from ollama_policy.sources.terraform.language import values
 from ollama_policy.sources.terraform.language.blocks import ABSENT, Block, Expression, attribute
-from ollama_policy.sources.terraform.language.expansion import expand
-from ollama_policy.sources.terraform.language.module import Instance
+from ollama_policy.sources.terraform.modules.expansion import expand
+from ollama_policy.sources.terraform.modules.module import Instance
 from ollama_policy.sources.terraform.server_reader import Reader, members_of
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from ollama_policy.errors import UnreadableError
 from ollama_policy.model.settings import Kind, Setting, SourceFile, Style, Subject, Unknown
 from ollama_policy.sources.syntax import json_spans
-from ollama_policy.sources.terraform.language.expansion import key_text
 from ollama_policy.sources.terraform.models import META, RESOURCE
+from ollama_policy.sources.terraform.modules.expansion import key_text
 from ollama_policy.sources.terraform.plan import OUTPUTS, resources_in
 
 SUFFIX: Final = ".tfstate"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ollama_policy.sources.terraform.language import module, syntax, values
+from ollama_policy.sources.terraform.language import syntax, values
 from ollama_policy.sources.terraform.language.evaluate import evaluate
+from ollama_policy.sources.terraform.modules import module
 from tests.policies.sources.terraform.module_of import MemoryTree
 
 CONTEXT = """

@@ -12,7 +12,7 @@ from ollama_policy.sources.terraform import here_documents
 from ollama_policy.sources.terraform.hcl import TerraformSource
 from ollama_policy.sources.terraform.language import syntax
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.module import Workspace
+from ollama_policy.sources.terraform.modules.module import Workspace
 from tests.policies.sources.reading import at, facts
 from tests.policies.sources.terraform.module_of import MemoryTree, cut, plain
 

@@ -3,10 +3,10 @@
 The scheduler and the server write the same for every engine (`scheduler`); the engines have messages of their own.
 """
 
-from ollama_policy.commands.logs.calls import Calls
 from ollama_policy.commands.logs.dialects import llama_server, mlx, ollama_runner, scheduler
-from ollama_policy.commands.logs.leaving import Leaving
-from ollama_policy.commands.logs.loads import Loads
+from ollama_policy.commands.logs.events.calls import Calls
+from ollama_policy.commands.logs.events.leaving import Leaving
+from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Handlers, State
 
 

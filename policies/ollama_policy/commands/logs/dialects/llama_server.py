@@ -5,11 +5,11 @@ Facts: llm/llama_server.go, llm/server.go and server/sched.go of 0.30.0 and of 0
 What llama-server itself writes goes into the same log, without a word of which runner it is: see `llama_cpp`.
 """
 
-from ollama_policy.commands.logs.calls import Calls
 from ollama_policy.commands.logs.dialects.commands import load_of
-from ollama_policy.commands.logs.event import Place
-from ollama_policy.commands.logs.leaving import Leaving
-from ollama_policy.commands.logs.loads import Loads
+from ollama_policy.commands.logs.events.calls import Calls
+from ollama_policy.commands.logs.events.event import Place
+from ollama_policy.commands.logs.events.leaving import Leaving
+from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Fields, Handlers, State
 
 

@@ -6,11 +6,11 @@ Facts: llm/server.go, ml/device.go and runner/ of 0.17.4.
 import re
 from typing import Final
 
-from ollama_policy.commands.logs.calls import Calls
 from ollama_policy.commands.logs.dialects.commands import load_of
-from ollama_policy.commands.logs.event import Place
-from ollama_policy.commands.logs.leaving import Leaving
-from ollama_policy.commands.logs.loads import Loads
+from ollama_policy.commands.logs.events.calls import Calls
+from ollama_policy.commands.logs.events.event import Place
+from ollama_policy.commands.logs.events.leaving import Leaving
+from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Fields, Handler, Handlers, State
 
 _CONTEXT: Final = re.compile(r"\bParallel:(\d{1,9}) .{0,400}?\bKvSize:(\d{1,12})")

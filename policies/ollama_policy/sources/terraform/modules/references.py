@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from ollama_policy.model.settings import Unknown
 from ollama_policy.sources.terraform.language.blocks import Block
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.expansion import is_multiple, key_text
 from ollama_policy.sources.terraform.language.scope import Scope
+from ollama_policy.sources.terraform.modules.expansion import is_multiple, key_text
 
 
 class Module(Protocol):

@@ -18,8 +18,9 @@ from ollama_policy.sources.common.words import Words
 from ollama_policy.sources.terraform.language import syntax
 from ollama_policy.sources.terraform.language.blocks import Attribute, Block, Expression, attribute
 from ollama_policy.sources.terraform.language.evaluate import evaluate
-from ollama_policy.sources.terraform.language.expansion import MAX_INSTANCES, expand, is_multiple
-from ollama_policy.sources.terraform.language.files_of_a_folder import (
+from ollama_policy.sources.terraform.language.scope import Scope, Work
+from ollama_policy.sources.terraform.modules.expansion import MAX_INSTANCES, expand, is_multiple
+from ollama_policy.sources.terraform.modules.folders import (
     HCL,
     JSON,
     VALUES,
@@ -27,9 +28,8 @@ from ollama_policy.sources.terraform.language.files_of_a_folder import (
     is_override,
     precedence,
 )
-from ollama_policy.sources.terraform.language.parsed_files import Parsed
-from ollama_policy.sources.terraform.language.references import ModuleReference, ResourceReference
-from ollama_policy.sources.terraform.language.scope import Scope, Work
+from ollama_policy.sources.terraform.modules.parsed_files import Parsed
+from ollama_policy.sources.terraform.modules.references import ModuleReference, ResourceReference
 
 _MAX_CALLS: Final = 8  # one inside of another
 _LEAST_STEPS: Final = 1_000_000  # of all expressions of a tree
@@ -198,7 +198,7 @@ class Folder:
     def tfvars(self) -> dict[str, tuple[SourceFile, Expression | Unknown]]:
         """What the files say that Terraform loads by itself, the later over the earlier, by variable."""
         if self._tfvars is None:
-            from ollama_policy.sources.terraform.language import tfvars
+            from ollama_policy.sources.terraform.modules import tfvars
 
             self._tfvars = {}
             for file in sorted(filter(is_loaded, self._values), key=precedence):

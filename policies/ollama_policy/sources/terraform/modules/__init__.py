@@ -1,0 +1,1 @@
+"""Terraform's modules: folders of files, their instances, and what refers to them."""
