@@ -27,7 +27,7 @@ class MemoryGroup:
         (self.folder / "cgroup.procs").write_text(str(pid))
 
     def killed(self) -> int:
-        """How many processes of it the kernel has ended for want of memory."""
+        """How many processes of it the kernel has ended for lack of memory."""
         found = re.search(r"^oom_kill (\d+)$", (self.folder / self.events).read_text(), re.MULTILINE)
         return int(found[1]) if found else 0
 

@@ -6,7 +6,7 @@ terraform {
   }
 }
 
-# Checked when it is planned: Ollama takes a default for what it cannot read, mostly without a word.
+# Checked when it is planned: Ollama takes a default for what it cannot read, mostly without a log line.
 data "ollama_server_environment" "small" {
   version             = "0.34.3"
   keep_alive          = "5m"

@@ -230,7 +230,7 @@ class _Collector:
             if name is None:
                 reason = "it has no name that can be read here"
                 if named is not None:
-                    reason = named.value.reason if isinstance(named.value, Unknown) else "its name is none"
+                    reason = named.value.reason if isinstance(named.value, Unknown) else "its name is not valid"
                 undecided.append(_undecided(subject, "name", reason))
                 continue
             declared = Declared(subject, name)

@@ -54,7 +54,7 @@ class Baseline:
         for entry in entries if isinstance(entries, list) else [None]:
             if not isinstance(entry, dict) or (key := _key(entry)) is None:
                 raise UnreadableError(
-                    0, "an entry that is none", 'each with "rule", "file", "address", "value", "count"'
+                    0, "an entry that is not valid", 'each with "rule", "file", "address", "value", "count"'
                 )
             self._left[key] += entry["count"]
 

@@ -23,7 +23,7 @@ class BareSeconds(Rule):
     summary = "a small number without a unit for OLLAMA_KEEP_ALIVE: seconds"
     why = (
         "A number without a unit is seconds. With `30` a model is released half a minute after each call, and loaded "
-        "anew for the next; guides that are copied widely call it minutes. Who means seconds can say so with a unit."
+        "anew for the next; guides that are copied widely call it minutes. If you mean seconds, write the unit."
     )
     fix = "Write the unit: `30m`, or `30s`."
     bad = (compose("OLLAMA_KEEP_ALIVE: «30»"),)

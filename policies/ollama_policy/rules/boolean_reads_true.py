@@ -21,7 +21,7 @@ class BooleanReadsTrue(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's boolean that Ollama reads as true, whatever it says"
+    summary = "a server's boolean that Ollama reads as true, whatever its value"
     why = (
         "Ollama's booleans are 1, t, true, 0, f, false and their spellings in capitals. Every other text that is not "
         "empty is true: `off`, `no`, `disabled` and `none` switch on what they should switch off. The log says nothing."

@@ -27,7 +27,7 @@ def _example(comment: str) -> tuple[Example, ...]:
 class InvalidSuppression(_Housekeeping):
     id = "OLL901"
     name = "invalid-suppression"
-    summary = "a suppression that suppresses nothing: no reason, an unknown rule, or a date that is none"
+    summary = "a suppression that suppresses nothing: no reason, an unknown rule, or an invalid date"
     why = (
         "A suppression is a decision that somebody will have to understand later, so it counts only with a reason. "
         "One that names a rule that does not exist, or a date that cannot be read, would be taken for one that works."
@@ -51,7 +51,7 @@ class UnusedSuppression(_Housekeeping):
     id = "OLL903"
     name = "unused-suppression"
     summary = "a suppression of something that is not there"
-    why = "What it suppressed is fixed or moved; left behind, it would hide the next one without a word."
+    why = "What it suppressed is fixed or moved; left behind, it would hide the next one."
     fix = "Delete the comment."
     bad = _example("  # «ollama-policy: ignore[OLL001] not needed here»")
     good = _example("")

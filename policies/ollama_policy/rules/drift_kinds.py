@@ -104,7 +104,7 @@ class PinLost(Drift):
     summary = "a model that is declared resident, and whose timer runs"
     why = (
         "A client's own keep_alive overwrites the pin. Options of a client that differ from those it was loaded with, "
-        "such as num_ctx, reload it, and the new runner takes the server's default. Without a word, either way: the "
+        "such as num_ctx, reload it, and the new runner takes the server's default. Either way, nothing is logged: the "
         "model leaves memory when the timer has run down. /api/ps shows the context alone, so which option it was can "
         "be told only where num_ctx is declared; else the finding names all that this version reloads by."
     )
@@ -130,7 +130,7 @@ class HeldTooLong(Drift):
     summary = "a model that a client holds in memory beyond its declared keep_alive"
     why = (
         "A client's own keep_alive counts more than what is declared, and stays with the runner: calls without one "
-        "keep it. A pin by a client is never released. Told by the server's own clock."
+        "keep it. A pin by a client is never released. The server's own clock decides."
     )
     fix = "Apply the declaration: it arms the timer anew, without a reload."
     bad = (_model('keep_alive = «"5m"»'), _PINNED)
@@ -221,12 +221,12 @@ class AbandonedProcess(Drift):
     moves = False
     summary = "a runner process whose server was killed"
     why = (
-        "A server that is killed, by SIGKILL or by the kernel for want of memory, leaves its runners: each becomes a "
+        "A server that is killed, by SIGKILL or by the kernel for lack of memory, leaves its runners: each becomes a "
         "child of init and keeps all of its memory. No server knows it, so /api/ps does not show it, nothing unloads "
         "it, and a server that is started anew loads the model a second time beside it. Seen only on the machine of "
         "the server, where psutil is installed (`python -m pip install 'psutil>=6'`)."
     )
-    fix = "End it: `ollama-policy reclaim` does, once it is told to; or end the process yourself."
+    fix = "End it with `ollama-policy reclaim`, or end the process yourself."
     bad = (
         _model(),
         _server(

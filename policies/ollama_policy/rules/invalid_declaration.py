@@ -32,8 +32,8 @@ class InvalidDeclaration(Rule):
         "reaches another model: `chat:local` is `chat:latest` to a delete, from 0.18.0 on."
     )
     fix = (
-        "Write what is expected there: of a property and its value the schema in `schemas/` gives editors the same "
-        "list; of a name, another one, or another tag."
+        "Write what is expected there; the schema in `schemas/` gives editors the same list. For a name, write another "
+        "one, or another tag."
     )
     bad = (
         Example(

@@ -19,10 +19,11 @@ class InvalidDuration(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's duration that is none, so the default counts"
+    summary = "a server's duration that is not valid, so the default applies"
     why = (
         "Ollama reads OLLAMA_KEEP_ALIVE and OLLAMA_LOAD_TIMEOUT as a Go duration, or as whole seconds. Anything else, "
-        "such as `1d`, `10 minutes` or `24h # a day`, counts as not written: 5 minutes, and the log says nothing."
+        "such as `1d`, `10 minutes` or `24h # a day`, is ignored: the default of 5 minutes applies, and the log says "
+        "nothing."
     )
     fix = "Write a Go duration such as `5m`, `1h30m` or `24h`, or whole seconds; a negative one means forever."
     bad = (compose("OLLAMA_KEEP_ALIVE: «1d»"),)

@@ -21,7 +21,7 @@ class InvalidNumber(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's number that is none, so the default counts"
+    summary = "a server's number that is not valid, so the default applies"
     why = (
         "Numbers of the server are digits and nothing else. With `-1`, `auto`, `1GB`, `1.0`, `0x10` or `1e3` Ollama "
         "writes a warning to its log and takes the default. OLLAMA_GPU_OVERHEAD is in bytes, and its default is 0."

@@ -29,7 +29,7 @@ class InvalidParameter(Rule):
     severity = Severity.ERROR
     kind = Kind.REQUEST
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a model parameter of a wrong type, or that is none"
+    summary = "a model parameter of the wrong type, or one that does not exist"
     why = (
         'HTTP 500 is the answer to a request whose options have a number as text, such as `"num_ctx": "8192"`. '
         "/api/create takes any value, and then each call of that model is answered so. A Modelfile's values are texts, "
@@ -48,8 +48,8 @@ class InvalidParameter(Rule):
     )
     source = "api/types.go of 0.34.3: FromMap, FormatParams; server/routes.go:3175, handleScheduleError"
     experiment = (
-        "A request with a number as text is HTTP 500, and so is each call of a model that was created with one; of an "
-        "option that is none the log has a warning. `ollama create` refuses both in a Modelfile."
+        "A request with a number as text is HTTP 500, and so is each call of a model that was created with one; for an "
+        "option that does not exist, the log has a warning. `ollama create` refuses both in a Modelfile."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

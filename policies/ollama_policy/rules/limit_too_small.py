@@ -37,7 +37,7 @@ class LimitTooSmall(Rule):
         "resident models take at least, worked out from their GGUF beside the declaration or from a `snapshot` that "
         "`ollama-policy fit --record` wrote; else the weights of models of the library by the size in their tag; and, "
         "where the version is known to have one, what the prompt cache of each runner may grow to beside. "
-        "`ollama-policy fit` tells the whole sum."
+        "`ollama-policy fit` computes the whole sum."
     )
     fix = "Raise the limit, declare fewer or smaller resident models, or lower `LLAMA_ARG_CACHE_RAM`."
     bad = (

@@ -65,10 +65,10 @@ class IgnoredSetting(LogRule):
     severity = Severity.ERROR
     summary = "a server's variable that Ollama said it does not take"
     why = (
-        "Ollama writes a warning for a number that is none, and runs with its default. Before 0.30 it did so, too, for "
-        "a KV cache type that it could not use: f16 in place of q8_0 is twice the cache. From 0.30 on the load fails "
-        "then: OLL604. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not "
-        "taken either, but without a word: `ollama-policy check` finds that one."
+        "Ollama writes a warning for a number that is not valid, and runs with its default. Before 0.30 it did so, "
+        "too, for a KV cache type that it could not use: f16 in place of q8_0 is twice the cache. From 0.30 on the "
+        "load fails then: OLL604. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not taken either, but silently: "
+        "`ollama-policy check` finds that one."
     )
     fix = "Write the variable as Ollama reads it, or leave it out."
     bad = _log(
@@ -81,7 +81,7 @@ class IgnoredSetting(LogRule):
 class Evicted(LogRule):
     id = "OLL602"
     name = "evicted-for-another"
-    summary = "a model that was put out of memory to make room for another"
+    summary = "a model that was evicted to make room for another"
     why = (
         "Its next call loads it again, and evicts in turn where both are in use: each call waits for a load. Where "
         "memory is short Ollama says so at its usual level, but names the model only with OLLAMA_DEBUG=1, as it does "
@@ -103,7 +103,7 @@ class OutOfMemory(LogRule):
     why = (
         "Weights, KV cache and compute graph together exceed what is free. The KV cache grows with context times "
         "parallel slots, and is the part that settings change. What fits at the second try is a warning. "
-        "From 0.30 on Ollama tries again with less context, where it chose that itself, or puts the other models out; "
+        "From 0.30 on Ollama tries again with less context, where it chose that itself, or unloads the other models; "
         "before 0.30 with fewer layers on the GPU."
     )
     fix = "Lower num_ctx or OLLAMA_NUM_PARALLEL, quantise the KV cache, take a smaller model, or unload another first."
@@ -208,7 +208,7 @@ class NeverReleased(LogRule):
         "The memory of what is kept forever is what people call not released. It is right for a model that is "
         "declared resident: a client's pin is an info, and names the model only with OLLAMA_DEBUG=1."
     )
-    fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin by declaration what shall stay."
+    fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin by declaration what must stay."
     bad = _log(f"«{_line('INFO', 'server config', _FOR_EVER)}»")
     good = _log(_line("INFO", "server config", 'env="map[OLLAMA_KEEP_ALIVE:5m0s]"'))
 
@@ -294,7 +294,7 @@ class OutOfMemoryInAnswer(LogRule):
     id = "OLL616"
     name = "out-of-memory-in-answer"
     severity = Severity.ERROR
-    summary = "a runner that ran out of memory during an answer, for which Ollama put out every model"
+    summary = "a runner that ran out of memory during an answer, after which Ollama unloaded every model"
     why = (
         "From 0.30 on Ollama then unloads all that is loaded, pinned models too, before the next call: each of them "
         "has to be loaded again, and what was kept forever is not any more."

@@ -19,8 +19,8 @@ class LongKeepAlive(Rule):
     keys: ClassVar[frozenset[str]] = frozenset(("keep_alive", "memory_management"))
     summary = "a keep_alive of more than an hour"
     why = (
-        "The clock starts anew when each request ends, so a call now and then within this time holds the model for "
-        "ever. Meanwhile what it takes is missing for other models, and its prompt cache only grows."
+        "The clock starts anew when each request ends, so a call now and then within this time holds the model "
+        "forever. Meanwhile what it takes is missing for other models, and its prompt cache only grows."
     )
     fix = 'Shorten it, or say what is meant: `memory_management = "manual"` holds a model in memory on purpose.'
     bad = (

@@ -23,8 +23,9 @@ class ModelsIsAFolder(Rule):
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
     summary = "OLLAMA_MODELS with names of models: it is the folder where they are kept"
     why = (
-        "The server takes OLLAMA_MODELS for a folder, whatever it says, and makes it: no model is pulled, those that "
-        "are there are not found, and what is pulled later lies in a folder with an odd name, often outside the volume."
+        "The server takes OLLAMA_MODELS for a folder, whatever its value, and creates it. No model is pulled, the "
+        "models of the usual folder are not found, and what is pulled later goes into a folder with an odd name, "
+        "often outside the volume."
     )
     fix = "Give it a folder, or leave it out; declare the models, or pull them with `ollama pull`."
     bad = (compose('OLLAMA_MODELS: «"llama3:8b,mistral"»'),)

@@ -26,7 +26,7 @@ class PinWithoutServerDefault(Rule):
     summary = "a pinned model whose pin the first reload would lose"
     why = (
         "A pin belongs to the runner, not to the model. A client whose options reload it, an eviction, a crash or a "
-        "restart make a new runner, and that one takes the server's OLLAMA_KEEP_ALIVE: the pin is lost without a word."
+        "restart make a new runner, and that one takes the server's OLLAMA_KEEP_ALIVE: the pin is lost silently."
     )
     fix = (
         "Give the server `OLLAMA_KEEP_ALIVE=-1` where all that it runs is declared here, or keep its default and watch "

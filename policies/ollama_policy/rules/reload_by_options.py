@@ -130,11 +130,11 @@ class _Tree:
             return _Loaded((0,), "the number of threads was left to the runner")
         if option == "main_gpu":
             if self.any_does(Behavior.MAIN_GPU_RELOADS):
-                return _Loaded((), "whatever it says: the model was loaded without it")
+                return _Loaded((), "whatever its value: the model was loaded without it")
             return _Loaded((0,), "the default is 0")
         if option == "use_mmap":
             if self.any_does(Behavior.NO_MMAP_RELOADS):
-                return _Loaded((), "whatever it says: the model was loaded without it")
+                return _Loaded((), "whatever its value: the model was loaded without it")
             return _Loaded((False,), "it was loaded as Ollama chose, on a CPU without a memory map")
         return _Loaded((0,), "without a draft model it is 0") if self.any_does(Behavior.DRAFT_RELOADS) else None
 

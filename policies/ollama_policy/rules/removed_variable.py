@@ -22,7 +22,7 @@ class RemovedVariable(Rule):
     keys: ClassVar[frozenset[str]] = frozenset()
     summary = "a variable that Ollama reads no longer"
     why = (
-        "A variable that was removed is ignored without a word, so a bound that once held does not: OLLAMA_MAX_VRAM "
+        "A variable that was removed is ignored silently, so a bound that once held does not: OLLAMA_MAX_VRAM "
         "has bounded nothing since 0.7.0. A version that is pinned and still reads it is left alone."
     )
     fix = "Delete it, or use what took its place."

@@ -27,7 +27,7 @@ class ServerNeverReleases(Rule):
         "Each stays until another one needs its place, so memory only grows. It is right where the models are declared "
         "resident: beside such a declaration it is left alone."
     )
-    fix = 'Give it a duration, and pin what shall stay by declaring it with `memory_management = "manual"`.'
+    fix = 'Give it a duration, and pin what must stay by declaring it with `memory_management = "manual"`.'
     bad = (compose("OLLAMA_KEEP_ALIVE: «-1»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 5m"),)
     source = "envconfig/config.go, KeepAlive"

@@ -33,11 +33,11 @@ class UnknownVariable(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a variable that looks like one of the server's and is none"
+    summary = "a variable that looks like one of the server's, and isn't one"
     why = (
-        "Ollama ignores variables that it does not know, without a word. Some names are written often and were never "
-        "read, such as OLLAMA_NUM_CTX or OLLAMA_KEEPALIVE; a variable that a pinned version does not have yet is as "
-        "good as not written. Names of your own are left alone: only what is close to a real one is named here. Of "
+        "Ollama silently ignores variables that it does not know. Some names are written often and were never "
+        "read, such as OLLAMA_NUM_CTX or OLLAMA_KEEPALIVE; a variable that a pinned version does not have yet is "
+        "ignored, too. Names of your own are left alone: only what is close to a real one is named here. Of "
         "LLAMA_ARG_* all are named that llama.cpp's server does not have: nobody else reads them."
     )
     fix = (

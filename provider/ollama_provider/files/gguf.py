@@ -18,9 +18,9 @@ _SPLIT_NAME: Final = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.DOTAL
 _MOST_PARTS: Final = 1024
 # By `general.type`: what no model can be made of alone.
 _NO_MODELS: Final = {
-    "adapter": "a LoRA adapter, which changes a model and is none: merge it into the model's own GGUF",
-    "mmproj": "a projector, which adds images or sound to a model and is none",
-    "projector": "a projector, which adds images or sound to a model and is none",
+    "adapter": "a LoRA adapter, which changes a model and isn't one: merge it into the model's own GGUF",
+    "mmproj": "a projector, which adds images or sound to a model and isn't one",
+    "projector": "a projector, which adds images or sound to a model and isn't one",
     "imatrix": "an importance matrix for the making of models, and no model",
 }
 

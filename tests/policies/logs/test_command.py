@@ -87,7 +87,8 @@ def test_a_version_that_is_none_is_told_and_the_log_is_read(tree: Path, command:
     other = (REAL / "prompt-cache.log").read_text(encoding="utf-8").replace("version 0.34.3", "version banana")
     (tree / "a.log").write_text(other)
     document = valid("logs", command("logs", "a.log", "--format", "json").stdout)
-    assert document["notes"] == ["the server calls its version 'banana', which is none: its log is read without it"]
+    note = "the server calls its version 'banana', which is not a version: the log is read without it"
+    assert document["notes"] == [note]
     assert document["models"][0]["loads"] == 1
 
 
@@ -114,7 +115,7 @@ def test_a_log_of_another_program_is_one_clear_line(tree: Path, command: Command
 def test_markdown_has_a_table_a_model(command: Command) -> None:
     text = command("logs", DEBUG, "--format", "markdown").stdout
     assert "## one:latest \\(sha256:a86e018a6b80\\): 2 loads, not in memory at the end" in text
-    assert "| 55 | 2026-11-25T03:04:33.446Z | evicted | put out to make room: " in text
+    assert "| 55 | 2026-11-25T03:04:33.446Z | evicted | evicted to make room: " in text
     assert "OLL602 evicted-for-another" in text
 
 

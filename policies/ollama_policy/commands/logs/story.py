@@ -78,7 +78,8 @@ class Story:
         """What is to be said of how the log was read."""
         note = beyond_known(self._state.version)
         if self._state.no_version:
-            note = f"the server calls its version {self._state.no_version!r}, which is none: its log is read without it"
+            what = f"the server calls its version {self._state.no_version!r}, which is not a version"
+            note = f"{what}: the log is read without it"
         return [note] if note else []
 
     def take(self, number: int, raw: bytes, text: bytes, at: str) -> None:

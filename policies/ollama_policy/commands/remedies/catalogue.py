@@ -23,7 +23,8 @@ RECLAIM: Final = Entry(
 VERSION: Final = Entry(
     frozenset((Kind.VERSION,)),
     "Update Ollama",
-    "A leak that a later release fixes is no matter of settings; where none is known to, report it with these figures. "
+    "A leak that a later release fixes is not a matter of settings. If no release is known to fix it, report it with "
+    "these figures. "
     "A newer one has defaults of its own: from 0.30 on each runner has a prompt cache of up to 8 GiB.",
     frozenset(("OLL301", "OLL302", "OLL509")),
 )

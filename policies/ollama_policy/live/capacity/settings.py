@@ -129,7 +129,7 @@ class Sources:
         if server is not None and isinstance(
             server.settings[MEMORY_LIMIT].value if MEMORY_LIMIT in server.settings else 0, Unknown
         ):
-            self._assumed.append(f"{_place(server)}: its memory limit cannot be decided, and is taken for none")
+            self._assumed.append(f"{_place(server)}: its memory limit cannot be decided: no limit is assumed")
         limit = memory_limit(server, target) if server is not None else target.memory_bytes
         if limit is not None:
             is_own = server is not None and server.value(MEMORY_LIMIT) == limit

@@ -30,7 +30,7 @@ class ServerEnvironmentDataSource(DataSource):
     name = "ollama_server_environment"
     schema = Schema(
         description="The environment of an Ollama server, from settings that are checked when they are planned: of "
-        "what it cannot read Ollama takes a default, mostly without a word. Asks no server. A setting that is not "
+        "what it cannot read Ollama takes a default, mostly without a log line. Asks no server. A setting that is not "
         "given, or null, is left to Ollama.",
         attributes={
             "version": Attribute(

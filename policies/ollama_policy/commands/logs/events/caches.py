@@ -126,7 +126,7 @@ class Caches:
         cache.told = cache.peak
         if not cache.peak_prompts:
             words = (
-                f"MLX holds {text_of(cache.peak)} after a call, its weights among it: its cache of prompts may grow to "
+                f"MLX holds {text_of(cache.peak)} after a call, its weights included: its cache of prompts may grow to "
             )
             words += f"{text_of(DEFAULT_LIMIT)}, which no variable bounds{cache.may_be}"
             self._state.say(Kind.CACHE, place, words, model, "mlx", held_bytes=cache.peak)

@@ -45,10 +45,10 @@ class Leaving:
             model.leaving = "died"
             return
         if cause == "options":
-            state.say(Kind.RELOAD, place, "put out to come back: it is asked for with other options", model, cause)
+            state.say(Kind.RELOAD, place, "unloaded to be loaded again: a client asked for other options", model, cause)
             return
         for_whom = f" for {state.load.model.shown}" if state.load else ""
-        text = f"put out to make room{for_whom}: {WHY.get(cause, WHY[''])}"
+        text = f"evicted to make room{for_whom}: {WHY.get(cause, WHY[''])}"
         state.say(Kind.EVICTED, place, text, model, cause)
 
     def put_out_unnamed(self, wanted: Model | None) -> None:
@@ -62,7 +62,7 @@ class Leaving:
             self._gone(model)
         for_whom = f" for {wanted.shown}" if wanted else ""
         self._cause = ""
-        self._state.say(Kind.EVICTED, place, f"put out to make room{for_whom}: {WHY['memory']}", model, "memory")
+        self._state.say(Kind.EVICTED, place, f"evicted to make room{for_whom}: {WHY['memory']}", model, "memory")
 
     def makes_room_for(self, model: Model | None) -> None:
         """A load that failed for lack of memory is tried once more, for which others may have to go."""
@@ -74,7 +74,7 @@ class Leaving:
         for_whom = f" for {wanted.shown}" if wanted else ""
         for model in self._state.resident:
             if model is not wanted:
-                text = f"put out to make room{for_whom}: {WHY['oom']}{_pin(model)}"
+                text = f"evicted to make room{for_whom}: {WHY['oom']}{_pin(model)}"
                 self._state.say(Kind.EVICTED, place, text, model, "oom")
                 self._gone(model, "oom")
 
@@ -85,13 +85,13 @@ class Leaving:
         model = state.model(path) if path else None
         resident = state.resident
         others = sorted(one.shown + _pin(one) for one in resident if one is not model)
-        text = "memory ran out during an answer: every model is put out, pinned ones too, before the next call"
+        text = "memory ran out during an answer: every model is unloaded, pinned ones too, before the next call"
         text += _pin(model) if model else ""
         text += f" ({'with it: ' if model else ''}{', '.join(others)})" if others else ""
         text += f": {line.get('error', '?')}"
         state.say(Kind.OOM, place, text[:500], model, models=[one.digest for one in resident])
         for one in resident:
-            state.say(Kind.EVICTED, place, f"put out: {WHY['answer']}{_pin(one)}", one, "answer")
+            state.say(Kind.EVICTED, place, f"unloaded: {WHY['answer']}{_pin(one)}", one, "answer")
             self._gone(one, "answer")
 
     # Left by itself, or by a call.

@@ -272,7 +272,7 @@ class Loads:
         failure, self._failure = self._failure, None
         model = self._which(line) or (failure.model if failure else None)
         error = _first(line.get("error") or (failure.error if failure else ""))
-        text = f"did not fit beside the others: all of them are put out, and it is tried once more ({error})"
+        text = f"did not fit beside the others: all of them are unloaded, and the load is tried once more ({error})"
         self._state.say(Kind.RETRY, place, text[:500], model, "alone")
         self._leaving.makes_room_for(model)
 

@@ -50,7 +50,7 @@ def table(judged: Judged) -> Table:
     rows = [_row(need, verdicts.get(id(need)), fit) for need in fit.needs]
     rows += [(model.name, model.place, "", "", f"not known: {why}") for model, why in fit.unknown]
     rows += [(one.name, one.place, "", "", f"takes nothing here, it runs on {one.elsewhere}") for one in fit.elsewhere]
-    heads = ("model", "where", "it takes", "Ollama predicts", "what comes of it")
+    heads = ("model", "where", "it takes", "Ollama predicts", "outcome")
     return Table("What the declared models take", heads, tuple(rows))
 
 
