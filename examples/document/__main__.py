@@ -1,4 +1,4 @@
-"""The document's model. Its diff is one line of configuration: `pulumi config set memory_management manual`."""
+"""One model. Who releases its memory is one line of configuration: `pulumi config set memory_management manual`."""
 
 import pulumi
 

@@ -45,9 +45,9 @@ def resource_schema() -> dict[str, Any]:
 
 
 def plain_schema() -> dict[str, Any]:
-    """The schema of the document's plain form: one model, a list, or a map of them by name, at the top or in `models`.
+    """The schema of the plain form: one model, a list, or a map of them by name, at the top or in `models`.
 
-    The name may be missing where a map's key gives it, and in a lone fragment such as the document's own one line.
+    The name may be missing where a map's key gives it, and in a lone fragment such as one line alone.
     """
     resource = resource_schema()
     definitions = resource.pop("$defs")

@@ -286,7 +286,7 @@ def test_completion_completes(tree: Path) -> None:
 # The process.
 
 HEAVY = ("pydantic", "httpx", "jsonschema", "asyncio", "pulumi", "yaml", "tomllib", "pathlib")
-SLOW = ("click", "dataclasses", "datetime", "inspect", "json", "tree_sitter")  # each a tenth of the time, or more
+SLOW = ("click", "dataclasses", "datetime", "inspect", "json")  # each a tenth of the time, or more
 
 
 def test_a_clean_file_needs_nothing_heavy(tree: Path) -> None:

@@ -69,7 +69,10 @@ class ConfiguredValues:
         except UnreadableError as error:
             raise UndecidedError(f"configuration value {name} cannot be read: {error}") from None
         if made is None:
-            raise UndecidedError(f"configuration value {name} is {found.written}, which is no {kind or 'text'}")
+            wanted = "an" if kind in ("int", "object") else "a"
+            raise UndecidedError(
+                f"configuration value {name} is {found.written}, which is not {wanted} {kind or 'text'}"
+            )
         return made
 
     def _made(self, node: Node, kind: str, file: SourceFile, call: ast.Call) -> ast.expr | None:
