@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.model.rule import Severity
 from ollama_provider.ollama.sizes import MIB
 from ollama_provider.ollama.versions import Behavior, version_in
@@ -325,7 +325,7 @@ def test_a_growing_prompt_cache_is_found_with_its_bound(engine: Ollama, cached_g
     severity, message = result.found()
     assert severity is Severity.WARNING
     assert message.startswith("one:latest: its prompt cache has grown to ")
-    assert "of at most 8.0 GiB" in message
+    assert "of at most 8 GiB" in message
     (model,) = result.told.story.models.values()
     assert model.cache is not None
     assert model.cache.peak == result.told.of(Kind.CACHE)[-1].facts["peak_bytes"]
@@ -334,7 +334,7 @@ def test_a_growing_prompt_cache_is_found_with_its_bound(engine: Ollama, cached_g
 
 
 @pytest.mark.llama_server
-@pytest.mark.parametrize(("limit", "bound"), [("2", "of at most 2.0 MiB"), ("-1", "of at most 1024 tokens")])
+@pytest.mark.parametrize(("limit", "bound"), [("2", "of at most 2 MiB"), ("-1", "of at most 1024 tokens")])
 def test_a_bounded_prompt_cache_is_an_info(
     engine: Ollama, cached_gguf: Path, tmp_path: Path, limit: str, bound: str
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_base_is_destroyed_with_its_resource_in_whatever_order_an_apply_comes_
     assert installed(ollama) == {}
 
 
+@pytest.mark.alone  # a plan listens for a moment to what else is planned
 def test_a_base_that_is_renamed_away_stays_as_the_plan_says(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any], other: dict[str, Any]
 ) -> None:

@@ -57,8 +57,8 @@ def test_what_may_outgrow_the_memory_is_a_warning_whatever_is_set(
         [warning] = stack.plan().diagnoses
         assert (warning.severity, warning.summary.endswith(" may outgrow the memory")) == ("warning", True)
         detail = " ".join(warning.detail.split())
-        assert "may grow by 8.0 GiB: bound it with LLAMA_ARG_CACHE_RAM" in detail
-        assert "which may grow by 8.0 GiB; the server has 10.0 GiB" in detail
+        assert "may grow by 8 GiB: bound it with LLAMA_ARG_CACHE_RAM" in detail
+        assert "which may grow by 8 GiB; the server has 10 GiB" in detail
 
 
 def test_terraform_refuses_settings_that_are_none(terraform_of: TerraformMaker) -> None:

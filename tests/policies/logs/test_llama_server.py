@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import REAL, Told, told
 

@@ -1,6 +1,6 @@
 """MLX's runner in a log: lines as mlxrunner/ of 0.34.3 writes them; none is real, for it needs a Mac or CUDA."""
 
-from ollama_policy.commands.logs.events.event import Kind
+from ollama_policy.commands.logs.event import Kind
 from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import told
 

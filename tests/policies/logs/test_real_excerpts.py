@@ -1,6 +1,6 @@
 """Lines that a real Ollama 0.17.4 wrote, at its usual level and with OLLAMA_DEBUG=1. tests/engines makes whole ones."""
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from tests.policies.logs.told import REAL, told
 
 USUAL = (REAL / "usual.log").read_bytes()

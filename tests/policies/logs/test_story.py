@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.commands.logs.state import FOR_EVER, MOST_MODELS
 from ollama_policy.model.rule import Severity
 from tests.policies.logs.told import told

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.commands.logs.findings import Findings
 from ollama_policy.commands.logs.lines.reading import Reading
 from ollama_policy.commands.logs.story import Story

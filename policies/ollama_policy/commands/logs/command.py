@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ollama_policy.commands.logs.events.event import Event
+from ollama_policy.commands.logs.event import Event
 from ollama_policy.commands.logs.findings import Findings, reported
 from ollama_policy.commands.logs.lines.chunks import EVERY, STDIN, Again, chunks
 from ollama_policy.commands.logs.lines.reading import Reading

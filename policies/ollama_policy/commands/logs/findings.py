@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from ollama_policy.commands.logs.event import Event, Kind, Place
 from ollama_policy.commands.logs.events.caches import DEFAULT_LIMIT
-from ollama_policy.commands.logs.events.event import Event, Kind, Place
 from ollama_policy.commands.logs.model import Model
 from ollama_policy.model.result import Reported, Result
 from ollama_policy.model.rule import Finding, Rule, Severity

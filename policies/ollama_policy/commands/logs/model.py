@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ollama_policy.commands.logs.events.event import Place
+from ollama_policy.commands.logs.event import Place
 from ollama_provider.ollama.sizes import bytes_of, text_of
 
 _DIGEST: Final = re.compile(r"sha256[-:]([0-9a-f]{64})")

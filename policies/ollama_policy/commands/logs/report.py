@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 from ollama_policy.commands.logs.model import Model
 from ollama_policy.commands.logs.timeline import Entry, Timeline
 from ollama_policy.formats import json_report, markdown

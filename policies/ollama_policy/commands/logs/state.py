@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ollama_policy.commands.logs.events.event import Event, Kind, Place
+from ollama_policy.commands.logs.event import Event, Kind, Place
 from ollama_policy.commands.logs.model import Ahead, Load, Model
 from ollama_provider.ollama.versions import Version
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ollama_policy.commands.logs.dialects import handlers
+from ollama_policy.commands.logs.event import Event, Kind, Place
 from ollama_policy.commands.logs.events.caches import Caches
 from ollama_policy.commands.logs.events.calls import Calls
-from ollama_policy.commands.logs.events.event import Event, Kind, Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.lines.llama_cpp import LLAMA_CPP, is_canceled, shift

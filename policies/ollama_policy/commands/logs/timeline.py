@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ollama_policy.commands.logs.events.event import Event, Kind
+from ollama_policy.commands.logs.event import Event, Kind
 
 MOST_EVENTS: Final = 1000  # of one model that are kept, the latest
 _MOST_IN_ALL: Final = 20_000

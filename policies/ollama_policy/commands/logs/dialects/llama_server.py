@@ -6,8 +6,8 @@ What llama-server itself writes goes into the same log, without a word of which 
 """
 
 from ollama_policy.commands.logs.dialects.commands import load_of
+from ollama_policy.commands.logs.event import Place
 from ollama_policy.commands.logs.events.calls import Calls
-from ollama_policy.commands.logs.events.event import Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Fields, Handlers, State

@@ -3,8 +3,8 @@
 A runner is started with the model's name, and serves every context. Not measured: it needs a Mac, or CUDA.
 """
 
+from ollama_policy.commands.logs.event import Place
 from ollama_policy.commands.logs.events.calls import Calls
-from ollama_policy.commands.logs.events.event import Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.model import Model

@@ -7,8 +7,8 @@ import re
 from typing import Final
 
 from ollama_policy.commands.logs.dialects.commands import load_of
+from ollama_policy.commands.logs.event import Place
 from ollama_policy.commands.logs.events.calls import Calls
-from ollama_policy.commands.logs.events.event import Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Fields, Handler, Handlers, State

@@ -4,8 +4,8 @@ At the usual level these are loads and failures; that a model leaves memory, and
 alone, but for one that must go because memory is short.
 """
 
+from ollama_policy.commands.logs.event import Place
 from ollama_policy.commands.logs.events.calls import Calls
-from ollama_policy.commands.logs.events.event import Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.events.loads import Loads
 from ollama_policy.commands.logs.state import Fields, Handlers, State

@@ -8,7 +8,7 @@ its own, of at most 8 GiB, that no variable bounds (mlxrunner/prefix_cache.go).
 from collections.abc import Sequence
 from typing import Final
 
-from ollama_policy.commands.logs.events.event import Kind, Place
+from ollama_policy.commands.logs.event import Kind, Place
 from ollama_policy.commands.logs.lines.llama_cpp import CacheState, cache_limit, cache_state, has_dropped, skipped
 from ollama_policy.commands.logs.model import Cache, Model
 from ollama_policy.commands.logs.state import Fields, State

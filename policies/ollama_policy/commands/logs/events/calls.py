@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from ollama_policy.commands.logs.event import Kind, Place
 from ollama_policy.commands.logs.events.caches import Caches
-from ollama_policy.commands.logs.events.event import Kind, Place
 from ollama_policy.commands.logs.lines.requests import Request
 from ollama_policy.commands.logs.model import Model
 from ollama_policy.commands.logs.state import MOST_MODELS, Fields, State

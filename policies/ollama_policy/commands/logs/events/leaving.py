@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from ollama_policy.commands.logs.event import Kind, Place
 from ollama_policy.commands.logs.events.caches import Caches
-from ollama_policy.commands.logs.events.event import Kind, Place
 from ollama_policy.commands.logs.model import Load, Model
 from ollama_policy.commands.logs.state import FOR_EVER, Fields, Handler, State
 

@@ -4,8 +4,8 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from ollama_policy.commands.logs.event import Kind, Place
 from ollama_policy.commands.logs.events.caches import Caches
-from ollama_policy.commands.logs.events.event import Kind, Place
 from ollama_policy.commands.logs.events.leaving import Leaving
 from ollama_policy.commands.logs.lines.llama_cpp import are_all_offloaded, buffer, general_name, role_of_cache
 from ollama_policy.commands.logs.model import Ahead, Load, Model

@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from ollama_policy.commands.logs.events.event import Place
+from ollama_policy.commands.logs.event import Place
 
 _ALARM: Final = re.compile(rb"memory usage exceeds threshold", re.IGNORECASE)
 _FIGURE: Final = re.compile(rb"current memory usage: *(\d{1,3}(?:\.\d{1,6})?) ?%", re.IGNORECASE)
