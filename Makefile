@@ -17,7 +17,7 @@ test: lint engines
 	$(BIN)/python -m pytest -m "engines and not alone" -n logical --maxprocesses 4 --dist loadfile
 	$(BIN)/python -m pytest -m "engines and alone"
 
-# The inner loop: a minute on two idle cores.
+# The inner loop: what takes seconds of processor time is left out.
 test-fast: lint
 	$(BIN)/python -m pytest -m "not engines and not slow" $(PARALLEL)
 
