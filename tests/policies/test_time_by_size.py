@@ -100,7 +100,7 @@ _CHAINS = [(f"{source}: {name}", each) for source, of_source in CHAINS.items() f
 
 
 def test_every_source_has_its_chains() -> None:
-    assert set(CHAINS) == {name_of(source) for source in SOURCES}
+    assert set(CHAINS) == {name_of(source) for source in SOURCES}, "see CHAINS in tests/policies/growing.py"
 
 
 @pytest.fixture(autouse=True)

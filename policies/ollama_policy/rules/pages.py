@@ -6,12 +6,8 @@ from textwrap import fill
 from typing import Final
 
 from ollama_policy.model.rule import Example, Rule
-from ollama_policy.rules import RULES
-from ollama_policy.rules.checker_comments import CHECKER_COMMENTS
-from ollama_policy.rules.drift_kinds import KINDS
-from ollama_policy.rules.log_rules import LOG_RULES
+from ollama_policy.rules.registry import EVERY_RULE
 
-ALL: Final[tuple[type[Rule], ...]] = (*RULES, *KINDS, *LOG_RULES, *CHECKER_COMMENTS)
 _WIDTH: Final = 100
 _FAMILIES: Final = {
     "OLL0": "Declarations of `ollama_model`",
@@ -62,7 +58,7 @@ def index() -> str:
     """The table of all rules, in Markdown."""
     lines = ["# Rules", "", "Generated from the rules' classes by `python -m ollama_policy.rules.pages docs/rules`."]
     family = ""
-    for rule in ALL:
+    for rule in EVERY_RULE:
         if family != rule.id[:4]:
             family = rule.id[:4]
             lines += ["", f"## {_FAMILIES[family]}", "", "| rule | severity | what it finds |", "|---|---|---|"]
@@ -72,7 +68,7 @@ def index() -> str:
 
 def files() -> dict[str, str]:
     """Every generated file's name and text."""
-    return {"README.md": index()} | {file_name(rule): page(rule) for rule in ALL}
+    return {"README.md": index()} | {file_name(rule): page(rule) for rule in EVERY_RULE}
 
 
 def _folded(text: str) -> list[str]:

@@ -12,11 +12,10 @@ from tests.policies.fuzz.seeds import PATHS, name_of
 from tests.policies.fuzz.snippets import SNIPPETS
 from tests.policies.sources.trees import file
 
-pytestmark = pytest.mark.slow
-
 _INPUTS = 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=name_of)
 def test_no_input_breaks_a_source(source: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -30,8 +29,8 @@ def test_no_input_breaks_a_source(source: Registered, tmp_path: Path, monkeypatc
 
 def test_every_source_has_names_and_snippets() -> None:
     names = {name_of(source) for source in SOURCES}
-    assert set(PATHS) == names
-    assert set(SNIPPETS) == names
+    assert set(PATHS) == names, "add the source to PATHS in tests/policies/fuzz/seeds.py"
+    assert set(SNIPPETS) == names, "add the source to SNIPPETS in tests/policies/fuzz/snippets.py"
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 9), (2, 1), (-1, 2), (2, 3)])
