@@ -1,7 +1,8 @@
 """Options that several commands take."""
 
 import os
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,6 +16,22 @@ HOST: Final = click.option(
 )
 CA_FILE: Final = click.option(
     "--ca-file", metavar="FILE", type=click.Path(), help="A PEM file with the certificates of a private authority."
+)
+HOSTS: Final = click.option(
+    "--host", "hosts", metavar="URL", multiple=True, help="A server. Can be repeated. [default: OLLAMA_HOST]"
+)
+RECORD: Final = click.option(
+    "--record", metavar="FILE", type=click.Path(), help="Save what the servers answered; `-` is standard output."
+)
+STRICT: Final = click.option("--strict", "is_strict", is_flag=True, help="Also fail on values that cannot be decided.")
+VERBOSE: Final = click.option(
+    "-v", "--verbose", "is_verbose", is_flag=True, help="Also list undecided values and links that were not followed."
+)
+CONCURRENCY: Final = click.option(
+    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="Calls at the same time."
+)
+TOKENS: Final = click.option(
+    "--tokens", default=16, type=click.IntRange(1), show_default=True, help="The most tokens of an answer."
 )
 PLAN: Final = click.option("--plan", "is_dry", is_flag=True, help="Print what the command would do, and do nothing.")
 ACTED_ON: Final = click.option(
@@ -38,7 +55,36 @@ COLOR: Final = click.option(
     help="When to use colors. The default follows the terminal, NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE.",
 )
 SEVERITIES: Final = click.Choice(["error", "warning", "info"])
+FAIL_ON: Final = click.option(
+    "--fail-on", type=SEVERITIES, help="The lowest severity that fails the run. [default: warning]"
+)
 COMPLETION_VARIABLE: Final = "_OLLAMA_POLICY_COMPLETE"
+
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., object])
+
+
+def format_option(*formats: str) -> Callable[[_Decorated], _Decorated]:
+    """`--format` with these choices, of which the first is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default=formats[0],
+        help="The output format.",
+        show_default=True,
+    )
+
+
+def output_option(written: str = "report") -> Callable[[_Decorated], _Decorated]:
+    """`-o FILE`, for what a command writes."""
+    return click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(),
+        help=f"Write the {written} to this file instead of standard output.",
+    )
 
 
 def rule_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -4,7 +4,7 @@
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, HOST
+from ollama_policy.commands.options import CA_FILE, HOST, output_option
 from ollama_policy.text.terminal import deliver
 
 
@@ -26,13 +26,7 @@ from ollama_policy.text.terminal import deliver
     show_default=True,
     help="Terraform: write --host into a provider block, or, where you already have one, into each resource.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the declarations to this file instead of standard output.",
-)
+@output_option("declarations")
 def adopt(
     host: str | None, ca_file: str | None, engine: str, only: str | None, has_provider: bool, output: str | None
 ) -> None:

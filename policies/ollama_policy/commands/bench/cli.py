@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
+from ollama_policy.commands.options import ACTED_ON, CA_FILE, CONCURRENCY, PLAN, TOKENS, format_option, output_option
 
 
 @click.command()
@@ -18,22 +18,11 @@ from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
 @click.option("--other-host", metavar="URL", help="The second server, for the case `servers`.")
 @click.option("--rounds", default=8, type=click.IntRange(4, 1000), show_default=True, help="Rounds for each side.")
 @click.option("--calls", default=8, type=click.IntRange(1, 10_000), show_default=True, help="Calls in each round.")
-@click.option(
-    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="Calls at the same time."
-)
+@CONCURRENCY
 @click.option("--prompt", default="Say why the sky is blue.", help="The prompt of each call.", show_default=True)
-@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The most tokens of an answer.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(), help="Write the table to this file instead of standard output."
-)
+@TOKENS
+@format_option("text", "json")
+@output_option("table")
 @click.pass_context
 def bench(
     context: click.Context,

@@ -6,28 +6,25 @@ import click
 
 from ollama_policy.commands.check.command import SAFE
 from ollama_policy.commands.check.command import run as run_check
-from ollama_policy.commands.options import COLOR, CONFIG, PATHS, SEVERITIES, rule_ids
+from ollama_policy.commands.options import (
+    COLOR,
+    CONFIG,
+    FAIL_ON,
+    PATHS,
+    STRICT,
+    VERBOSE,
+    format_option,
+    output_option,
+    rule_ids,
+)
 from ollama_policy.formats import Format
 from ollama_policy.live.options import Request
 
 
 @click.command()
 @PATHS
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice([one.value for one in Format]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option(*(one.value for one in Format))
+@output_option()
 @click.option(
     "--select",
     metavar="IDS",
@@ -42,8 +39,8 @@ from ollama_policy.live.options import Request
     shell_complete=rule_ids,
     help="Skip these rules: ids or id prefixes, separated by commas.",
 )
-@click.option("--strict", "is_strict", is_flag=True, help="Also fail on values that cannot be decided.")
-@click.option("--fail-on", type=SEVERITIES, help="The lowest severity that fails the run. [default: warning]")
+@STRICT
+@FAIL_ON
 @click.option("--fix", "does_fix", is_flag=True, help=f"Apply the safe fixes. {SAFE}")
 @click.option("--diff", "shows_diff", is_flag=True, help="Show what --fix would change, as a unified diff.")
 @click.option(
@@ -62,9 +59,7 @@ from ollama_policy.live.options import Request
 @CONFIG
 @click.option("--stdin-filename", metavar="NAME", help="The file name of standard input, which the path `-` reads.")
 @click.option("--target-version", metavar="VERSION", help="The Ollama version that the files are for.")
-@click.option(
-    "-v", "--verbose", "is_verbose", is_flag=True, help="Also list undecided values and links that were not followed."
-)
+@VERBOSE
 @COLOR
 @click.pass_context
 def check(context: click.Context, /, **request: object) -> NoReturn:

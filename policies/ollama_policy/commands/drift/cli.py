@@ -6,32 +6,32 @@ from typing import NoReturn
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, COLOR, CONFIG, PATHS, SEVERITIES, rule_ids
+from ollama_policy.commands.options import (
+    CA_FILE,
+    COLOR,
+    CONFIG,
+    FAIL_ON,
+    HOSTS,
+    PATHS,
+    RECORD,
+    STRICT,
+    VERBOSE,
+    format_option,
+    output_option,
+    rule_ids,
+)
 from ollama_policy.formats import Format
 
 
 @click.command()
 @PATHS
-@click.option("--host", "hosts", metavar="URL", multiple=True, help="A server. Can be repeated. [default: OLLAMA_HOST]")
+@HOSTS
 @click.option(
     "--hosts-file", metavar="FILE", type=click.Path(), help="A file of servers, one per line; # starts a comment."
 )
 @click.option("--fleet", metavar="NAME", multiple=True, help="Look at a server at each address of this DNS name.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice([one.value for one in Format]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option(*(one.value for one in Format))
+@output_option()
 @click.option(
     "--select",
     metavar="IDS",
@@ -46,11 +46,9 @@ from ollama_policy.formats import Format
     shell_complete=rule_ids,
     help="Skip these kinds: ids or id prefixes, separated by commas.",
 )
-@click.option("--strict", "is_strict", is_flag=True, help="Also fail on values that cannot be decided.")
-@click.option("--fail-on", type=SEVERITIES, help="The lowest severity that fails the run. [default: warning]")
-@click.option(
-    "--record", metavar="FILE", type=click.Path(), help="Save what the servers answered; `-` is standard output."
-)
+@STRICT
+@FAIL_ON
+@RECORD
 @click.option(
     "--from",
     "from_file",
@@ -72,9 +70,7 @@ from ollama_policy.formats import Format
     help="With --watch: seconds between two looks.",
 )
 @CONFIG
-@click.option(
-    "-v", "--verbose", "is_verbose", is_flag=True, help="Also list undecided values and links that were not followed."
-)
+@VERBOSE
 @COLOR
 @click.pass_context
 def drift(context: click.Context, /, **request: object) -> NoReturn:

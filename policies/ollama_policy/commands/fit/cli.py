@@ -6,19 +6,17 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, PATHS
+from ollama_policy.commands.options import CA_FILE, HOSTS, PATHS, RECORD, format_option, output_option
 
 
 @click.command()
 @PATHS
-@click.option("--host", "hosts", metavar="URL", multiple=True, help="A server. Can be repeated. [default: OLLAMA_HOST]")
+@HOSTS
 @CA_FILE
 @click.option(
     "--from", "from_file", metavar="SNAPSHOT", type=click.Path(), help="Use what --record saved instead of a server."
 )
-@click.option(
-    "--record", metavar="FILE", type=click.Path(), help="Save what the servers answered; `-` is standard output."
-)
+@RECORD
 @click.option(
     "--no-registry",
     "asks_registries",
@@ -45,21 +43,8 @@ from ollama_policy.commands.options import CA_FILE, PATHS
 @click.option(
     "--fail-on", "fail_on", type=click.Choice(["growth"]), help="Also fail when prompt caches may outgrow the memory."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option("text", "json")
+@output_option()
 @click.pass_context
 def fit(
     context: click.Context,

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import COLOR, SEVERITIES
+from ollama_policy.commands.options import COLOR, SEVERITIES, format_option, output_option
 
 
 @click.command()
@@ -14,21 +14,8 @@ from ollama_policy.commands.options import COLOR, SEVERITIES
 @click.option(
     "-f", "--follow", "follows", is_flag=True, help="Follow the log as it grows: one event per line, until Ctrl-C."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option("text", "json", "markdown")
+@output_option()
 @click.option(
     "--fail-on", type=SEVERITIES, default="warning", help="The lowest severity that fails the run.", show_default=True
 )

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
+from ollama_policy.commands.options import ACTED_ON, CA_FILE, CONCURRENCY, PLAN, TOKENS, format_option, output_option
 
 
 @click.command()
@@ -21,14 +21,12 @@ from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
     show_default=True,
     help="How many calls: half with different prompts, half with one prompt. A verdict needs 40, times --concurrency.",
 )
-@click.option(
-    "--concurrency", default=1, type=click.IntRange(1, 1000), show_default=True, help="Calls at the same time."
-)
+@CONCURRENCY
 @click.option("--prompt", default="Say why the sky is blue.", help="How each prompt ends.", show_default=True)
 @click.option(
     "--vary", "varies", is_flag=True, help="Use only different prompts, to show how a cache fills. Finds no leak."
 )
-@click.option("--tokens", default=16, type=click.IntRange(1), show_default=True, help="The most tokens of an answer.")
+@TOKENS
 @click.option(
     "--fail-on",
     "fails_on",
@@ -37,21 +35,8 @@ from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
     show_default=True,
     help="When to exit with 1: for a leak only, or also for a cache that grows.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option("text", "json")
+@output_option()
 @click.pass_context
 def probe(
     context: click.Context,

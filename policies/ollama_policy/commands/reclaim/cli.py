@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN
+from ollama_policy.commands.options import ACTED_ON, CA_FILE, PLAN, format_option
 from ollama_policy.errors import CannotLookError
 
 
@@ -24,14 +24,7 @@ from ollama_policy.errors import CannotLookError
     help="Only unload this model and load it again. Can be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required where there is no terminal.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
+@format_option("text", "json")
 @click.pass_context
 def reclaim(
     context: click.Context,

@@ -6,28 +6,15 @@ from typing import NoReturn
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, HOST
+from ollama_policy.commands.options import CA_FILE, HOST, format_option, output_option
 
 
 @click.command()
 @click.argument("sources", nargs=-1, type=click.Path())
 @HOST
 @CA_FILE
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option("text", "json", "markdown")
+@output_option()
 @click.option(
     "--apply-to",
     metavar="FILE",

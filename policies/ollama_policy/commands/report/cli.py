@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ollama_policy.commands.options import CA_FILE, HOST, PLAN
+from ollama_policy.commands.options import CA_FILE, HOST, PLAN, format_option, output_option
 
 
 @click.command()
@@ -28,21 +28,8 @@ from ollama_policy.commands.options import CA_FILE, HOST, PLAN
     type=click.Path(),
     help="Also show a measurement of `bench --format json`.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["html", "svg", "markdown"]),
-    default="html",
-    help="The output format.",
-    show_default=True,
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    help="Write the report to this file instead of standard output.",
-)
+@format_option("html", "svg", "markdown")
+@output_option()
 @click.pass_context
 def report(
     context: click.Context,
