@@ -227,7 +227,7 @@ class AbandonedProcess(Drift):
     why = (
         "A server that is killed, by SIGKILL or by the kernel for lack of memory, leaves its runners: each becomes a "
         "child of init and keeps all of its memory. No server knows the runner, so /api/ps does not show it and "
-        "nothing unloads it. A restarted server loads the model a second time beside it. The check needs to run on the "
+        "nothing unloads it. A restarted server loads the model a second time beside it. `drift` finds it only on the "
         "server's machine, with psutil installed (`python -m pip install 'psutil>=6'`)."
     )
     fix = "End it with `ollama-policy reclaim`, or end the process yourself."
