@@ -85,7 +85,7 @@ class Evicted(LogRule):
     why = (
         "The next call of the evicted model loads it again, and evicts the other model if both are in use: each call "
         "waits for a load. If memory is short, Ollama logs that at its usual level, but names the model only with "
-        "OLLAMA_DEBUG=1. The same applies to a model that OLLAMA_MAX_LOADED_MODELS has no room for."
+        "OLLAMA_DEBUG=1. It also names a model that OLLAMA_MAX_LOADED_MODELS has no room for only with OLLAMA_DEBUG=1."
     )
     fix = "Give the models less context or fewer parallel slots, a shorter keep_alive, or the server more memory."
     bad = _log(
