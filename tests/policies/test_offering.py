@@ -76,7 +76,7 @@ def test_a_mode_from_elsewhere_is_left_to_the_user_in_each_language(
     assert not bound.is_safe
     (tree / path).write_text(text)
     shown = command("check", ".").stdout
-    assert 'the next apply sets this timer where a client took it away; "manual" is not offered: ' in shown
+    assert 'the next apply restores this timer if a client has overridden it; "manual" is not offered: ' in shown
     assert origin in shown.partition("not offered: memory_management comes from ")[2].partition("\n")[0]
 
 

@@ -14,7 +14,7 @@ BOUND = "5m"  # Ollama's own default
 _MANUAL, _KEEP_ALIVE = "manual", "keep-alive"
 _PINS = "the next apply pins it until you release it"
 _UNLOADS = "the next apply unloads it"
-_SETS = "the next apply sets this timer where a client took it away"
+_SETS = "the next apply restores this timer if a client has overridden it"
 
 
 class AutomaticWithoutBound(Rule):
@@ -25,16 +25,17 @@ class AutomaticWithoutBound(Rule):
     keys: ClassVar[frozenset[str]] = frozenset(("memory_management", "keep_alive"))
     summary = "nothing bounds how long a model stays in memory"
     why = (
-        'With `memory_management = "automatic"`, which is also the default, Ollama releases a model after its '
-        "keep_alive. Where the declaration has none, the server's OLLAMA_KEEP_ALIVE decides, and after it every "
-        "client: one request with `keep_alive: -1` holds the model until the server ends. Ollama has no cap for that."
+        'With `memory_management = "automatic"`, which is also the default, Ollama unloads a model when its keep_alive '
+        "ends. If the declaration sets no keep_alive, the server's OLLAMA_KEEP_ALIVE applies until a client sends its "
+        "own: one request with `keep_alive: -1` keeps the model in memory until the server stops. Ollama has no upper "
+        "limit for keep_alive."
     )
     fix = (
-        'Release it yourself with `memory_management = "manual"`, or give a bound with `keep_alive`, which the '
-        "resource restores where a client took it away. `check --fix` writes the first, and the next apply pins the "
-        "model until you release it. It writes the second where an apply would refuse the pin, and where you choose "
-        'it: `--fix-with OLL001=keep-alive`, or `OLL001 = "keep-alive"` under `[fix]` in `ollama-policy.toml`. '
-        "It writes neither where the value of `memory_management` stands elsewhere, as behind a variable."
+        'Write `memory_management = "manual"` and release the model yourself, or set a `keep_alive`, which the '
+        "resource restores if a client overrides it. `check --fix` writes the first, and the next apply pins the model "
+        "until you release it. It writes the second if an apply would refuse the pin, or if you choose it: `--fix-with "
+        'OLL001=keep-alive`, or `OLL001 = "keep-alive"` under `[fix]` in `ollama-policy.toml`. It writes neither if '
+        "the value of `memory_management` comes from another place, such as a variable."
     )
     cures = (_MANUAL, _KEEP_ALIVE)
     bad = (
@@ -52,10 +53,10 @@ class AutomaticWithoutBound(Rule):
             '  memory_management = "automatic"\n  keep_alive        = "5m"\n}\n',
         ),
     )
-    source = "server/sched.go: the environment's keep-alive counts only until a request brings its own; issue 8049"
+    source = "server/sched.go: OLLAMA_KEEP_ALIVE applies only until a request sets its own keep_alive; issue 8049"
     experiment = (
-        "A client pins the model, and the next apply leaves the pin where it is; with `keep_alive`, the apply "
-        "gives the model five minutes again."
+        "A client pins the model, and the next apply leaves the pin as it is; with `keep_alive`, the apply sets the "
+        "timer to five minutes again."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

@@ -20,16 +20,17 @@ class BareSeconds(Rule):
     severity = Severity.INFO
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
-    summary = "a small number without a unit for OLLAMA_KEEP_ALIVE: seconds"
+    summary = "a small number without a unit for OLLAMA_KEEP_ALIVE, which means seconds"
     why = (
-        "A number without a unit is seconds. With `30` a model is released half a minute after each call, and loaded "
-        "anew for the next; guides that are copied widely call it minutes. If you mean seconds, write the unit."
+        "A number without a unit is seconds. With `30` Ollama unloads a model half a minute after each call, and loads "
+        "it again for the next call. Widely copied guides say that the number is minutes. If you mean seconds, write "
+        "the unit."
     )
     fix = "Write the unit: `30m`, or `30s`."
     bad = (compose("OLLAMA_KEEP_ALIVE: «30»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 30m"),)
     source = "envconfig/config.go, KeepAlive"
-    experiment = "With `30` a model is released within 30 seconds; with `30m` it has half an hour."
+    experiment = "With `30` Ollama unloads a model within 30 seconds; with `30m` the model has half an hour."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = said(subject, _NAME, target)
@@ -40,7 +41,7 @@ class BareSeconds(Rule):
         yield self.at(
             setting,
             subject,
-            f"a model is released {seconds} second{'' if seconds == 1 else 's'} after each call",
+            f"Ollama unloads a model {seconds} second{'' if seconds == 1 else 's'} after each call",
             label="a number without a unit is seconds, not minutes",
             fixes=tuple(Fix(f"write {seconds}{unit}", (edit,)) for unit, edit in edits.items() if edit),
         )

@@ -21,16 +21,17 @@ class BooleanReadsTrue(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's boolean that Ollama reads as true, whatever its value"
+    summary = "a text that is not a boolean in a server's variable, so Ollama reads it as true"
     why = (
-        "Ollama's booleans are 1, t, true, 0, f, false and their spellings in capitals. Every other text that is not "
-        "empty is true: `off`, `no`, `disabled` and `none` switch on what they should switch off. The log says nothing."
+        "Ollama's booleans are 1, t, true, 0, f, false and their spellings in capitals. Ollama reads every other text "
+        "that is not empty as true: `off`, `no`, `disabled` and `none` switch on what they are meant to switch off. "
+        "Ollama logs nothing."
     )
     fix = "Write `0` or `1`."
     bad = (compose('OLLAMA_FLASH_ATTENTION: «"off"»'),)
     good = (compose('OLLAMA_FLASH_ATTENTION: "0"'),)
     source = "envconfig/config.go, BoolWithDefault"
-    experiment = "With `off` the runner is started with flash attention on, with `0` with it off."
+    experiment = "With `off` the runner starts with flash attention on, and with `0` with flash attention off."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:
@@ -43,6 +44,6 @@ class BooleanReadsTrue(Rule):
                 setting,
                 subject,
                 f'{name} "{value}" is read as true',
-                label="everything but 0, f and false is true",
+                label="Ollama reads every text except 0, f and false as true",
                 fixes=(Fix("write 0", (edit,)),) if edit else (),
             )

@@ -29,10 +29,11 @@ class InvalidSuppression(_Housekeeping):
     name = "invalid-suppression"
     summary = "a suppression that suppresses nothing: no reason, an unknown rule, or an invalid date"
     why = (
-        "A suppression is a decision that somebody will have to understand later, so it counts only with a reason. "
-        "One that names a rule that does not exist, or a date that cannot be read, would be taken for one that works."
+        "A suppression is a decision that other people have to understand later, so it counts only with a reason. One "
+        "with a rule that does not exist, or with a date that cannot be read, looks as if it works, but suppresses "
+        "nothing."
     )
-    fix = "Write `# ollama-policy: ignore[OLL001] until=2027-01-31 the reason`; the date may be left out."
+    fix = "Write `# ollama-policy: ignore[OLL001] until=2027-01-31 the reason`; the date is optional."
     bad = _example("  # «ollama-policy: ignore[OLL001]»")
     good = _example("")
 
@@ -41,8 +42,8 @@ class ExpiredSuppression(_Housekeeping):
     id = "OLL902"
     name = "expired-suppression"
     summary = "a suppression whose date has passed"
-    why = "It was meant to hold until that day; what it suppressed is reported again."
-    fix = "Fix what it suppressed, or give it a later date."
+    why = "The suppression applied until that date; the checker reports the suppressed finding again."
+    fix = "Fix the finding, or set a later date."
     bad = _example("  # «ollama-policy: ignore[OLL001] until=2020-01-31 until the migration»")
     good = _example("")
 
@@ -50,8 +51,8 @@ class ExpiredSuppression(_Housekeeping):
 class UnusedSuppression(_Housekeeping):
     id = "OLL903"
     name = "unused-suppression"
-    summary = "a suppression of something that is not there"
-    why = "What it suppressed is fixed or moved; left behind, it would hide the next one."
+    summary = "a suppression without a finding to suppress"
+    why = "The suppressed finding is fixed or has moved. If the comment stays, it hides the next finding."
     fix = "Delete the comment."
     bad = _example("  # «ollama-policy: ignore[OLL001] not needed here»")
     good = _example("")
@@ -61,9 +62,9 @@ class StaleBaselineEntry(_Housekeeping):
     id = "OLL904"
     name = "stale-baseline-entry"
     severity = Severity.INFO
-    summary = "a baseline's entry that no longer occurs"
-    why = "It is fixed, and the entry would accept its return."
-    fix = "Write the baseline anew with `ollama-policy baseline FILE`."
+    summary = "a baseline entry whose finding no longer occurs"
+    why = "The finding is fixed, and the entry would accept it if it came back."
+    fix = "Write the baseline again with `ollama-policy baseline FILE`."
     bad = (Example("baseline.json", "«»"),)
     good = (Example("baseline.json", ""),)
 

@@ -19,18 +19,18 @@ class CloudModel(Rule):
     severity = Severity.INFO
     kind = Kind.MODEL
     keys: ClassVar[frozenset[str]] = frozenset(("name", "base"))
-    summary = "a model that runs on ollama.com, whose memory no declaration manages"
+    summary = "a model that runs on ollama.com, where a declaration cannot manage its memory"
     why = (
-        "From 0.18.0 on Ollama sends each call of a name whose tag is `cloud`, or ends in `-cloud`, to ollama.com. "
-        "The server that is declared holds nothing of it in memory: `automatic` and `keep_alive` have no effect, and "
-        "`manual` is refused. A prompt leaves the machine."
+        "From 0.18.0 on, Ollama sends each call of a name whose tag is `cloud`, or ends in `-cloud`, to ollama.com. "
+        "The declared server does not hold the model in memory: `automatic` and `keep_alive` have no effect, and an "
+        "apply refuses `manual`. Prompts leave the machine."
     )
-    fix = "Declare a model that runs on the server, or leave it as it is where the cloud is meant."
+    fix = "Declare a model that runs on the server. If you want the cloud model, leave the declaration as it is."
     bad = (Example("models.tf", _MODEL.format('«"gpt-oss:120b-cloud"»')),)
     good = (Example("models.tf", _MODEL.format('"gpt-oss:20b"')),)
     experiment = (
-        "On a server that may not reach the cloud, each call of the name is refused for that reason, and nothing is in "
-        "/api/ps. The model of the good example is loaded there, and its timer runs."
+        "On a server that may not reach the cloud, Ollama refuses each call of the name for that reason, and /api/ps "
+        "lists no model. The server loads the model of the good example, and its timer runs."
     )
     source = "internal/modelref/modelref.go, server/routes.go"
 
@@ -43,7 +43,7 @@ class CloudModel(Rule):
                 yield self.at(
                     setting,
                     subject,
-                    f"{shown_name(subject)} runs on ollama.com: this server holds nothing of it in memory",
-                    label="nothing here releases, pins or bounds it",
+                    f"{shown_name(subject)} runs on ollama.com: this server does not hold it in memory",
+                    label="this declaration cannot release, pin or bound it",
                 )
                 return

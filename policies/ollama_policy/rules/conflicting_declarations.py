@@ -40,12 +40,13 @@ class ConflictingDeclarations(Rule):
     keys: ClassVar[frozenset[str]] = frozenset(("name", "host", "base", "gguf", *_MEMORY))
     summary = "two declarations that cannot both be true"
     why = (
-        "A server knows a runner by its GGUF file, not by its name, and a file has one runner. Two resident models on "
-        "one file, a base and its variant or two variants, evict each other, and each eviction loses a pin. One name "
-        "that is declared twice with other memory settings is changed back and forth by every apply; and with equal "
-        "ones, whichever of the two is removed takes the model from the other."
+        "A server identifies a runner by its GGUF file, not by its name, and a file has one runner. Two resident "
+        "models that share a file, such as a base and its variant or two variants, evict each other, and each eviction "
+        "loses a pin. If one name is declared twice with different memory settings, every apply changes the settings "
+        "back and forth. If the settings are equal, removing one of the two declarations takes the model away from the "
+        "other."
     )
-    fix = "Declare a model once, and let only one of the names that share a file be resident."
+    fix = "Declare a model once, and make only one of the names that share a file resident."
     bad = (
         Example(
             "models.tf",
@@ -66,10 +67,10 @@ class ConflictingDeclarations(Rule):
             "- name: phi3\n  memory_management: manual\n- name: phi3:mini\n  keep_alive: 5m\n",
         ),
     )
-    source = "server/sched.go: runners are found by their model's path; issues 10948 and 10605"
+    source = "server/sched.go: Ollama finds a runner by its model's path; issues 10948 and 10605"
     experiment = (
-        "The load of the variant ends the base's runner, and the next load of the base ends the variant's: "
-        "neither is pinned then. One resident of the two stays."
+        "The load of the variant ends the base's runner, and the next load of the base ends the variant's: after that, "
+        "neither is pinned. If only one of the two is resident, it stays in memory."
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
@@ -94,8 +95,8 @@ class ConflictingDeclarations(Rule):
             yield self.at(
                 setting,
                 subject,
-                f"{shown_name(subject)} is declared twice{', with other memory settings' if differ else ''}",
-                label=f"{first.address} {'says otherwise' if differ else 'is the same model'}",
+                f"{shown_name(subject)} is declared twice{', with different memory settings' if differ else ''}",
+                label=f"{first.address} {'declares it differently' if differ else 'declares the same model'}",
             )
 
     def _one_file(self, declarations: list[Subject]) -> Iterator[Finding]:
@@ -114,7 +115,7 @@ class ConflictingDeclarations(Rule):
                         setting,
                         subject,
                         f"{shown_name(subject)} and {shown_name(other)} cannot both stay in memory",
-                        label="both are one file, and that has one runner: they evict each other",
+                        label="both use one file, which has one runner: they evict each other",
                     )
                     break
 

@@ -23,19 +23,19 @@ class ContextByGpuMemory(Rule):
     severity = Severity.INFO
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_CONTEXT,))
-    summary = "a context of 262,144 tokens, as nobody said another one"
+    summary = "a context of 262,144 tokens, because OLLAMA_CONTEXT_LENGTH is not set"
     why = (
         "Since 0.15.5 a server with 48 GiB of GPU memory or more loads each model with a context of 262,144 tokens, or "
-        "of what it was trained for, where OLLAMA_CONTEXT_LENGTH says nothing; before, with 4096 tokens. Llama 3.1 8B "
-        "then takes 16 GiB for its KV cache, and a second model may not fit beside it. Reported where the "
-        "configuration says what GPUs the machine has (`target-gpu-memory`, `target-gpu-count`)."
+        "with the context that it was trained for, if OLLAMA_CONTEXT_LENGTH is not set; before 0.15.5, with 4096 "
+        "tokens. Llama 3.1 8B then needs 16 GiB for its KV cache, and a second model may not fit beside it. The rule "
+        "reports this if the configuration sets the GPUs of the machine (`target-gpu-memory`, `target-gpu-count`)."
     )
-    fix = "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
+    fix = "Set the context length with `OLLAMA_CONTEXT_LENGTH`, in tokens for each request."
     bad = (compose(image="«ollama/ollama:0.34.3»", gpus=1),)
     good = (compose("OLLAMA_CONTEXT_LENGTH: 8192", gpus=1),)
     example_target = Target(gpu_memory_bytes=80 * 2**30)
     source = "server/routes.go:2073; issue 14116"
-    not_shown = "It needs GPUs with 48 GiB of memory."
+    not_shown = "A test needs GPUs with 48 GiB of memory."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         is_known = Behavior.CONTEXT_BY_VRAM.holds(version_of(subject, target), if_unknown=True)
@@ -50,7 +50,9 @@ class ContextByGpuMemory(Rule):
         if there_is < _LARGE:
             return
         edit = put(subject, _CONTEXT, _MODEST)
-        message = f"each model is loaded with a context of {VRAM_TIERS[-1]:,} tokens, or of what it was trained for"
+        message = (
+            f"each model loads with a context of {VRAM_TIERS[-1]:,} tokens, or with the one that it was trained for"
+        )
         label = f"{_CONTEXT} is not set, and the GPUs have {text_of(count * memory)}"
         fixes = (Fix(f"set {_CONTEXT} to {_MODEST}", (edit,)),) if edit else ()
         image = subject.known(IMAGE)

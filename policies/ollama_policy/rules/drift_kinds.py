@@ -63,10 +63,10 @@ class MissingModel(Drift):
     name = "missing-model"
     summary = "a declared model that the server does not have"
     why = (
-        "The first client that asks for it gets HTTP 404, or waits for a download. Somebody deleted it, or it was "
-        "never applied on this server."
+        "The first client that asks for it gets HTTP 404, or waits for a download. The model was deleted, or the "
+        "declaration was never applied on this server."
     )
-    fix = "Apply the declaration: it pulls or makes the model."
+    fix = "Apply the declaration: this pulls or creates the model."
     bad = (_model(name='«"chat"»'), _server(disk=""))
     good = (_model(), _server())
 
@@ -75,12 +75,12 @@ class OtherContent(Drift):
     id = "OLL502"
     name = "other-content"
     severity = Severity.WARNING
-    summary = "a model of another content than was declared, or than the last apply left"
+    summary = "a model whose content differs from the declaration, or from what the last apply left"
     why = (
-        "A name is a label that a pull or a create moves. The digest of the manifest says what it stands for: where "
-        "that is another, answers, size in memory and context may be others too."
+        "A name is a label that a pull or a create moves. The digest of the manifest identifies the content. If the "
+        "digest differs, answers, size in memory and context may differ too."
     )
-    fix = "Apply the declaration; where the new content is wanted, refresh the state, or declare its digest."
+    fix = "Apply the declaration. If you want the new content, refresh the state, or declare its digest."
     bad = (_model(f'digest = «"{_OLD}"»'), _server())
     good = (_model(f'digest = "{_NOW}"'), _server())
 
@@ -90,10 +90,10 @@ class NotResident(Drift):
     name = "not-resident"
     summary = "a model that is declared resident and is not in memory"
     why = (
-        "A restart, an eviction by a larger model, a crash of its runner or a client's `keep_alive: 0` took it out. "
-        "The next call loads it with the server's default, and not forever."
+        "A restart, an eviction by a larger model, a crash of its runner or a client's `keep_alive: 0` unloaded it. "
+        "The next call loads it with the server's default keep_alive, and not forever."
     )
-    fix = "Apply the declaration: it loads and pins the model."
+    fix = "Apply the declaration: this loads and pins the model."
     bad = (_model('memory_management = «"manual"»'), _server())
     good = (_model(_MANUAL), _PINNED)
 
@@ -101,14 +101,14 @@ class NotResident(Drift):
 class PinLost(Drift):
     id = "OLL504"
     name = "pin-lost"
-    summary = "a model that is declared resident, and whose timer runs"
+    summary = "a model that is declared resident, but whose timer runs"
     why = (
-        "A client's own keep_alive overwrites the pin. Options of a client that differ from those it was loaded with, "
-        "such as num_ctx, reload it, and the new runner takes the server's default. Either way, nothing is logged: the "
-        "model leaves memory when the timer has run down. /api/ps shows the context alone, so which option it was can "
-        "be told only where num_ctx is declared; else the finding names all that this version reloads by."
+        "A client's own keep_alive overwrites the pin. A client's options that differ from those of the load, such as "
+        "num_ctx, reload the model, and the new runner uses the server's default. In both cases Ollama logs nothing: "
+        "the model leaves memory when the timer ends. /api/ps shows only the context, so the finding can name the "
+        "option only if num_ctx is declared; otherwise, it names all options that reload a model in this version."
     )
-    fix = "Apply the declaration, and correct the client: options belong into the model's `parameters`."
+    fix = "Apply the declaration, and correct the client: options belong in the model's `parameters`."
     bad = (_model('memory_management = «"manual"»'), _server(memory=_memory("chat", _SOON, context=8192)))
     good = (_model(_MANUAL), _PINNED)
     source = "server/sched.go: needsReload and useLoadedRunner; each option measured on 0.34.3 and 0.17.4"
@@ -117,9 +117,9 @@ class PinLost(Drift):
 class InMemory(Drift):
     id = "OLL505"
     name = "in-memory"
-    summary = "a model that is declared not to be in memory, and is"
-    why = "A client called it since. It takes the memory that was meant for others, for as long as its timer runs."
-    fix = "Apply the declaration: it unloads the model."
+    summary = "a model that is in memory, but is declared not to be"
+    why = "A client called it. The model uses memory that is meant for others, for as long as its timer runs."
+    fix = "Apply the declaration: this unloads the model."
     bad = (_model(_MANUAL, "resident = «false»"), _server(memory=_memory("chat", _SOON)))
     good = (_model(_MANUAL, "resident = false"), _server())
 
@@ -129,10 +129,11 @@ class HeldTooLong(Drift):
     name = "held-beyond-keep-alive"
     summary = "a model that a client holds in memory beyond its declared keep_alive"
     why = (
-        "A client's own keep_alive counts more than what is declared, and stays with the runner: calls without one "
-        "keep it. A pin by a client is never released. The server's own clock decides."
+        "A client's own keep_alive overrides the declared one, and stays with the runner: calls without a keep_alive "
+        "do not change it. Ollama never unloads a model that a client pinned. The comparison uses the server's own "
+        "clock."
     )
-    fix = "Apply the declaration: it arms the timer anew, without a reload."
+    fix = "Apply the declaration: this restarts the timer without a reload."
     bad = (_model('keep_alive = «"5m"»'), _PINNED)
     good = (_model('keep_alive = "5m"'), _server(memory=_memory("chat", _SOON)))
 
@@ -140,29 +141,29 @@ class HeldTooLong(Drift):
 class Orphan(Drift):
     id = "OLL507"
     name = "orphan"
-    summary = "a runner in memory that its name does not reach any more"
+    summary = "a runner in memory that its name no longer reaches"
     why = (
-        "A model was deleted while it was in memory, or its name got another content by a pull or a create. Ollama "
-        "finds a runner by its weights file: stop-by-name answers, and does nothing to this one. A pinned one stays "
-        "until the server ends; one whose timer runs goes by itself (an info then)."
+        "A model was deleted while it was in memory, or a pull or a create gave its name other content. Ollama finds a "
+        "runner by its weights file: a stop by name gets an answer, but does nothing to this runner. A pinned runner "
+        "stays until the server stops; one whose timer runs ends when the timer does (then the finding is an info)."
     )
     fix = (
-        "Free it with `ollama-policy reclaim`, which gives its weights a name again. Where their file is deleted, too, "
-        "only a restart of the server frees it, and `reclaim` says so."
+        "Free it with `ollama-policy reclaim`, which gives its weights a name again. If the weights file is also "
+        "deleted, only a restart of the server frees the memory, and `reclaim` reports that."
     )
     bad = (_model(name='«"chat"»'), _server(memory=_memory("chat", _NEVER, _OLD)))
     good = (_model(_MANUAL), _PINNED)
-    source = "server/sched.go: runners are found by their model's path; issue 4443; measured on 0.17.4 and 0.34.3"
+    source = "server/sched.go: Ollama finds a runner by its model's path; issue 4443; measured on 0.17.4 and 0.34.3"
 
 
 class UndeclaredInMemory(Drift):
     id = "OLL508"
     name = "undeclared-in-memory"
     severity = Severity.WARNING
-    summary = "a model in memory that is declared nowhere"
+    summary = "a model in memory that is not declared"
     why = (
-        "Something uses this server that the declarations do not know. Its memory is in no sum, and it may evict what "
-        "is declared."
+        "Something that the declarations do not cover uses this server. No sum includes the model's memory, and the "
+        "model may evict declared ones."
     )
     fix = "Declare it, or stop it."
     bad = (_model(), _server(disk=_disk("chat", "other"), memory=_memory("other", _SOON)))
@@ -175,8 +176,11 @@ class LeakingServer(Drift):
     severity = Severity.WARNING
     moves = False
     summary = "a server whose version of Ollama is known to leak"
-    why = "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps."
-    fix = "Update the server, and test what else a newer version brings."
+    why = (
+        "The same as OLL301, for a server: some releases leak memory because of their own defects, and no setting "
+        "helps."
+    )
+    fix = "Update the server, and test what else changes with the newer version."
     bad = (_model(), _server(version="0.6.5"))
     good = (_model(), _server())
     source = "issues 10040, 10434, 10688 and 10433"
@@ -187,8 +191,8 @@ class UndeclaredOnDisk(Drift):
     name = "undeclared-on-disk"
     severity = Severity.INFO
     moves = False
-    summary = "a model on disk that is declared nowhere"
-    why = "It takes no memory until a client calls it, and any client can."
+    summary = "a model on disk that is not declared"
+    why = "It uses no memory until a client calls it, and any client can."
     fix = "Declare it, or delete it."
     bad = (_model(), _server(disk=_disk("chat", "other")))
     good = (_model(), _server())
@@ -200,10 +204,10 @@ class OtherContext(Drift):
     severity = Severity.WARNING
     summary = "a model in memory with more context than it declares"
     why = (
-        "The KV cache grows with the context: a client's num_ctx reloaded the model with its own, and each call that "
-        "brings the same keeps it. A pinned model can grow so, too, where that client pins."
+        "The KV cache grows with the context: a client's num_ctx reloaded the model, and each call with the same "
+        "num_ctx keeps it. A pinned model can grow in the same way, if that client pins it again."
     )
-    fix = "Stop it: the next load takes the model's own parameters. And fix the client."
+    fix = "Stop the model: the next load uses the model's own parameters. Then correct the client."
     bad = (
         _model('base = "llama3"', "parameters = «{ num_ctx = 4096 }»"),
         _server(disk=_disk("chat", "llama3"), memory=_memory("chat", _SOON, context=8192)),
@@ -222,9 +226,9 @@ class AbandonedProcess(Drift):
     summary = "a runner process whose server was killed"
     why = (
         "A server that is killed, by SIGKILL or by the kernel for lack of memory, leaves its runners: each becomes a "
-        "child of init and keeps all of its memory. No server knows it, so /api/ps does not show it, nothing unloads "
-        "it, and a server that is started anew loads the model a second time beside it. Seen only on the machine of "
-        "the server, where psutil is installed (`python -m pip install 'psutil>=6'`)."
+        "child of init and keeps all of its memory. No server knows the runner, so /api/ps does not show it and "
+        "nothing unloads it. A restarted server loads the model a second time beside it. `drift` finds it only on the "
+        "server's machine, with psutil installed (`python -m pip install 'psutil>=6'`)."
     )
     fix = "End it with `ollama-policy reclaim`, or end the process yourself."
     bad = (
@@ -234,22 +238,22 @@ class AbandonedProcess(Drift):
         ),
     )
     good = (_model(), _server())
-    source = "measured on 0.34.3 and 0.17.4: the server killed by SIGKILL, its runner is there minutes later"
+    source = "measured on 0.34.3 and 0.17.4: after a SIGKILL of the server, its runner still exists minutes later"
 
 
 class PinnedUnbounded(Drift):
     id = "OLL513"
     name = "pinned-and-unbounded"
     severity = Severity.WARNING
-    summary = "a model that is left to Ollama, and is pinned forever"
+    summary = 'an "automatic" model without a keep_alive that is pinned forever'
     why = (
-        'A client\'s `keep_alive: -1`, or OLLAMA_KEEP_ALIVE of the server, pinned a model that is "automatic" and has '
-        "no keep_alive. Its memory does not come back by itself, and calls without a keep_alive keep it so. No plan "
-        "has a change for it: nothing is declared that an apply could restore."
+        "A client's `keep_alive: -1`, or the server's OLLAMA_KEEP_ALIVE, pinned a model that is \"automatic\" and has "
+        "no keep_alive. Ollama does not release its memory, and calls without a keep_alive leave the pin as it is. A "
+        "plan shows no change: the declaration sets nothing that an apply could restore."
     )
     fix = (
-        'Declare a keep_alive, such as "5m": an apply arms the timer, without a reload. Or declare it "manual": the '
-        "pin is then what is declared."
+        'Declare a keep_alive, such as "5m": an apply starts the timer without a reload. Or declare it "manual": then '
+        "the pin is what you declare."
     )
     bad = (_model('memory_management = «"automatic"»'), _PINNED)
     good = (_model('keep_alive = "5m"'), _server(memory=_memory("chat", _SOON)))

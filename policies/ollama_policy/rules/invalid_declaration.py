@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REFUSED = "an apply refuses this"
 _OF_A_NAME = "Write another name, or another tag: [registry[:port]/][namespace/]model[:tag]."
-_OF_A_PROPERTY = "Write what is expected there; the schema in `schemas/` gives editors the same list."
+_OF_A_PROPERTY = "Write the expected value; the schema in `schemas/` gives editors the same list."
 _SUGGESTION = r" \(did you mean '([^']*)'\?\)$"
 
 
@@ -27,13 +27,13 @@ class InvalidDeclaration(Rule):
     keys: ClassVar[frozenset[str]] = PROPERTIES - {"keep_alive"}
     summary = "a declaration that the resource refuses"
     why = (
-        "An apply refuses it before it does anything: a property that does not exist, a value that is not accepted, or "
-        'two properties that exclude each other, such as `resident` beside `"automatic"`; or a name by which Ollama '
-        "reaches another model: `chat:local` is `chat:latest` to a delete, from 0.18.0 on."
+        "An apply refuses it before it does anything: a property that does not exist, a value that is not accepted, "
+        'two properties that exclude each other, such as `resident` and `"automatic"`, or a name by which Ollama '
+        "reaches another model. For example, from 0.18.0 on a delete of `chat:local` deletes `chat:latest`."
     )
     fix = (
-        "Write what is expected there; the schema in `schemas/` gives editors the same list. For a name, write another "
-        "one, or another tag."
+        "Write the expected value; the schema in `schemas/` gives editors the same list. For a name, write another "
+        "name or another tag."
     )
     bad = (
         Example(
@@ -57,10 +57,10 @@ class InvalidDeclaration(Rule):
         ),
         Example("tags.yaml", "models:\n  - name: chat:here\n    memory_management: manual\n"),
     )
-    source = "ollama_provider/model.py, the one source of a declaration's fields"
+    source = "ollama_provider/model.py, which defines a declaration's fields"
     experiment = (
-        "An apply refuses each declaration before it sends a request; as corrected, the model is loaded and pinned. A "
-        "delete of `chat:local` deletes `chat:latest`, and leaves `chat:local`."
+        "An apply refuses each declaration before it sends a request; the corrected declaration loads and pins the "
+        "model. A delete of `chat:local` deletes `chat:latest` and leaves `chat:local`."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

@@ -19,17 +19,16 @@ class InvalidDuration(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's duration that is not valid, so the default applies"
+    summary = "an invalid duration in a server's variable, so Ollama uses the default"
     why = (
-        "Ollama reads OLLAMA_KEEP_ALIVE and OLLAMA_LOAD_TIMEOUT as a Go duration, or as whole seconds. Anything else, "
-        "such as `1d`, `10 minutes` or `24h # a day`, is ignored: the default of 5 minutes applies, and the log says "
-        "nothing."
+        "Ollama reads OLLAMA_KEEP_ALIVE and OLLAMA_LOAD_TIMEOUT as a Go duration, or as whole seconds. It ignores "
+        "anything else, such as `1d`, `10 minutes` or `24h # a day`, uses the default of 5 minutes, and logs nothing."
     )
-    fix = "Write a Go duration such as `5m`, `1h30m` or `24h`, or whole seconds; a negative one means forever."
+    fix = "Write a Go duration such as `5m`, `1h30m` or `24h`, or whole seconds. A negative value means forever."
     bad = (compose("OLLAMA_KEEP_ALIVE: «1d»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 24h"),)
     source = "envconfig/config.go, KeepAlive and LoadTimeout"
-    experiment = "A server with `1d` keeps a model for five minutes, one with `24h` for a day."
+    experiment = "A server with `1d` keeps a model in memory for five minutes, one with `24h` for a day."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:
@@ -42,7 +41,7 @@ class InvalidDuration(Rule):
             yield self.at(
                 setting,
                 subject,
-                f'{name} "{text(setting)}" is not a duration: Ollama takes its default, {default}, and says nothing',
+                f'{name} "{text(setting)}" is not a duration: Ollama uses its default, {default}, and logs nothing',
                 label=f"read as {default}",
                 fixes=(Fix(f"write {meant}", (edit,)),) if edit else (),
             )

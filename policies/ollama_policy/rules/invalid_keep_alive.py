@@ -10,7 +10,7 @@ from ollama_policy.rules.edits import replace
 from ollama_policy.rules.invalid_declaration import REFUSED, adds_problem, problems_in
 from ollama_provider.ollama.settings.variables import meant_duration, text_of
 
-_BESIDE_MANUAL = 'Take keep_alive away, or write `memory_management = "automatic"`, where it has a meaning.'
+_BESIDE_MANUAL = 'Delete keep_alive, or write `memory_management = "automatic"`, which uses it.'
 
 
 class InvalidKeepAlive(Rule):
@@ -19,11 +19,11 @@ class InvalidKeepAlive(Rule):
     severity = Severity.ERROR
     kind = Kind.MODEL
     keys: ClassVar[frozenset[str]] = frozenset(("keep_alive", "memory_management"))
-    summary = "a keep_alive that is not a finite Go duration, or that no mode uses"
+    summary = 'a keep_alive that is not a finite Go duration, or that is set with "manual"'
     why = (
-        "Go's durations are numbers with the units h, m, s and below, without spaces: days and weeks do not exist, and "
-        'a request with `"300"` or `"10 minutes"` is answered with HTTP 400. A negative one means forever, which '
-        'is what `memory_management = "manual"` is for; beside that, keep_alive has no meaning.'
+        "Go durations are numbers with the units h, m, s and smaller, without spaces. Days and weeks do not exist, and "
+        'Ollama answers a request with `"300"` or `"10 minutes"` with HTTP 400. A negative duration means forever; for '
+        'that, use `memory_management = "manual"`. With `"manual"`, keep_alive has no meaning.'
     )
     fix = "Write a duration such as `5m`, `1h30m` or `24h`."
     bad = (
@@ -42,7 +42,8 @@ class InvalidKeepAlive(Rule):
     )
     source = "api/types.go, Duration.UnmarshalJSON; Go's time.ParseDuration"
     experiment = (
-        'A request with "10 minutes" is HTTP 400, and nothing is loaded; with `10m` the model stays for ten minutes.'
+        'Ollama answers a request with "10 minutes" with HTTP 400 and loads nothing; with `10m` the model stays in '
+        "memory for ten minutes."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

@@ -23,20 +23,21 @@ class InvalidLlamaArgument(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(ARGUMENTS)
-    summary = "a LLAMA_ARG_* that llama.cpp refuses, or reads as something else"
+    summary = "a LLAMA_ARG_* value that llama.cpp refuses or misreads"
     why = (
-        "Ollama hands LLAMA_ARG_* on unread, and llama.cpp's server reads them in its own way: numbers are digits, and "
-        "what follows is cut off, so `1GB` is 1 MiB; `auto`, an empty text, or one in quotes is not a number. At a "
-        "text that it cannot read llama-server ends, and no model loads. Unlike Ollama's own variables these are not "
-        "trimmed, and quotes belong to the text: those in an env file stay in it under `docker run --env-file`."
+        "Ollama passes LLAMA_ARG_* on without reading them, and llama.cpp's server reads them in its own way. Numbers "
+        "are digits, and llama.cpp cuts off what follows, so `1GB` is 1 MiB. `auto`, an empty text and a text in "
+        "quotes are not numbers. If llama-server cannot read a text, it exits and no model loads. Unlike Ollama's own "
+        "variables, these are not trimmed, and quotes are part of the text: `docker run --env-file` keeps the quotes "
+        "of an env file."
     )
-    fix = "Write what is expected there, for a size such as `1024` for 1 GiB, or leave the variable out."
+    fix = "Write the expected value, such as `1024` for a size of 1 GiB, or delete the variable."
     bad = (compose("LLAMA_ARG_CACHE_RAM: «auto»"),)
     good = (compose("LLAMA_ARG_CACHE_RAM: 1024"),)
     source = "llama.cpp common/arg.cpp, std::stoi on the bare text; measured on 0.34.3"
     experiment = (
-        "With `auto`, and with an empty text, each load is HTTP 500; with `1GB` the runner logs a prompt cache of "
-        "1 MiB; with digits the model loads."
+        "With `auto`, and with an empty text, each load fails with HTTP 500; with `1GB` the runner logs a prompt cache "
+        "of 1 MiB; with digits the model loads."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -54,7 +55,7 @@ class InvalidLlamaArgument(Rule):
                     f'{name} "{value}": {wrong.what}',
                     label=f"expected {wrong.expected}",
                     fixes=_fixes(name, value, setting, subject),
-                    advice="" if name in _SIZES else "Write what is expected there, or leave the variable out.",
+                    advice="" if name in _SIZES else "Write the expected value, or delete the variable.",
                 )
                 is_harmless = not wrong.is_refused and name not in _SIZES
                 yield found._replace(severity=Severity.WARNING) if is_harmless else found
@@ -62,8 +63,8 @@ class InvalidLlamaArgument(Rule):
                 yield self.at(
                     setting,
                     subject,
-                    f"{name} {setting.written}: `docker run --env-file` leaves the quotes in it, and no model loads",
-                    label="other readers take them off: leave them out",
+                    f"{name} {setting.written}: `docker run --env-file` keeps the quotes, and no model loads",
+                    label="other programs remove the quotes: leave them out",
                     fixes=_fixes(name, value, setting, subject),
                 )._replace(severity=Severity.WARNING)
 

@@ -21,16 +21,16 @@ class InvalidNumber(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset(_NAMES)
-    summary = "a server's number that is not valid, so the default applies"
+    summary = "an invalid number in a server's variable, so Ollama uses the default"
     why = (
-        "Numbers of the server are digits and nothing else. With `-1`, `auto`, `1GB`, `1.0`, `0x10` or `1e3` Ollama "
-        "writes a warning to its log and takes the default. OLLAMA_GPU_OVERHEAD is in bytes, and its default is 0."
+        "A number in a server's variable consists of digits only. With `-1`, `auto`, `1GB`, `1.0`, `0x10` or `1e3`, "
+        "Ollama logs a warning and uses the default. OLLAMA_GPU_OVERHEAD is in bytes, and its default is 0."
     )
-    fix = "Write digits only, or leave the variable out where the default is meant."
+    fix = "Write digits only, or delete the variable to use the default."
     bad = (compose("OLLAMA_GPU_OVERHEAD: «1GB»"),)
     good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
     source = "envconfig/config.go, Uint and Uint64"
-    experiment = "With `1GB` the server logs a warning and runs with 0; with digits it has the bytes."
+    experiment = "With `1GB` the server logs a warning and uses 0; with digits it uses that number of bytes."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         for name in _NAMES:
@@ -44,7 +44,7 @@ class InvalidNumber(Rule):
             yield self.at(
                 setting,
                 subject,
-                f'{name} "{value}" is not a whole number: Ollama takes its default, {VARIABLES[name].default}',
+                f'{name} "{value}" is not a whole number: Ollama uses its default, {VARIABLES[name].default}',
                 label="digits only" + (", in bytes" if name in _BYTES else ""),
                 fixes=(Fix(f"write {meant}", (edit,)),) if edit else (),
             )

@@ -17,10 +17,10 @@ from ollama_provider.ollama.parameters import (
 _BODY = """#!/bin/sh
 curl http://ollama:11434/api/generate -d '{{"model": "llama3", "options": {{{}}}}}'
 """
-_REFUSED_BY_CREATE = "`ollama create` refuses this Modelfile for its {}"
-_REFUSED = "Ollama refuses this request for its {}, with HTTP 500"
-_TAKEN = "Ollama takes this {}, and answers each call of the model with HTTP 500"
-_IGNORED = "Ollama ignores {}, and only its log says so"
+_REFUSED_BY_CREATE = "`ollama create` refuses this Modelfile because of its {}"
+_REFUSED = "Ollama refuses this request because of its {}, with HTTP 500"
+_TAKEN = "Ollama accepts this {}, but answers each call of the model with HTTP 500"
+_IGNORED = "Ollama ignores {} and only logs a warning"
 
 
 class InvalidParameter(Rule):
@@ -31,13 +31,13 @@ class InvalidParameter(Rule):
     keys: ClassVar[frozenset[str]] = frozenset()
     summary = "a model parameter of the wrong type, or one that does not exist"
     why = (
-        'HTTP 500 is the answer to a request whose options have a number as text, such as `"num_ctx": "8192"`. '
-        "/api/create takes any value, and then each call of that model is answered so. A Modelfile's values are texts, "
-        "and `ollama create` refuses one that is not a number, such as `8k`, and a name that is not a parameter, such "
-        "as keep_alive. In a request such a name is ignored, and only the server's log says so: the option does "
-        "nothing."
+        'Ollama answers a request with HTTP 500 if its options have a number as text, such as `"num_ctx": "8192"`. '
+        "/api/create accepts any value, and then each call of that model fails in the same way. The values of a "
+        "Modelfile are texts: `ollama create` refuses a value that is not a number, such as `8k`, and a name that is "
+        "not a parameter, such as keep_alive. In a request, Ollama ignores such a name and only logs a warning: the "
+        "option has no effect."
     )
-    fix = "Write the value in the parameter's type; write what is not a parameter where it belongs."
+    fix = "Write the value in the parameter's type. If it is not a parameter, move it to where it belongs."
     bad = (
         Example("ask.sh", _BODY.format('"num_ctx": «"8192"», "keep_alive": «-1»')),
         Example("Modelfile", "FROM llama3\nPARAMETER num_ctx «8k»\nPARAMETER keep_alive «-1»\n"),
@@ -48,8 +48,9 @@ class InvalidParameter(Rule):
     )
     source = "api/types.go of 0.34.3: FromMap, FormatParams; server/routes.go:3175, handleScheduleError"
     experiment = (
-        "A request with a number as text is HTTP 500, and so is each call of a model that was created with one; for an "
-        "option that does not exist, the log has a warning. `ollama create` refuses both in a Modelfile."
+        "A request with a number as text fails with HTTP 500, and so does each call of a model that was created with "
+        "one; for an option that does not exist, the server logs a warning. `ollama create` refuses both in a "
+        "Modelfile."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:

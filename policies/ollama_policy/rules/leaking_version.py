@@ -20,13 +20,13 @@ class LeakingVersion(Rule):
     keys: ClassVar[frozenset[str]] = frozenset((IMAGE, VERSION))
     summary = "a version of Ollama that is known to leak"
     why = (
-        "Some releases lose memory by defects of their own, and no setting helps: 0.6.0 to 0.6.5 with gemma3, 0.6.6 "
-        "and 0.6.7 with images, all before 0.7.0 with structured outputs, and 0.6.6 to 0.7.0 lose runners in VRAM. "
-        "Only what a later release is known to fix is reported. The prompt cache from 0.30 on is not: OLL202 is "
-        "about it. Nor is what MLX's runner keeps, on macOS and in the Linux image for CUDA: up to 8 GiB of prompts, "
-        "which no variable bounds and no known release fixes."
+        "Some releases leak memory because of their own defects, and no setting helps: 0.6.0 to 0.6.5 with gemma3, "
+        "0.6.6 and 0.6.7 with images, all before 0.7.0 with structured outputs, and 0.6.6 to 0.7.0 lose runners in "
+        "VRAM. The rule reports only leaks that a later release is known to fix. It does not report the prompt cache "
+        "from 0.30 on, which OLL202 covers. It does not report the cache of MLX's runner either, on macOS and in the "
+        "Linux image for CUDA: up to 8 GiB of prompts, which no variable bounds and no known release fixes."
     )
-    fix = "Use a version in which it is fixed, and test what else it brings: a newer one has defaults of its own."
+    fix = "Use a version that fixes the leak, and test what else changes: a newer version has defaults of its own."
     bad = (compose(image="«ollama/ollama:0.6.5»"),)
     good = (compose(image="ollama/ollama:0.7.1"),)
     source = "issues 10040, 10434, 10688 and 10433; for MLX 16698 and 17875, and mlxrunner/prefix_cache.go:43"

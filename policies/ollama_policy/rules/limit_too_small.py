@@ -29,15 +29,15 @@ class LimitTooSmall(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((MEMORY_LIMIT,))
-    summary = "less memory than is declared to be in it"
+    summary = "less memory than resident models, or a prompt cache, may need"
     why = (
-        "A limit that is too small does not make Ollama careful: the load fails, or the kernel ends the runner in the "
-        "middle of a request, and from 0.30 on without a message that says so. Only what is certain is compared with "
-        "the limit, or with the machine of the configuration (`target-memory`), on the only server of the tree: what "
-        "resident models take at least, worked out from their GGUF beside the declaration or from a `snapshot` that "
-        "`ollama-policy fit --record` wrote; else the weights of models of the library by the size in their tag; and, "
-        "where the version is known to have one, what the prompt cache of each runner may grow to beside. "
-        "`ollama-policy fit` computes the whole sum."
+        "A limit that is too small does not make Ollama use less memory: the load fails, or the kernel ends the runner "
+        "during a request, and from 0.30 on without a message that says so. The rule compares only what is certain "
+        "with the limit, or with the machine in the configuration (`target-memory`), for the only server of the tree. "
+        "It counts the least that resident models need, computed from their GGUF beside the declaration or from a "
+        "`snapshot` that `ollama-policy fit --record` wrote; otherwise, the weights of library models, by the size in "
+        "their tag. If the version is known to have a prompt cache, it adds the size to which each runner's cache may "
+        "grow. `ollama-policy fit` computes the whole sum."
     )
     fix = "Raise the limit, declare fewer or smaller resident models, or lower `LLAMA_ARG_CACHE_RAM`."
     bad = (
@@ -48,10 +48,10 @@ class LimitTooSmall(Rule):
         Example("models.yaml", "- name: llama3.1:8b\n  memory_management: manual\n"),
         compose("OLLAMA_KEEP_ALIVE: -1", "LLAMA_ARG_CACHE_RAM: 512", limit="16g"),
     )
-    source = "server/sched.go; issue 15474; the library's default is 4 bits a weight"
+    source = "server/sched.go; issue 15474; the library's default is 4 bits for each weight"
     experiment = (
-        "In a cgroup of 64 MiB the load of a model of 68 MB is HTTP 500, as the kernel ends the runner; in one of "
-        "512 MiB it loads. Needs a cgroup that the test may make."
+        "In a cgroup of 64 MiB the load of a model of 68 MB fails with HTTP 500, because the kernel ends the runner; "
+        "in a cgroup of 512 MiB the model loads. The test needs a cgroup that it may create."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -61,9 +61,9 @@ class LimitTooSmall(Rule):
             yield self.at(
                 setting,
                 subject,
-                f"the prompt cache of one runner may take {text_of(cache * MIB)}, "
+                f"the prompt cache of one runner may use {text_of(cache * MIB)}, "
                 f"and the limit is {text_of(limit.value)}",
-                label="in MiB, for every runner",
+                label="in MiB, for each runner",
             )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
@@ -85,12 +85,15 @@ class LimitTooSmall(Rule):
         of, setting = (servers[0], limit) if limit is not None else (pins[0], pins[0].known("memory_management"))
         names = ", ".join(sorted(map(str, needs)))
         if needed > there_is:
-            message = f"{text_of(there_is)} do not hold what is declared resident: {names}"
+            message = f"the models that are declared resident do not fit into {text_of(there_is)}: {names}"
         else:
-            message = f"{text_of(there_is)} hold what is declared resident only until its prompt caches grow: {names}"
-        label = f"it takes more than {text_of(needed)}"
+            message = (
+                f"the models that are declared resident fit into {text_of(there_is)} only until their prompt caches "
+                f"grow: {names}"
+            )
+        label = f"they need more than {text_of(needed)}"
         if growth:
-            label += f", and may grow by {text_of(growth)}: bound it with {_CACHE}"
+            label += f", and may grow by {text_of(growth)}: bound the growth with {_CACHE}"
         yield self.at(setting, of, message, label=label) if setting else self.about(of, message, label=label)
 
 

@@ -63,14 +63,14 @@ class IgnoredSetting(LogRule):
     id = "OLL601"
     name = "ignored-setting"
     severity = Severity.ERROR
-    summary = "a server's variable that Ollama said it does not take"
+    summary = "a server's variable that Ollama logged as invalid"
     why = (
-        "Ollama writes a warning for a number that is not valid, and runs with its default. Before 0.30 it did so, "
-        "too, for a KV cache type that it could not use: f16 in place of q8_0 is twice the cache. From 0.30 on the "
-        "load fails then: OLL604. A wrong duration, such as OLLAMA_KEEP_ALIVE, is not taken either, but silently: "
-        "`ollama-policy check` finds that one."
+        "Ollama logs a warning for a number that is not valid, and uses its default. Before 0.30 it did the same for a "
+        "KV cache type that it could not use: f16 in place of q8_0 is twice the cache. From 0.30 on the load fails "
+        "instead: OLL604. Ollama also ignores an invalid duration, such as in OLLAMA_KEEP_ALIVE, but logs nothing: "
+        "`ollama-policy check` finds it."
     )
-    fix = "Write the variable as Ollama reads it, or leave it out."
+    fix = "Write the variable as Ollama reads it, or delete it."
     bad = _log(
         f"«{_line('WARN', 'invalid environment variable, using default', 'key=OLLAMA_MAX_QUEUE value=x default=512')}»"
     )
@@ -83,9 +83,9 @@ class Evicted(LogRule):
     name = "evicted-for-another"
     summary = "a model that was evicted to make room for another"
     why = (
-        "Its next call loads it again, and evicts in turn where both are in use: each call waits for a load. Where "
-        "memory is short Ollama says so at its usual level, but names the model only with OLLAMA_DEBUG=1, as it does "
-        "for one that OLLAMA_MAX_LOADED_MODELS has no room for."
+        "The next call of the evicted model loads it again, and evicts the other model if both are in use: each call "
+        "waits for a load. If memory is short, Ollama logs that at its usual level, but names the model only with "
+        "OLLAMA_DEBUG=1. It also names a model that OLLAMA_MAX_LOADED_MODELS has no room for only with OLLAMA_DEBUG=1."
     )
     fix = "Give the models less context or fewer parallel slots, a shorter keep_alive, or the server more memory."
     bad = _log(
@@ -99,14 +99,17 @@ class OutOfMemory(LogRule):
     id = "OLL603"
     name = "load-out-of-memory"
     severity = Severity.ERROR
-    summary = "a load that failed, or had to be tried again, for lack of memory"
+    summary = "a load that failed, or that Ollama had to try again, for lack of memory"
     why = (
-        "Weights, KV cache and compute graph together exceed what is free. The KV cache grows with context times "
-        "parallel slots, and is the part that settings change. What fits at the second try is a warning. "
-        "From 0.30 on Ollama tries again with less context, where it chose that itself, or unloads the other models; "
-        "before 0.30 with fewer layers on the GPU."
+        "Weights, KV cache and compute graph together exceed the free memory. The KV cache grows with context times "
+        "parallel slots, and is the part that settings change. A load that fits at the second try is a warning. From "
+        "0.30 on Ollama tries again with less context, if it chose the context itself, or unloads the other models; "
+        "before 0.30, with fewer layers on the GPU."
     )
-    fix = "Lower num_ctx or OLLAMA_NUM_PARALLEL, quantise the KV cache, take a smaller model, or unload another first."
+    fix = (
+        "Lower num_ctx or OLLAMA_NUM_PARALLEL, quantise the KV cache, use a smaller model, or unload another model "
+        "first."
+    )
     bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_NO_MEMORY}')}»")
     good = _log(*_loaded(_A))
 
@@ -115,15 +118,14 @@ class FailedLoad(LogRule):
     id = "OLL604"
     name = "load-failed"
     severity = Severity.ERROR
-    summary = "a load that failed for another reason than memory"
+    summary = "a load that failed for a reason other than memory"
     why = (
         "The weights cannot be read, this version does not know them, or the runner did not start. From 0.30 on every "
-        "load fails, too, where llama-server does not take a LLAMA_ARG_* variable or the KV cache type. Calls get HTTP "
-        "500."
+        "load also fails if llama-server refuses a LLAMA_ARG_* variable or the KV cache type. Calls get HTTP 500."
     )
     fix = (
-        "Where a variable is named, correct it or leave it out; where the client gave up, let it wait longer; else "
-        "pull the model again, and where its architecture is new, update Ollama."
+        "If the finding names a variable, correct or delete it. If the client gave up, let it wait longer. Otherwise, "
+        "pull the model again, and update Ollama if the model's architecture is new."
     )
     bad = _log(f"«{_line('INFO', 'Load failed', f'model={_A} {_ENDED}')}»")
     good = _log(*_loaded(_A))
@@ -135,9 +137,9 @@ class RunnerDied(LogRule):
     severity = Severity.ERROR
     summary = "a runner that crashed or was killed"
     why = (
-        "`signal: killed` is most often the kernel, which was out of memory, or the memory limit of a container: the "
-        "kernel's own log says so, and `journalctl -k` or `dmesg` shows it. All memory of a runner that ended is given "
-        "back, but Ollama notices it only at the model's next call, and a pin is lost."
+        "`signal: killed` most often means that the kernel was out of memory, or that a container reached its memory "
+        "limit. The kernel's own log says so: use `journalctl -k` or `dmesg`. The operating system frees all memory of "
+        "a runner that ended, but Ollama notices the end only at the model's next call, and a pin is lost."
     )
     fix = "Look for `Out of memory: Killed process` in the kernel's log; give the model less context, or more memory."
     bad = _log(*_loaded(_A), f"«{_line('WARN', 'llama-server process no longer running', _SIGNAL, 9)}»")
@@ -147,13 +149,13 @@ class RunnerDied(LogRule):
 class ReloadedWithOptions(LogRule):
     id = "OLL606"
     name = "reloaded-with-other-options"
-    summary = "a model that was loaded again because a client asked for other options"
+    summary = "a model that was loaded again because a client asked for different options"
     why = (
-        "A call that differs from the runner in an option that OLL403 lists ends it and starts a new one. Each such "
-        "call waits for a load, memory is taken for the larger context, and the old one's pin is lost. Without "
-        "OLLAMA_DEBUG=1 it is told from two loads with different contexts."
+        "A call that differs from the runner in an option that OLL403 lists ends the runner and starts a new one. Each "
+        "such call waits for a load, a larger context needs more memory, and the old runner's pin is lost. Without "
+        "OLLAMA_DEBUG=1 the finding is based on two loads with different contexts."
     )
-    fix = "Write the options into the model, and let clients leave them out."
+    fix = "Write the options into the model, and remove them from clients."
     bad = _log(*_loaded(_A, context=2048), _AGAIN[0], f"«{_AGAIN[1]}»", *_AGAIN[2:])
     good = _log(*_loaded(_A), *_loaded(_A, 9))
 
@@ -161,12 +163,12 @@ class ReloadedWithOptions(LogRule):
 class PromptTruncated(LogRule):
     id = "OLL607"
     name = "prompt-truncated"
-    summary = "a prompt that was longer than the context, and was cut"
+    summary = "a prompt that was longer than the context, so Ollama cut it"
     why = (
-        "The model answers without what was left out, and no client is told. The context is what memory was given for: "
-        "a larger one costs KV cache for every parallel slot."
+        "The model answers without the part that Ollama cut, and the client gets no message. Memory is reserved for "
+        "the context: a larger one needs KV cache for every parallel slot."
     )
-    fix = "Give the model a num_ctx that its prompts fit into, where memory allows, or shorten them."
+    fix = "Give the model a num_ctx that its prompts fit into, if memory allows, or shorten the prompts."
     bad = _log(f"«{_line('WARN', 'truncating input prompt', 'limit=512 prompt=16004 keep=5 new=512')}»")
     good = _FINE
 
@@ -177,10 +179,13 @@ class SlowCall(LogRule):
     severity = Severity.INFO
     summary = "a call that took long, and how much of it was a load"
     why = (
-        "GIN writes a line for each request that ended; it does not name the "
-        "model. A load that ended during the call is said with it: that part is what keeping the model in memory saves."
+        "GIN writes a line for each request that ended; the line does not name the model. If a load ended during the "
+        "call, the finding reports it: keeping the model in memory saves that part."
     )
-    fix = "Where it was a load, keep the model in memory; else fewer calls at once, or a smaller context."
+    fix = (
+        "If a load took the time, keep the model in memory. Otherwise, make fewer calls at once, or use a smaller "
+        "context."
+    )
     bad = _log(f"«{_CALL.format(200, '2m5s')}»")
     good = _FINE
     source = "GIN's log; measured on 0.17.4"
@@ -191,10 +196,10 @@ class FailedCalls(LogRule):
     name = "failed-calls"
     summary = "calls of a model that the server answered with an error"
     why = (
-        "HTTP 500 of a call is a load that failed or a runner that ended while it answered: of the latter Ollama "
-        "writes nothing else to its log until the model's next call. 503 is a full queue."
+        "A call gets HTTP 500 if a load failed, or if a runner ended while it answered. In the second case Ollama logs "
+        "nothing else until the model's next call. 503 means that the queue is full."
     )
-    fix = "Look at what the log says just before; with OLLAMA_DEBUG=1 it says more."
+    fix = "Look at the log lines just before; with OLLAMA_DEBUG=1 Ollama logs more."
     bad = _log(f"«{_CALL.format(500, '502.7ms')}»")
     good = _FINE
     source = "GIN's log; measured on 0.17.4 and 0.34.3: a runner that is killed during an answer"
@@ -205,10 +210,11 @@ class NeverReleased(LogRule):
     name = "never-released"
     summary = "a server, or a client, that keeps a model in memory forever"
     why = (
-        "The memory of what is kept forever is what people call not released. It is right for a model that is "
-        "declared resident: a client's pin is an info, and names the model only with OLLAMA_DEBUG=1."
+        "A model that is kept forever holds its memory, which is what users report as not released. That is right for "
+        "a model that is declared resident. A client's pin is an info, and the log names the model only with "
+        "OLLAMA_DEBUG=1."
     )
-    fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin by declaration what must stay."
+    fix = "Set OLLAMA_KEEP_ALIVE to a duration, and pin the models that must stay by declaration."
     bad = _log(f"«{_line('INFO', 'server config', _FOR_EVER)}»")
     good = _log(_line("INFO", "server config", 'env="map[OLLAMA_KEEP_ALIVE:5m0s]"'))
 
@@ -216,12 +222,12 @@ class NeverReleased(LogRule):
 class MemoryKept(LogRule):
     id = "OLL611"
     name = "memory-not-returned"
-    summary = "memory that did not come back when a model was unloaded"
+    summary = "memory that did not come back when Ollama unloaded a model"
     why = (
-        "Ollama waits for a GPU's free memory to rise after it ended a runner. Where it does not, something else took "
-        "it, or the driver still holds it: the next load sees too little."
+        "After Ollama ends a runner, it waits for the GPU's free memory to rise. If it does not rise, another process "
+        "uses the memory, or the driver still holds it: the next load finds too little."
     )
-    fix = "Look at the GPU's processes (nvidia-smi); a runner that is left there can be ended."
+    fix = "Look at the GPU's processes with nvidia-smi; you can end a runner that is left there."
     bad = _log(f"«{_line('DEBUG', _NOT_RECOVERED, f'seconds=5.01 {_FREE} {_RUNNER}')}»")
     good = _log(_line("DEBUG", "no need to wait for VRAM recovery", _RUNNER))
 
@@ -232,11 +238,11 @@ class MemoryAlarm(LogRule):
     severity = Severity.ERROR
     summary = "the line `Memory usage exceeds threshold`, which is not Ollama's own"
     why = (
-        "Ollama has no threshold and never writes it: a wrapper or a watcher beside it does, as `ollama-policy logs "
-        "--threshold` can. The finding says which models were in memory at that moment, as far as the log tells. A "
-        "model in memory is not a leak: what is held after its unload would be."
+        "Ollama has no threshold and never writes this line: a wrapper or a monitor beside it does, as `ollama-policy "
+        "logs --threshold` can. The finding lists the models that were in memory at that moment, as far as the log "
+        "shows. A model in memory is not a leak: memory that is still held after its unload would be."
     )
-    fix = "Bound what stays in memory (keep_alive), and `ollama-policy probe` tells a cache from a leak."
+    fix = "Limit what stays in memory with keep_alive, and use `ollama-policy probe` to tell a cache from a leak."
     bad = _log(*_loaded(_A), "«ERROR: Memory usage exceeds threshold. Current memory usage: 85%»")
     good = _log(*_loaded(_A))
     source = "the alarm that many monitors write; psutil.virtual_memory().percent"
@@ -245,12 +251,12 @@ class MemoryAlarm(LogRule):
 class LeakingRelease(LogRule):
     id = "OLL613"
     name = "leaking-release"
-    summary = "a release of Ollama that is known to leak, by the server's own line"
+    summary = "a release of Ollama that is known to leak, by the version that the server logs"
     why = (
-        "As OLL301 says of a configuration: some releases lose memory by defects of their own, and no setting helps. "
-        "Only what a later release is known to fix is reported."
+        "The same as OLL301, for a log: some releases leak memory because of their own defects, and no setting helps. "
+        "The rule reports only leaks that a later release is known to fix."
     )
-    fix = "Update the server; `ollama-policy explain OLL301` tells which releases leak."
+    fix = "Update the server; `ollama-policy explain OLL301` lists the releases that leak."
     bad = _log(f"«{_line('INFO', 'Listening on [::]:11434 (version 0.6.5)')}»")
     good = _log(_line("INFO", "Listening on [::]:11434 (version 0.34.3)"))
     source = "issues 10040, 10434, 10688 and 10433"
@@ -259,17 +265,17 @@ class LeakingRelease(LogRule):
 class PromptCacheGrows(LogRule):
     id = "OLL614"
     name = "prompt-cache-grows"
-    summary = "a runner's cache of earlier prompts that has grown, by llama-server's own lines"
+    summary = "a runner's cache of earlier prompts that has grown, by the lines that llama-server logs"
     why = (
-        "From 0.30 on each runner keeps the state of earlier prompts beside its context: up to 8 GiB unless it is "
-        "bounded, while /api/ps stays as it was. It is what looks like memory that grows with every call and is not "
-        "released; only an unload gives it back. Three models in memory may take three times as much. Where somebody "
-        "has set a lower bound, or where the bound is the context's tokens, it is an info. MLX's runner has a cache of "
-        "its own, of at most 8 GiB, that no variable bounds: an info as well."
+        "From 0.30 on each runner keeps the state of earlier prompts beside its context: up to 8 GiB unless you set a "
+        "bound, while /api/ps shows no change. It looks like memory that grows with every call and is not released; "
+        "only an unload gives it back. Three models in memory may need three times as much. If a lower bound is set, "
+        "or if the bound is the context's tokens, the finding is an info. MLX's runner has its own cache of at most 8 "
+        "GiB, which no variable bounds: that is also an info."
     )
     fix = (
         "Set LLAMA_ARG_CACHE_RAM in the server's environment, to a number of MiB for each runner; 0 turns the cache "
-        "off. A reload of the model gives back what it holds now."
+        "off. Reload the model to free what its cache holds now."
     )
     bad = _log(*_loaded(_A, context=131072), f"«{_CACHE.format(27, 7377.676)}»")
     good = _log(*_loaded(_A, context=131072), _CACHE.format(0, 0))
@@ -279,12 +285,13 @@ class PromptCacheGrows(LogRule):
 class LoadedWithLess(LogRule):
     id = "OLL615"
     name = "loaded-with-less"
-    summary = "a model that was loaded with less context, or for fewer calls at once, than Ollama was set to"
+    summary = "a model that was loaded with less context, or for fewer calls at once, than Ollama is set to"
     why = (
-        "Some architectures are served one call at once whatever OLLAMA_NUM_PARALLEL says: the others wait. A context "
-        "beyond what the model is made for, Ollama's default or a num_ctx, is cut to that (an info). No client is told."
+        "Ollama serves some architectures one call at a time whatever OLLAMA_NUM_PARALLEL says: the other calls wait. "
+        "If the context, Ollama's default or a num_ctx, is longer than the model supports, Ollama cuts it to what the "
+        "model supports (an info). Clients get no message."
     )
-    fix = "Nothing has to be done where the model can do enough; else take another model."
+    fix = "If the model does enough for you, do nothing. Otherwise, use another model."
     bad = _log(f"«{_line('WARN', _ONE_AT_ONCE, 'architecture=qwen3next')}»", *_loaded(_A))
     good = _log(*_loaded(_A))
     source = "server/sched.go and llm/server.go of 0.34.3"
@@ -296,8 +303,8 @@ class OutOfMemoryInAnswer(LogRule):
     severity = Severity.ERROR
     summary = "a runner that ran out of memory during an answer, after which Ollama unloaded every model"
     why = (
-        "From 0.30 on Ollama then unloads all that is loaded, pinned models too, before the next call: each of them "
-        "has to be loaded again, and what was kept forever is not any more."
+        "From 0.30 on Ollama then unloads all models, even pinned ones, before the next call: each of them has to be "
+        "loaded again, and a model that was pinned is no longer pinned."
     )
     fix = "Give the models less context or fewer parallel slots, bound the prompt cache, or load fewer models."
     bad = _log(*_loaded(_A), f"«{_line('WARN', _RAN_OUT, f'model={_A} {_CUDA}', 9)}»")

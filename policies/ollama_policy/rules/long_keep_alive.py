@@ -19,10 +19,10 @@ class LongKeepAlive(Rule):
     keys: ClassVar[frozenset[str]] = frozenset(("keep_alive", "memory_management"))
     summary = "a keep_alive of more than an hour"
     why = (
-        "The clock starts anew when each request ends, so a call now and then within this time holds the model "
-        "forever. Meanwhile what it takes is missing for other models, and its prompt cache only grows."
+        "The timer restarts when each request ends, so occasional calls within this time keep the model in memory "
+        "forever. Meanwhile, other models cannot use that memory, and the model's prompt cache only grows."
     )
-    fix = 'Shorten it, or say what is meant: `memory_management = "manual"` holds a model in memory on purpose.'
+    fix = 'Shorten it. To keep a model in memory on purpose, write `memory_management = "manual"`.'
     bad = (
         Example(
             "models.tf",
@@ -36,7 +36,7 @@ class LongKeepAlive(Rule):
         ),
     )
     source = "server/sched.go: the timer is set when a request ends"
-    experiment = "After every call the model has 24 hours anew, also after one that brings no keep_alive."
+    experiment = "Every call sets the model's timer to 24 hours again, even a call without a keep_alive."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = subject.known("keep_alive")
@@ -53,5 +53,5 @@ class LongKeepAlive(Rule):
                 setting,
                 subject,
                 f"{shown_name(subject)} stays in memory for {durations.text(nanoseconds)} after every call",
-                label="each call starts this time anew",
+                label="each call restarts this timer",
             )

@@ -21,17 +21,17 @@ class ModelsIsAFolder(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
-    summary = "OLLAMA_MODELS with names of models: it is the folder where they are kept"
+    summary = "OLLAMA_MODELS with names of models: it is the folder that stores them"
     why = (
-        "The server takes OLLAMA_MODELS for a folder, whatever its value, and creates it. No model is pulled, the "
-        "models of the usual folder are not found, and what is pulled later goes into a folder with an odd name, "
-        "often outside the volume."
+        "The server uses the value of OLLAMA_MODELS as a folder, whatever the value is, and creates the folder. It "
+        "pulls no model, does not find the models in the usual folder, and stores later pulls in a folder with an odd "
+        "name, often outside the volume."
     )
-    fix = "Give it a folder, or leave it out; declare the models, or pull them with `ollama pull`."
+    fix = "Set it to a folder, or delete it. Declare the models, or pull them with `ollama pull`."
     bad = (compose('OLLAMA_MODELS: «"llama3:8b,mistral"»'),)
     good = (compose("OLLAMA_MODELS: /data/models"),)
     source = "envconfig/config.go, Models"
-    experiment = "The server makes a folder of that name and has no models; with the right folder it has them."
+    experiment = "The server creates a folder with that name and has no models; with the right folder it has them."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting = said(subject, _NAME, target)
@@ -40,5 +40,5 @@ class ModelsIsAFolder(Rule):
                 setting,
                 subject,
                 f"{_NAME} is the folder of all models, not a list of them",
-                label="Ollama makes a folder of that name",
+                label="Ollama creates a folder with this name",
             )

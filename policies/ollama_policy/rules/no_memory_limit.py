@@ -15,20 +15,20 @@ class NoMemoryLimit(Rule):
     severity = Severity.INFO
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a container of Ollama without a memory limit"
+    summary = "an Ollama container without a memory limit"
     why = (
-        "Ollama has no bound of its own for the memory that it takes: models that the GPU does not hold, prompt caches "
-        "and leaks grow until the kernel ends something, and without a limit that may be any process of the machine. "
-        "With one, that is a process of this container. Before 0.30 Ollama also evicts models sooner, as it takes the "
-        "limit for the memory that there is; from 0.30 on it does so for a GPU's memory alone."
+        "Ollama does not bound its own memory use: models that do not fit on the GPU, prompt caches and leaks grow "
+        "until the kernel ends a process, and without a limit that may be any process on the machine. With a limit, it "
+        "is a process of this container. Before 0.30 Ollama also evicts models sooner, because it treats the limit as "
+        "the memory that is available; from 0.30 on it does so only for a GPU's memory."
     )
-    fix = "Give the container a limit, with room for its models: `mem_limit`, or `resources.limits.memory`."
+    fix = "Set a limit, with room for the container's models: `mem_limit`, or `resources.limits.memory`."
     bad = (compose(image="«ollama/ollama:0.34.3»", limit=""),)
     good = (compose(limit="64g"),)
-    source = "discover/cpu_linux.go: what there is, is the memory.max of cgroup v2; server/sched.go:552"
+    source = "discover/cpu_linux.go: the available memory is the memory.max of cgroup v2; server/sched.go:552"
     experiment = (
-        "A model loads whatever it takes; in a cgroup that is too small for it the kernel ends the runner, the "
-        "load is HTTP 500, and the server lives on. Needs a cgroup that the test may make."
+        "A model loads however much memory it needs; in a cgroup that is too small for it the kernel ends the runner, "
+        "the load fails with HTTP 500, and the server keeps running. The test needs a cgroup that it may create."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ class NoMemoryLimit(Rule):
             yield self.at(
                 image,
                 subject,
-                "this container may take all memory of its machine",
+                "this container may use all memory of its machine",
                 label="it has no memory limit",
-                advice="limit it, with room for the models that it runs",
+                advice="set a memory limit, with room for the models that it runs",
             )

@@ -19,27 +19,27 @@ class OverheadExceedsGpu(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
-    summary = "OLLAMA_GPU_OVERHEAD is more than a GPU has"
+    summary = "an OLLAMA_GPU_OVERHEAD that is more than a GPU has"
     why = (
-        "OLLAMA_GPU_OVERHEAD is in bytes, and counts for each GPU. Where it reaches the memory of one, nothing fits "
-        "there any more: every model runs on the CPU, in host memory. Compared with the GPU memory that the "
-        "configuration says under `target`; without it, only more than any GPU has is reported."
+        "OLLAMA_GPU_OVERHEAD is in bytes and applies to each GPU. If it is as large as a GPU's memory, nothing fits on "
+        "that GPU: every model runs on the CPU, in host memory. The rule compares it with the GPU memory that the "
+        "configuration sets under `target`. Without that, it reports only a value that is more than any GPU has."
     )
-    fix = "Lower it: 1 GiB is 1073741824."
+    fix = "Lower the value: 1 GiB is 1073741824."
     bad = (compose('OLLAMA_GPU_OVERHEAD: «"1099511627776"»'),)
     good = (compose('OLLAMA_GPU_OVERHEAD: "1073741824"'),)
     source = "envconfig/config.go, GpuOverhead"
-    not_shown = "It needs a GPU."
+    not_shown = "A test needs a GPU."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, overhead = said(subject, _NAME, target), number(subject, _NAME, target)
         memory = target.gpu_memory_bytes
         if setting is None or overhead is None or overhead < (_LARGEST if memory is None else memory):
             return
-        has = "than any GPU has" if memory is None else f"than its {text_of(memory)} leave"
+        has = "more than any GPU has" if memory is None else f"which leaves nothing of its {text_of(memory)}"
         yield self.at(
             setting,
             subject,
-            f"{text_of(overhead)} of each GPU are to stay free, more {has}: every model runs on the CPU",
+            f"Ollama keeps {text_of(overhead)} of each GPU free, {has}: every model runs on the CPU",
             label="bytes, for each GPU",
         )

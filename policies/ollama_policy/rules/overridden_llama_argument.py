@@ -19,20 +19,20 @@ class OverriddenLlamaArgument(Rule):
     severity = Severity.INFO
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a LLAMA_ARG_* that has no effect, as Ollama sets that option itself"
+    summary = "a LLAMA_ARG_* that has no effect, because Ollama sets that option itself"
     why = (
-        "Ollama starts each runner with options of its own on the command line, and there an option wins over its "
-        "variable: the context, the number of parallel requests, the batch, flash attention, and the type of the KV "
-        "cache where OLLAMA_KV_CACHE_TYPE is set. llama-server reads the variable all the same, so a text that it "
-        "cannot read keeps models from loading."
+        "Ollama starts each runner with command-line options of its own, and an option overrides its variable: the "
+        "context, the number of parallel requests, the batch, flash attention, and the KV cache type if "
+        "OLLAMA_KV_CACHE_TYPE is set. llama-server still reads the variable, so a text that it cannot read keeps "
+        "models from loading."
     )
-    fix = "Delete it, and set Ollama's own variable where there is one."
+    fix = "Delete it, and set Ollama's own variable if there is one."
     bad = (compose("LLAMA_ARG_CTX_SIZE: «8192»"),)
     good = (compose("OLLAMA_CONTEXT_LENGTH: 8192"),)
     source = "llm/llama_server.go:334, startLlamaServer; llama.cpp common/arg.cpp"
     experiment = (
-        "With LLAMA_ARG_CTX_SIZE the model has the context of 4096 that it has without; with "
-        "OLLAMA_CONTEXT_LENGTH it has 8192."
+        "With LLAMA_ARG_CTX_SIZE the model has a context of 4096, the same as without it; with OLLAMA_CONTEXT_LENGTH "
+        "it has 8192."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -49,6 +49,6 @@ class OverriddenLlamaArgument(Rule):
             yield self.at(
                 setting,
                 subject,
-                f"{variable} has no effect: Ollama gives each runner this option itself",
-                label=f"what sets it is {meant}" if meant else "Ollama's own, and nothing sets it",
+                f"{variable} has no effect: Ollama sets this option for each runner itself",
+                label=f"use {meant}" if meant else "Ollama sets it, and you cannot change it",
             )

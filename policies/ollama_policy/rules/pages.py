@@ -15,7 +15,7 @@ _FAMILIES: Final = {
     "OLL2": "Sums of memory",
     "OLL3": "Versions",
     "OLL4": "Requests in scripts",
-    "OLL5": "Drift: what is declared beside what servers hold, by `ollama-policy drift`",
+    "OLL5": "Drift between declarations and servers, by `ollama-policy drift`",
     "OLL6": "What a server's log shows",
     "OLL9": "The checker's own comments and files",
 }

@@ -24,23 +24,24 @@ class ParallelWithoutContext(Rule):
     keys: ClassVar[frozenset[str]] = frozenset((_PARALLEL, _CONTEXT))
     summary = "OLLAMA_NUM_PARALLEL without OLLAMA_CONTEXT_LENGTH"
     why = (
-        "The KV cache is reserved for every parallel request. Since 0.15.5 the context length goes by the GPU's "
-        "memory: 32768 or 262144 tokens with a large one, and 4096 with a small one or none. That choice does not look "
-        "at OLLAMA_NUM_PARALLEL: Llama 3.1 8B takes 4 GiB for one context of 32768, and 16 GiB for four. Left alone "
-        "where all declared models are of kinds that Ollama runs one request at a time whatever the variable says: "
+        "Ollama reserves KV cache for every parallel request. Since 0.15.5 the context length depends on the GPU's "
+        "memory: 32768 or 262144 tokens with a large GPU, and 4096 with a small one or none. That choice ignores "
+        "OLLAMA_NUM_PARALLEL: Llama 3.1 8B needs 4 GiB for one context of 32768 tokens, and 16 GiB for four. The rule "
+        "reports nothing if Ollama runs all declared models one request at a time whatever the variable says: "
         "embedding models, and the architectures that its scheduler lists, such as those of qwen3-vl, qwen3.5 and "
         "lfm2."
     )
     fix = (
-        "Say how long a context has to be: `OLLAMA_CONTEXT_LENGTH`, in tokens for each request. Without a GPU the "
-        "default is 4096."
+        "Set the context length with `OLLAMA_CONTEXT_LENGTH`, in tokens for each request. Without a GPU the default is "
+        "4096."
     )
     bad = (compose("OLLAMA_NUM_PARALLEL: «4»"),)
     good = (compose("OLLAMA_NUM_PARALLEL: 4", "OLLAMA_CONTEXT_LENGTH: 8192"),)
     source = "issues 14116 and 14073; server/sched.go:509, 514"
     experiment = (
-        "The runner is started with four times the context that a server takes by itself, 4096 on a CPU; with "
-        "OLLAMA_CONTEXT_LENGTH, with four times what it says, which here is the same. Longer contexts need a GPU."
+        "The runner starts with four times the server's default context, which is 4096 on a CPU; with "
+        "OLLAMA_CONTEXT_LENGTH, it starts with four times that value. The fix writes 4096, so both are the same here. "
+        "A longer default needs a GPU."
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
@@ -62,8 +63,8 @@ class ParallelWithoutContext(Rule):
         yield self.at(
             setting,
             subject,
-            f"room for {parallel} contexts is reserved, each of {_DEFAULT} tokens without a GPU, and with one as long "
-            "as its memory suggests for one",
+            f"Ollama reserves {parallel} contexts, each of {_DEFAULT} tokens without a GPU, and with a GPU as long "
+            "as its memory suggests for a single context",
             label=f"{_CONTEXT} is not set",
             fixes=(Fix(f"set {_CONTEXT} to {_DEFAULT}", (edit,)),) if edit else (),
         )

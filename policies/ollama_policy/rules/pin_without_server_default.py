@@ -23,21 +23,22 @@ class PinWithoutServerDefault(Rule):
     severity = Severity.INFO
     kind = Kind.MODEL
     keys: ClassVar[frozenset[str]] = frozenset(("memory_management", "resident"))
-    summary = "a pinned model whose pin the first reload would lose"
+    summary = "a pinned model that would lose its pin at the first reload"
     why = (
-        "A pin belongs to the runner, not to the model. A client whose options reload it, an eviction, a crash or a "
-        "restart make a new runner, and that one takes the server's OLLAMA_KEEP_ALIVE: the pin is lost silently."
+        "A pin belongs to the runner, not to the model. When a client's options reload the model, or after an "
+        "eviction, a crash or a restart, a new runner starts with the server's OLLAMA_KEEP_ALIVE. The pin is lost "
+        "without a message."
     )
     fix = (
-        "Give the server `OLLAMA_KEEP_ALIVE=-1` where all that it runs is declared here, or keep its default and watch "
-        "with `ollama-policy drift`."
+        "Set `OLLAMA_KEEP_ALIVE=-1` on the server if every model that it runs is declared here. Otherwise, keep its "
+        "default and watch for lost pins with `ollama-policy drift`."
     )
     bad = (Example("models.tf", _MODEL.format('«"manual"»')), Example("compose.yaml", _SERVER.format("10m")))
     good = (Example("models.tf", _MODEL.format('"manual"')), Example("compose.yaml", _SERVER.format('"-1"')))
-    source = "server/sched.go, load: a runner takes envconfig.KeepAlive() unless its request says otherwise"
+    source = "server/sched.go, load: a runner uses envconfig.KeepAlive() unless its request sets a keep_alive"
     experiment = (
-        "A client's call with another num_ctx reloads the pinned model, which then has ten minutes; with `-1` on "
-        "the server the new runner is pinned again."
+        "A client's call with another num_ctx reloads the pinned model, which then has a timer of ten minutes; with "
+        "`-1` on the server the new runner is pinned again."
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ class PinWithoutServerDefault(Rule):
                 yield self.at(
                     mode,
                     subject,
-                    f"the first reload loses the pin of {shown_name(subject)}",
-                    label=f"a new runner takes the server's {_NAME}, and that is finite",
-                    advice=f'give the server {_NAME} "-1", or watch for the drift with ollama-policy drift',
+                    f"{shown_name(subject)} loses its pin at the first reload",
+                    label=f"a new runner uses the server's {_NAME}, which is finite",
+                    advice=f'set {_NAME} to "-1" on the server, or watch for lost pins with ollama-policy drift',
                 )

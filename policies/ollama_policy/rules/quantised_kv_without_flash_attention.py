@@ -25,14 +25,14 @@ class QuantisedKvWithoutFlashAttention(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((*VARIABLES, _FLASH))
-    summary = "a quantised KV cache without the flash attention that it needs"
+    summary = "a quantised KV cache without flash attention, which it needs"
     why = (
-        "A quantised KV cache works with flash attention only. Up to 0.24 most models use it only where "
-        "OLLAMA_FLASH_ATTENTION says so, and Ollama falls back to f16 with a line in its log: the memory that was to "
-        "be saved is not. From 0.30 on llama.cpp decides for itself where the variable says nothing, and decides "
-        "against it on old GPUs and where a model is only partly on the GPU: there, and where it is switched off, "
-        "the runner ends and no model loads. A server that is known to have no GPU gets the automatic choice right, "
-        "so there it is an info. From 0.30 on a model whose head size is not a multiple of 32 does not load with "
+        "A quantised KV cache works only with flash attention. Up to 0.24 most models use flash attention only if "
+        "OLLAMA_FLASH_ATTENTION switches it on; otherwise, Ollama logs a line and uses f16, which saves no memory. "
+        "From 0.30 on llama.cpp decides if the variable is not set, and decides against flash attention on old GPUs "
+        "and for a model that is only partly on the GPU. In those cases, and if the variable switches it off, the "
+        "runner exits and no model loads. On a server that is known to have no GPU the automatic choice is right, so "
+        "the finding is an info there. From 0.30 on a model whose head size is not a multiple of 32 does not load with "
         "such a cache at all."
     )
     fix = "Set `OLLAMA_FLASH_ATTENTION=1`, or leave the KV cache at f16."
@@ -40,9 +40,9 @@ class QuantisedKvWithoutFlashAttention(Rule):
     good = (compose("OLLAMA_KV_CACHE_TYPE: q8_0", "OLLAMA_FLASH_ATTENTION: 1"),)
     source = "llm/server.go, NewLlamaServer (0.17.4); llm/llama_server.go (0.34.3); issues 15043, 16946 and 17430"
     experiment = (
-        "With flash attention off each load is HTTP 500; with it on, and on a CPU without the variable, the model "
-        "loads. One with heads of 16 does not load in either case. What an old GPU does, or a model that is only "
-        "partly on a GPU, is from the issues: it needs a GPU."
+        "With flash attention off each load fails with HTTP 500; with it on, and on a CPU without the variable, the "
+        "model loads. A model with heads of 16 loads in neither case. The behaviour of an old GPU, or of a model that "
+        "is only partly on a GPU, comes from the issues: a test needs a GPU."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ class QuantisedKvWithoutFlashAttention(Rule):
         found = self.at(
             setting,
             subject,
-            f"the KV cache is to be {text(setting).lower()}, but {lacking}",
+            f"a KV cache of {text(setting).lower()} needs flash attention, but {lacking}",
             label=_what_happens(version if is_old else None, is_off=flash is False),
             fixes=(Fix(f"set {_FLASH} to 1", (edit,)),) if edit else (),
         )
@@ -79,5 +79,5 @@ def _quantising(subject: Subject, target: Target) -> Setting | None:
 
 def _what_happens(old: Version | None, *, is_off: bool) -> str:
     if old is not None:
-        return f"{'' if is_off else 'for most models '}Ollama {shown(old)} takes f16 instead"
+        return f"{'' if is_off else 'for most models '}Ollama {shown(old)} uses f16 instead"
     return "no model loads" if is_off else "on an old GPU, or only partly on a GPU, no model loads"

@@ -22,16 +22,16 @@ class RefusedKeepAlive(Rule):
     keys: ClassVar[frozenset[str]] = frozenset(("keep_alive",))
     summary = "a request's keep_alive that Ollama refuses"
     why = (
-        "In a request, keep_alive is a JSON number of seconds or a text with a Go duration. A text without a unit, "
-        'such as `"-1"` or `"300"`, is answered with HTTP 400, though the same text is right in OLLAMA_KEEP_ALIVE; so '
-        'are `""`, `"1d"`, true and an object. The request, and with it the load or unload, does not happen. Seconds '
-        "from 9223372037 on do not fit and unload the model at once."
+        "In a request, keep_alive is a JSON number of seconds or a text with a Go duration. Ollama answers a text "
+        'without a unit, such as `"-1"` or `"300"`, with HTTP 400, although OLLAMA_KEEP_ALIVE accepts the same text. '
+        'It also refuses `""`, `"1d"`, true and an object. The request, and with it the load or unload, does not '
+        "happen. Numbers of seconds from 9223372037 on are too large, and unload the model at once."
     )
     fix = 'Write a number, or a text with units: `-1`, `300`, `"5m"`, `"-1m"`.'
     bad = (Example("warm.sh", _BODY.format('«"-1"»')),)
     good = (Example("warm.sh", _BODY.format("-1")),)
     source = "api/types.go, Duration.UnmarshalJSON"
-    experiment = 'With `"-1"` the request is HTTP 400 and nothing is loaded; with `-1` the model is pinned.'
+    experiment = 'Ollama answers the request with `"-1"` with HTTP 400 and loads nothing; with `-1` it pins the model.'
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, endpoint = subject.known("keep_alive"), subject.value(ENDPOINT)
@@ -53,7 +53,7 @@ class RefusedKeepAlive(Rule):
         else:
             if is_unload:
                 yield self.at(
-                    setting, subject, "a keep_alive this long does not fit, and unloads the model", label="read as 0"
+                    setting, subject, "this keep_alive is too large, so Ollama unloads the model", label="read as 0"
                 )
 
 
@@ -61,8 +61,8 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}" is not a duration'
     if isinstance(value, float):
-        return "is not a number that JSON has"
-    return f"is neither a number nor a text, but {'a boolean' if isinstance(value, bool) else 'made of several'}"
+        return "is not a JSON number"
+    return f"is neither a number nor a text, but {'a boolean' if isinstance(value, bool) else 'an object or a list'}"
 
 
 def _fixes(setting: Setting, subject: Subject, value: Any) -> Iterator[Fix]:

@@ -36,20 +36,20 @@ class ReloadByOptions(Rule):
     summary = "a request whose options reload a pinned model"
     why = (
         "A runner is loaded for one set of options. A request with another num_ctx, num_batch, num_gpu, num_thread, "
-        "main_gpu, use_mmap or draft_num_predict, or from 0.30 on with the field `shift: false`, ends it and starts a "
-        "new one, which takes the server's OLLAMA_KEEP_ALIVE: the pin is gone, and two clients with different options "
-        "reload the model again and again. What is compared with is the declaration's own parameter; without one, "
-        "what Ollama chooses: from 0.30 on a batch of 512, or of 1024 for a context past 4096 tokens and of 2048 past "
-        "32768, where there is memory for it; no memory map on a CPU; no draft tokens. An explicit `main_gpu` reloads "
-        "whatever it says."
+        "main_gpu, use_mmap or draft_num_predict, or from 0.30 on with the field `shift: false`, ends the runner and "
+        "starts a new one with the server's OLLAMA_KEEP_ALIVE: the pin is lost, and two clients with different options "
+        "reload the model again and again. The rule compares the request with the declaration's own parameter or, "
+        "without one, with what Ollama chooses: from 0.30 on a batch of 512, of 1024 for a context of more than 4096 "
+        "tokens and of 2048 for more than 32768, if there is memory for it; no memory map on a CPU; no draft tokens. "
+        "An explicit `main_gpu` reloads the model whatever its value."
     )
-    fix = "Put the option into the declaration, with `base` and `parameters`, and leave it out of requests."
+    fix = "Put the option into the declaration, with `base` and `parameters`, and remove it from requests."
     bad = (Example("models.yaml", _DECLARED), Example("ask.sh", _BODY.format("«32768»")))
     good = (Example("models.yaml", _DECLARED), Example("ask.sh", _BODY.format("8192")))
     source = "measured on 0.34.3; server/sched.go:1390, needsReload; server/sched.go:864 for the batch"
     experiment = (
-        "Another num_ctx starts another process, and the pin is gone; the declared one changes nothing. All "
-        "options that the rule names, and some that it does not, are tried likewise."
+        "Another num_ctx starts another process, and the pin is lost; the declared num_ctx changes nothing. The test "
+        "tries all options that the rule names, and some that it does not name."
     )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ class ReloadByOptions(Rule):
                 continue  # left to Ollama: never reloads
             own = parameters.get(option)
             if own is not None:
-                loaded: _Loaded | None = _Loaded((own,), f"{declaration.address} has {own}")
+                loaded: _Loaded | None = _Loaded((own,), f"{declaration.address} sets {own}")
             else:
                 loaded = tree.chosen(option, parameters)
             if loaded is None or any(_same(setting.value, value) for value in loaded.values):
@@ -100,8 +100,8 @@ class ReloadByOptions(Rule):
                 shift,
                 request,
                 message,
-                label="it was loaded with a context that shifts, as is the default",
-                advice="leave it out of requests: no declaration has it",
+                label="the model was loaded with the default, a context that shifts",
+                advice="remove it from requests: a declaration cannot set it",
             )
 
 
@@ -121,13 +121,13 @@ class _Tree:
     def chosen(self, option: str, parameters: dict[str, Any]) -> _Loaded | None:
         """None: such a version does not know the option, and a request with it changes nothing."""
         if option == "num_ctx":
-            return _Loaded(self._contexts, "it was loaded with another one")
+            return _Loaded(self._contexts, "the model was loaded with another num_ctx")
         if option == "num_batch":
             return self._batch(parameters.get("num_ctx"))
         if option == "num_gpu":
-            return _Loaded((), "how much of it is on the GPU was left to Ollama")
+            return _Loaded((), "Ollama chose how much of the model is on the GPU")
         if option == "num_thread":
-            return _Loaded((0,), "the number of threads was left to the runner")
+            return _Loaded((0,), "the runner chose the number of threads")
         if option == "main_gpu":
             if self.any_does(Behavior.MAIN_GPU_RELOADS):
                 return _Loaded((), "whatever its value: the model was loaded without it")
@@ -135,7 +135,7 @@ class _Tree:
         if option == "use_mmap":
             if self.any_does(Behavior.NO_MMAP_RELOADS):
                 return _Loaded((), "whatever its value: the model was loaded without it")
-            return _Loaded((False,), "it was loaded as Ollama chose, on a CPU without a memory map")
+            return _Loaded((False,), "Ollama chose it at the load: on a CPU, without a memory map")
         return _Loaded((0,), "without a draft model it is 0") if self.any_does(Behavior.DRAFT_RELOADS) else None
 
     def _batch(self, own_context: Any) -> _Loaded:
@@ -144,8 +144,8 @@ class _Tree:
         contexts = (own_context,) if isinstance(own_context, int | float) else self._contexts
         batches = tuple({automatic_batch(context * parallel) for context in contexts for parallel in self._parallel})
         if len(batches) > 1:
-            return _Loaded(batches, f"Ollama chose {' or '.join(map(str, sorted(batches)))}, by the context")
-        return _Loaded(batches, f"Ollama chose {batches[0]} for its context, where memory allows it")
+            return _Loaded(batches, f"Ollama chose {' or '.join(map(str, sorted(batches)))}, depending on the context")
+        return _Loaded(batches, f"Ollama chose {batches[0]} for its context, if memory allows it")
 
 
 def _same(one: Any, other: Any) -> bool:

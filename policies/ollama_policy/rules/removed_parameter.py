@@ -21,18 +21,20 @@ class RemovedParameter(Rule):
     severity = Severity.ERROR
     kind = Kind.REQUEST
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a model parameter that Ollama takes no longer"
+    summary = "a removed model parameter, which Ollama refuses or ignores"
     why = (
-        "From 0.34.1 on a request with `typical_p` among its options is answered with HTTP 400, and so is the create "
-        "of a model that has it among its parameters: the call, or the apply, fails. Parameters that are gone since "
-        "longer, such as use_mlock, low_vram or mirostat, are ignored, with a warning in the server's log only; a "
-        "declaration with one of those is refused: OLL002."
+        "From 0.34.1 on Ollama answers a request with `typical_p` among its options with HTTP 400, and also the create "
+        "of a model with `typical_p` among its parameters: the call, or the apply, fails. Ollama ignores parameters "
+        "that were removed earlier, such as use_mlock, low_vram or mirostat, and only logs a warning. An apply refuses "
+        "a declaration with one of those: OLL002."
     )
-    fix = "Delete it; `top_p` and `min_p` are what is left of typical_p's kind."
+    fix = "Delete it; of its kind, Ollama still has `top_p` and `min_p`."
     bad = (Example("ask.sh", _BODY.format('"typical_p": «0.7»')),)
     good = (Example("ask.sh", _BODY.format('"top_p": 0.7')),)
     source = "server/routes.go:215 and server/create.go:69 of 0.34.3; api/types.go, Options"
-    experiment = "A request, and a create, with typical_p is HTTP 400; with use_mlock the log has a warning."
+    experiment = (
+        "A request, and a create, with typical_p fails with HTTP 400; with use_mlock the server logs a warning."
+    )
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         versions = versions_of(subjects, target)
@@ -48,10 +50,10 @@ class RemovedParameter(Rule):
                 since = removed.behavior.since
                 assert since is not None
                 if removed.is_refused:
-                    message = f"Ollama refuses {name} from {shown(since)} on, with HTTP 400"
+                    message = f"from {shown(since)} on, Ollama refuses {name} with HTTP 400"
                     yield self.at(setting, subject, message, label="delete it")
                 else:
-                    message = f"Ollama ignores {name}, and only its log says so"
+                    message = f"Ollama ignores {name} and only logs a warning"
                     yield self.at(setting, subject, message, label=removed.note or "delete it")._replace(
                         severity=Severity.WARNING
                     )

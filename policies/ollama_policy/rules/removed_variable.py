@@ -20,16 +20,17 @@ class RemovedVariable(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a variable that Ollama reads no longer"
+    summary = "a variable that Ollama no longer reads"
     why = (
-        "A variable that was removed is ignored silently, so a bound that once held does not: OLLAMA_MAX_VRAM "
-        "has bounded nothing since 0.7.0. A version that is pinned and still reads it is left alone."
+        "Ollama silently ignores a variable that was removed, so a bound that once applied no longer does: "
+        "OLLAMA_MAX_VRAM has had no effect since 0.7.0. The rule leaves a variable alone if the pinned version still "
+        "reads it."
     )
-    fix = "Delete it, or use what took its place."
+    fix = "Delete it, or use its replacement."
     bad = (compose("OLLAMA_MAX_VRAM: «8589934592»"),)
     good = (compose("OLLAMA_MAX_VRAM: 8589934592", image="ollama/ollama:0.5.13"),)
     source = "envconfig/config.go of every release up to 0.33, and of 0.34.3"
-    experiment = "A server with OLLAMA_MAX_VRAM says at its start exactly what one without it says."
+    experiment = "A server with OLLAMA_MAX_VRAM logs exactly the same at its start as a server without it."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         version = version_of(subject, target)
@@ -40,6 +41,6 @@ class RemovedVariable(Rule):
                 yield self.at(
                     setting,
                     subject,
-                    f"Ollama reads {name} no longer, since {shown(variable.removed)}",
+                    f"Ollama has not read {name} since {shown(variable.removed)}",
                     label=variable.note,
                 )

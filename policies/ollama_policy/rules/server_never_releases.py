@@ -23,15 +23,15 @@ class ServerNeverReleases(Rule):
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
     summary = "a server that keeps every model in memory forever"
     why = (
-        "A negative OLLAMA_KEEP_ALIVE, or seconds beyond what Go can hold, pins every model that any client loads. "
-        "Each stays until another one needs its place, so memory only grows. It is right where the models are declared "
-        "resident: beside such a declaration it is left alone."
+        "A negative OLLAMA_KEEP_ALIVE, or a number of seconds that is too large for Go, pins every model that any "
+        "client loads. Each model stays until another one needs its memory, so memory use only grows. The setting is "
+        "right if the models are declared resident: the rule does not report it then."
     )
-    fix = 'Give it a duration, and pin what must stay by declaring it with `memory_management = "manual"`.'
+    fix = 'Set a duration, and pin the models that must stay with `memory_management = "manual"`.'
     bad = (compose("OLLAMA_KEEP_ALIVE: «-1»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 5m"),)
     source = "envconfig/config.go, KeepAlive"
-    experiment = "A client's plain call pins the model; with `5m` it has five minutes."
+    experiment = "A client's call without a keep_alive pins the model; with `5m` the model has five minutes."
 
     def judge_all(self, subjects: Sequence[Subject], target: Target) -> Iterator[Finding]:
         if any(subject.kind is Kind.MODEL and is_pinned(subject) is not False for subject in subjects):
@@ -44,7 +44,7 @@ class ServerNeverReleases(Rule):
             yield self.at(
                 setting,
                 subject,
-                "this server never releases a model by itself",
+                "this server keeps every model in memory forever",
                 label=f'"{text(setting)}" means forever, for every model that a client loads',
-                fixes=(Fix(f"release after {_BOUND}", (edit,)),) if edit else (),
+                fixes=(Fix(f"unload after {_BOUND}", (edit,)),) if edit else (),
             )

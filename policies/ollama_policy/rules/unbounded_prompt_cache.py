@@ -28,12 +28,12 @@ class UnboundedPromptCache(Rule):
     summary = "prompt caches that may grow to a large part of the memory"
     why = (
         "From 0.30 on every runner keeps past prompts in a cache of up to 8 GiB of host memory. /api/ps does not show "
-        "it, and only an unload frees it: calls with different prompts raise the runner's memory by the same amount "
-        'each. This is the growth that people know as "Ollama does not release memory". LLAMA_ARG_CACHE_RAM bounds it, '
-        "in MiB, for each runner, and OLLAMA_MAX_LOADED_MODELS bounds the runners: without it there are three for each "
-        "GPU, and three on a CPU. Reported where all caches together may take more than half of the memory limit. "
-        "A negative number does not take the bound away, as it seems to: the cache then holds as many tokens as the "
-        "context, which is as much memory again as the KV cache of the runner."
+        "the cache, and only an unload frees it: each call with a different prompt raises the runner's memory by the "
+        'same amount. This is the growth that users report as "Ollama does not release memory". LLAMA_ARG_CACHE_RAM '
+        "bounds the cache of each runner, in MiB, and OLLAMA_MAX_LOADED_MODELS bounds the number of runners: without "
+        "it, up to three for each GPU, and three on a CPU. The rule reports caches that together may use more than "
+        "half of the memory limit. A negative number does not remove the bound: the cache then holds as many tokens as "
+        "the context, which needs as much memory again as the runner's KV cache."
     )
     fix = "Set `LLAMA_ARG_CACHE_RAM`, for example to 512; 0 switches the cache off."
     bad = (compose(image="ollama/ollama:0.34.3", limit="«16g»"),)
@@ -43,9 +43,9 @@ class UnboundedPromptCache(Rule):
         "server/sched.go, defaultModelsPerGPU"
     )
     experiment = (
-        "A runner of 42 MiB, called with different prompts of 373 tokens at 8 KiB of KV cache each, grows by 3 MiB at "
-        "every call. /api/ps says nothing of it, and an unload gives all of it back. With a bound of 8 MiB, small so "
-        "as to reach it soon, it grows to 48 MiB and no further."
+        "A runner of 42 MiB gets calls with different prompts of 373 tokens, at 8 KiB of KV cache for each token, and "
+        "grows by 3 MiB at every call. /api/ps does not show the growth, and an unload gives all of it back. With a "
+        "bound of 8 MiB, which is small so that the test reaches it soon, the runner grows to 48 MiB and no further."
     )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ class UnboundedPromptCache(Rule):
             setting,
             subject,
             f"{_NAME} {raw_text(setting)} bounds the prompt cache of each runner by the tokens of its context",
-            label="as much memory again as the runner's KV cache, whatever that is",
+            label="the cache may need as much memory again as the runner's KV cache",
             fixes=self._fixes(subject, _SMALL_MIB),
         )
 

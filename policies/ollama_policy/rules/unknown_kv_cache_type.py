@@ -22,17 +22,17 @@ class UnknownKvCacheType(Rule):
     severity = Severity.ERROR
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset((_NAME,))
-    summary = "a type of KV cache that Ollama does not have"
+    summary = "a KV cache type that Ollama does not have"
     why = (
-        "Up to 0.24 Ollama knows f16, q8_0 and q4_0, and takes f16 for everything else: the cache needs twice or four "
-        "times the memory that was meant. From 0.30 on the text goes to llama.cpp unchecked, which knows a few more: "
-        "with another one llama-server ends, and no model loads."
+        "Up to 0.24 Ollama knows f16, q8_0 and q4_0, and uses f16 for everything else: the cache then needs two or "
+        "four times the intended memory. From 0.30 on Ollama passes the text to llama.cpp unchecked. llama.cpp knows a "
+        "few more types; with any other type, llama-server exits and no model loads."
     )
-    fix = "Write `q8_0`, half of f16, or `q4_0`, a quarter."
+    fix = "Write `q8_0`, which needs half the memory of f16, or `q4_0`, which needs a quarter."
     bad = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: «q8»"),)
     good = (compose("OLLAMA_FLASH_ATTENTION: 1", "OLLAMA_KV_CACHE_TYPE: q8_0"),)
     source = "fs/ggml/ggml.go, SupportsKVCacheType (0.17.4); llm/llama_server.go and llama.cpp common/arg.cpp (0.34.3)"
-    experiment = "With `q8` each load is HTTP 500; with `q8_0` the model loads."
+    experiment = "With `q8` each load fails with HTTP 500; with `q8_0` the model loads."
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         setting, version = said(subject, _NAME, target), version_of(subject, target)
@@ -49,7 +49,7 @@ class UnknownKvCacheType(Rule):
         yield self.at(
             setting,
             subject,
-            f'{name} has no KV cache of type "{value}"',
+            f'{name} has no KV cache type "{value}"',
             label="read as f16" if is_old else f"expected one of {', '.join(known)}",
             fixes=(Fix(f"write {close}", (edit,)),) if edit else (),
         )

@@ -33,21 +33,23 @@ class UnknownVariable(Rule):
     severity = Severity.WARNING
     kind = Kind.SERVER
     keys: ClassVar[frozenset[str]] = frozenset()
-    summary = "a variable that looks like one of the server's, and isn't one"
+    summary = "a variable that looks like one of the server's, but that Ollama does not read"
     why = (
-        "Ollama silently ignores variables that it does not know. Some names are written often and were never "
-        "read, such as OLLAMA_NUM_CTX or OLLAMA_KEEPALIVE; a variable that a pinned version does not have yet is "
-        "ignored, too. Names of your own are left alone: only what is close to a real one is named here. Of "
-        "LLAMA_ARG_* all are named that llama.cpp's server does not have: nobody else reads them."
+        "Ollama silently ignores variables that it does not know. Some names are common but were never read, such as "
+        "OLLAMA_NUM_CTX or OLLAMA_KEEPALIVE. Ollama also ignores a variable that a pinned version does not have yet. "
+        "The rule leaves names of your own alone: it reports only names that are close to a real one. It reports every "
+        "LLAMA_ARG_* that llama.cpp's server does not have, because no other program reads those."
     )
     fix = (
-        "Write the name that is meant, or delete it; where it is a request's option, put it into the request or the "
-        "Modelfile."
+        "Write the name that you mean, or delete the variable. If it is a request's option, put it in the request or "
+        "the Modelfile."
     )
     bad = (compose("OLLAMA_KEEPALIVE: «10m»"),)
     good = (compose("OLLAMA_KEEP_ALIVE: 10m"),)
     source = "envconfig/config.go of releases up to 0.34.3; llama.cpp common/arg.cpp, builds b10488, b10760 and b10970"
-    experiment = "A server with OLLAMA_KEEPALIVE keeps a model for five minutes, one with OLLAMA_KEEP_ALIVE for ten."
+    experiment = (
+        "A server with OLLAMA_KEEPALIVE keeps a model in memory for five minutes, one with OLLAMA_KEEP_ALIVE for ten."
+    )
 
     def judge(self, subject: Subject, target: Target) -> Iterator[Finding]:
         version = version_of(subject, target)
@@ -59,26 +61,26 @@ class UnknownVariable(Rule):
                         setting,
                         subject,
                         f"Ollama {shown(version)} does not read {name}",
-                        label=f"read from {shown(since)} on",
+                        label=f"Ollama reads it from {shown(since)} on",
                     )
             elif name.startswith(PREFIX):
                 label = _about_llama_argument(name, version)
                 if label:
-                    yield self.at(setting, subject, f"no runner of Ollama reads {name}", label=label)
+                    yield self.at(setting, subject, f"Ollama's runners do not read {name}", label=label)
             elif name in NEVER_SETTABLE:
                 yield self.at(setting, subject, f"Ollama does not read {name}", label=NEVER_SETTABLE[name])
             elif name not in VARIABLES and (meant := _meant(name)):
-                yield self.at(setting, subject, f"Ollama does not read {name}", label=f"what is meant is {meant}")
+                yield self.at(setting, subject, f"Ollama does not read {name}", label=f"did you mean {meant}?")
 
 
 @lru_cache(_KEPT)
 def _about_llama_argument(name: str, version: Version | None) -> str:
     """What is wrong with a LLAMA_ARG_*; empty where the version's runners read it."""
     if not Behavior.LLAMA_SERVER.holds(version, if_unknown=True):
-        return f"read from {shown(LLAMA_SERVER_SINCE)} on"
+        return f"runners read it from {shown(LLAMA_SERVER_SINCE)} on"
     if name in REMOVED:
         is_gone = Behavior.LOAD_MODE_REPLACES_MLOCK.holds(version, if_unknown=True)
-        return f"{REMOVED[name]} took its place" if is_gone else ""
+        return f"{REMOVED[name]} replaces it" if is_gone else ""
     if name_of(name) in ARGUMENTS:
         return ""
     import difflib  # noqa: PLC0415 - most files have no name that is none
@@ -86,7 +88,7 @@ def _about_llama_argument(name: str, version: Version | None) -> str:
     close = difflib.get_close_matches(
         name.removeprefix(PREFIX), (one.removeprefix(PREFIX) for one in ARGUMENTS), 1, 0.7
     )
-    return f"did you mean {PREFIX}{close[0]}?" if close else "llama.cpp's server has no option of this name"
+    return f"did you mean {PREFIX}{close[0]}?" if close else "llama.cpp's server has no option with this name"
 
 
 @lru_cache(_KEPT)
@@ -99,4 +101,4 @@ def _meant(name: str) -> str:
     import difflib  # noqa: PLC0415 - most files have no name that is close to one
 
     close = difflib.get_close_matches(plain, (known.removeprefix(_PREFIX) for known in _JUDGED), 1, _CLOSE)
-    return f"{_PREFIX}{close[0]}, it seems" if close else ""
+    return f"{_PREFIX}{close[0]}" if close else ""

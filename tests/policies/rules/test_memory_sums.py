@@ -269,7 +269,7 @@ def test_what_a_gguf_in_the_tree_surely_takes(gguf: str, limit: int, values: dic
     found = judged(LimitTooSmall, [server({"memory_limit": limit, **CONTAINER}), pinned("m", gguf=gguf, **values)])
     assert [written(one) for one in found] == ([f"{limit}"] if is_found else [])
     if found:
-        assert found[0].message == "100 MiB do not hold what is declared resident: m:latest"
+        assert found[0].message == "the models that are declared resident do not fit into 100 MiB: m:latest"
         assert 128 * MIB < int(float(found[0].label.split()[-2]) * MIB) < 220 * MIB, found[0].label
 
 
@@ -291,7 +291,7 @@ def test_what_a_snapshot_says_a_model_is_made_of(gguf: str, tmp_path: Path) -> N
     box = server({"memory_limit": 100 * MIB, **CONTAINER})
     assert judged(LimitTooSmall, [box, pinned("chat")]) == []
     (found,) = judged(LimitTooSmall, [box, pinned("chat")], Target(snapshot="seen.json"))
-    assert "do not hold what is declared resident: chat:latest" in found.message
+    assert "declared resident do not fit into 100 MiB: chat:latest" in found.message
 
 
 def test_a_snapshot_that_is_none_is_told_where_the_configuration_is_read(tree: Path, command: Command) -> None:

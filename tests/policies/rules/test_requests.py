@@ -232,11 +232,11 @@ def test_a_declaration_is_refused_for_what_is_ignored_and_told_by_version_of_wha
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("num_ctx", "8192", "Ollama refuses this request for its num_ctx, with HTTP 500"),
-        ("num_ctx", 0.5, "Ollama refuses this request for its num_ctx, with HTTP 500"),
-        ("stop", "x", "Ollama refuses this request for its stop, with HTTP 500"),
-        ("keep_alive", -1, "Ollama ignores keep_alive, and only its log says so"),
-        ("num_ctxx", 1, "Ollama ignores num_ctxx, and only its log says so"),
+        ("num_ctx", "8192", "Ollama refuses this request because of its num_ctx, with HTTP 500"),
+        ("num_ctx", 0.5, "Ollama refuses this request because of its num_ctx, with HTTP 500"),
+        ("stop", "x", "Ollama refuses this request because of its stop, with HTTP 500"),
+        ("keep_alive", -1, "Ollama ignores keep_alive and only logs a warning"),
+        ("num_ctxx", 1, "Ollama ignores num_ctxx and only logs a warning"),
         ("num_ctx", 8192.0, None),
         ("num_ctx", None, None),
         ("num_ctx", UNKNOWN, None),

@@ -111,7 +111,7 @@ def test_variables(rule: type[Rule], values: dict[str, Any], place: str | None) 
 @pytest.mark.parametrize("name", NEVER_VARIABLES)
 def test_names_that_never_were_variables(name: str) -> None:
     (finding,) = judged(UnknownVariable, [server({name: "1"})])
-    assert finding.label == f"what is meant is {NEVER_VARIABLES[name]}"
+    assert finding.label == f"did you mean {NEVER_VARIABLES[name]}?"
 
 
 @pytest.mark.parametrize(
