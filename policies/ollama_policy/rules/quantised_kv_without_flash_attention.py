@@ -29,9 +29,9 @@ class QuantisedKvWithoutFlashAttention(Rule):
     why = (
         "A quantised KV cache works only with flash attention. Up to 0.24 most models use flash attention only if "
         "OLLAMA_FLASH_ATTENTION switches it on; otherwise, Ollama logs a line and uses f16, which saves no memory. "
-        "From 0.30 on llama.cpp decides if the variable is not set, and decides against flash attention on old GPUs "
-        "and for a model that is only partly on the GPU. In those cases, and if the variable switches it off, the "
-        "runner exits and no model loads. On a server that is known to have no GPU the automatic choice is right, so "
+        "From 0.30 on, without the variable, llama.cpp decides: against flash attention on old GPUs, and for a model "
+        "that is only partly on the GPU. In those cases, and if the variable switches it off, the runner exits and no "
+        "model loads. On a server that is known to have no GPU the automatic choice is right, so "
         "the finding is an info there. From 0.30 on a model whose head size is not a multiple of 32 does not load with "
         "such a cache at all."
     )
