@@ -7,8 +7,8 @@ an InvalidDeclarationError; a cancelled call leaves what the next one goes on fr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ollama_provider.apply.failures import LeftBehindError, UnplacedError
 from ollama_provider.apply.ownership import WAS_THERE, Origin, brought_by, origin_in
 from ollama_provider.apply.placement import Report
 from ollama_provider.apply.planning import Planning, content_differs
-from ollama_provider.apply.release import refuse_unreachable, release
+from ollama_provider.apply.release import leave_or_release, refuse_unreachable, release, taking
 from ollama_provider.apply.server import REFRESH_SECONDS, Server, Servers, View
 from ollama_provider.apply.sight import FREE, Verdict
 from ollama_provider.apply.states import (
@@ -63,11 +63,12 @@ class Lifecycle:
     async def create(self, values: Mapping[str, Any]) -> State:
         """Makes present, then places in memory. A model that is there already is taken over as it stands."""
         declared = declare(values)
-        server = await self._fit_server(declared)
-        await placement.refuse_unheld(server, declared)
-        await placement.refuse_second_resident(server, declared, {declared.model_name})
-        async with _turn(server, declared.model_name):
-            return await self._create(server, declared, values)
+        async with taking(self._server(declared), declared, self._report):
+            server = await self._fit_server(declared)
+            await placement.refuse_unheld(server, declared)
+            await placement.refuse_second_resident(server, declared, {declared.model_name})
+            async with server.turn(declared.model_name):
+                return await self._create(server, declared, values)
 
     async def update(
         self,
@@ -87,12 +88,15 @@ class Lifecycle:
             server = await self._fit_server(declared)
             await placement.refuse_unheld(server, declared)
             await placement.refuse_second_resident(server, declared, {declared.model_name})
-            async with _turn(server, declared.model_name):
+            async with server.turn(declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
-        self.give_up(state)
+        self._give_up(state)
         if digest := left_behind.get(str(declared.model_name)):
-            self._server(declared).handed_over.setdefault(declared.model_name, (Origin.PULLED, digest))
-        async with _turn(self._server(declared), before.model_name, declared.model_name):
+            handover = self._server(declared).handover
+            if not handover.was_given_up(declared.model_name):
+                handover.give_up(declared.model_name, Origin.PULLED, digest)
+        server = self._server(declared)
+        async with taking(server, declared, self._report), server.turn(before.model_name, declared.model_name):
             return await self._rename(state, before, declared, values, old_name)
 
     async def read(self, state: Mapping[str, Any]) -> State | None:
@@ -106,37 +110,37 @@ class Lifecycle:
         return found | {"origin": origin_now(state, declared.model_name, view.installed).value}
 
     async def delete(
-        self, state: Mapping[str, Any], keeps: str = "", left_behind: Mapping[str, str] = _NOTHING
+        self, state: Mapping[str, Any], verdict: Verdict = FREE, left_behind: Mapping[str, str] = _NOTHING
     ) -> None:
         """Unloads, waits until it is out of memory, then deletes where the model is the resource's to delete.
 
-        That is what `on_destroy` says, else its `origin`. `keeps` says why the files stay anyway. Gone is success.
+        That is what `on_destroy` says, else its `origin`, as far as the verdict allows it. Gone is success.
         `left_behind` is as for an update: what is still as it was left goes, too.
         """
         declared = declared_in(state)
         server = self._server(declared)
-        self.give_up(state)
-        async with _turn(server, declared.model_name):
-            await release(server, declared, state, self._report, keeps)
+        self._give_up(state)
+        async with server.turn(declared.model_name):
+            await leave_or_release(server, declared, state, verdict, self._report)
         for name, digest in left_behind.items():
             left = left_behind_state(state, name, digest)
-            async with _turn(server, ModelName.parse(name)):
+            async with server.turn(ModelName.parse(name)):
                 await release(server, declared_in(left), left, self._report)
 
-    def give_up(self, state: Mapping[str, Any]) -> None:
+    def _give_up(self, state: Mapping[str, Any]) -> None:
         """Notes whose a model is that its resource has no more after this run, for another one that takes it over."""
         declared, digest = declared_in(state), state.get("digest")
         if isinstance(digest, str):
-            noted = origin_in(state), digest.removeprefix("sha256:")
-            self._server(declared).handed_over[declared.model_name] = noted
+            handover = self._server(declared).handover
+            handover.give_up(declared.model_name, origin_in(state), digest.removeprefix("sha256:"))
 
     async def hand_over(self, state: Mapping[str, Any]) -> None:
         """Unloads what the next create of the same name in this run goes on from; it has this one's origin."""
         declared = declared_in(state)
         server = self._server(declared)
-        async with _turn(server, declared.model_name):
+        async with server.turn(declared.model_name):
             await release(server, declared, state, self._report, "is created again")
-            server.handed_over[declared.model_name] = origin_in(state), None
+            server.handover.give_up(declared.model_name, origin_in(state), None)
 
     async def adopt(self, import_id: str) -> State:
         """The state of a model that is there, from `name` or `name@host`. Raises NotFoundError where it is not.
@@ -261,8 +265,9 @@ class Lifecycle:
             if declared.model_name not in view.installed:
                 await self._take_back(server, declared, presence.model, error)
             raise
-        if not old_name.leaves:
-            await release(server, before, state, self._report, old_name.keeps)
+        await leave_or_release(server, before, state, old_name, self._report)
+        if declared.model_name in view.installed:
+            await server.handover.hear(declared.model_name)
         origin = self._origin(server, declared, view)
         return await self._result(server, declared, values, state["id"], origin, gguf)
 
@@ -296,8 +301,7 @@ class Lifecycle:
         there = before.installed.get(name)
         if there is None:
             return brought_by(declared)
-        origin, digest = server.handed_over.get(name, (Origin.FOUND, None))
-        if origin is not Origin.FOUND and digest in (None, there.digest):
+        if (origin := server.handover.origin_of(name, there.digest)) is not Origin.FOUND:
             return brought_by(declared) if declared.is_made_here else origin
         self._report(f"{name}: {WAS_THERE}: a destroy leaves its files, unless on_destroy says otherwise")
         return Origin.FOUND
@@ -389,11 +393,3 @@ class Lifecycle:
         if problem := await refused_by(server, declared):
             raise RefusedError(f"the making of {declared.model_name}", server.client.url, str(problem))
         return server
-
-
-@asynccontextmanager
-async def _turn(server: Server, *names: ModelName) -> AsyncIterator[None]:
-    async with AsyncExitStack() as turns:
-        for name in sorted(set(names), key=str):  # in one order everywhere, so that nobody waits in a circle
-            await turns.enter_async_context(server.turn(name))
-        yield

@@ -24,6 +24,7 @@ from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.model import (
     InvalidDeclarationError,
     ModelDeclaration,
+    OnDestroy,
     Problem,
     declare,
     missing_file,
@@ -83,6 +84,7 @@ class Worker:
             _warn_of_pin({**values, "pinned": _olds.get("pinned")})
             if found.replaces or _is_renamed(_olds, values):
                 self._warn_of_what_is_given_up(_olds)
+                self._warn_of_replaced_content(values)
         return dynamic.DiffResult(
             changes=bool(found.changed), replaces=list(found.replaces), delete_before_replace=False
         )
@@ -123,11 +125,7 @@ class Worker:
         state = {**_props, "id": _id}
 
         async def delete(lifecycle: Lifecycle) -> None:
-            verdict = await self._verdict(state)
-            if verdict.leaves:  # else the lifecycle says what it does
-                _show(told(declared_in(state), origin_in(state), verdict))
-            else:
-                await lifecycle.delete(state, verdict.keeps)
+            await lifecycle.delete(state, await self._verdict(state))
 
         self._run(delete)
 
@@ -162,8 +160,12 @@ class Worker:
             _warn_once(words)
 
     def _warn_of_what_is_given_up(self, state: Properties) -> None:
-        verdict = _loop.run(self._verdict(state))
-        _warn_once(told(declared_in(state), origin_in(state), verdict))
+        verdict, declared = _loop.run(self._verdict(state)), declared_in(state)
+        words = told(declared, origin_in(state), verdict)
+        if verdict == FREE and declared.on_destroy is not OnDestroy.KEEP:
+            # Pulumi comes to one resource after another, so those that follow have not declared anything yet.
+            words += ". If a resource that follows declares it, it stays as it is"
+        _warn_once(words)
 
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:
         lifecycle = Lifecycle(self._settings, _servers, _show)

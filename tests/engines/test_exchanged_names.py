@@ -1,20 +1,26 @@
 """Two residents that exchange their names are both in memory afterwards, under either engine."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ollama_provider.apply.sight import Verdict
+from ollama_provider.lifecycle import Lifecycle
+from ollama_provider.ollama.errors import OllamaError
 from tests.conftest import StackMaker, TerraformMaker
 from tests.engines.observing import count, installed, pinned
 from tests.engines.ollama_server import OllamaServer
+from tests.engines.one_lifecycle import run_on
 from tests.engines.programs import program, steps
 from tests.engines.registry import Registry
 from tests.engines.terraform_stack import configuration
 from tests.engines.toolchain import Ollama
 
 pytestmark = pytest.mark.engines
+_LEFT = Verdict("is another resource's too", leaves=True)
 
 
 @pytest.fixture
@@ -110,6 +116,69 @@ def test_a_resident_that_displaces_what_somebody_else_has_pinned_is_an_error_tha
         assert "x:latest is in memory, and theirs:latest, pinned before it, is not any more" in error.detail
         stack.apply()
         assert pinned(small) == ["x:latest"]
+
+
+@pytest.mark.parametrize("takes_first", [False, True])
+def test_a_pin_that_is_left_to_a_resource_which_cannot_take_the_name_does_not_stay_without_an_owner(
+    ollama: OllamaServer, files: list[dict[str, Any]], ggufs: Callable[..., Path], takes_first: bool
+) -> None:
+    ollama.create_from_gguf("x", ggufs(2))
+    theirs = installed(ollama)["x:latest"]
+    found = {"name": "x", "memory_management": "manual"}
+    taker = {"name": "x", "base": "not-there", "memory_management": "manual"}
+
+    a, b = [run_on(ollama.url, partial(Lifecycle.create, values=one)) for one in (found, files[1] | {"name": "y"})]
+
+    async def exchanged(life: Lifecycle) -> None:
+        async def gives() -> None:
+            await life.update(a, found | {"name": "y"}, _LEFT)
+
+        async def takes() -> None:
+            with pytest.raises(OllamaError, match="not-there"):
+                await life.update(b, taker, _LEFT)
+
+        for step in (takes, gives) if takes_first else (gives, takes):
+            await step()
+
+    run_on(ollama.url, exchanged)
+    assert pinned(ollama) == ["y:latest"]
+    assert installed(ollama)["x:latest"] == theirs
+
+
+def test_a_pulumi_preview_does_not_say_that_an_exchanged_model_is_deleted(
+    stack_of: StackMaker, ollama: OllamaServer, pulled: list[dict[str, Any]]
+) -> None:
+    a, b = pulled
+    stack = stack_of(program(a=a, b=b))
+    stack.up()
+    before = contents(ollama)
+    stack.set_program(program(a=b, b=a))
+    said = [line for line in stack.preview().text.splitlines() if "was pulled by this resource" in line]
+    assert all("If a resource that follows declares it, it stays as it is" in line for line in said)
+    stack.up()
+    assert contents(ollama) == before
+    stack.destroy()
+    assert installed(ollama) == {}
+
+
+def test_a_rename_onto_a_model_that_is_there_says_that_its_content_is_lost(
+    terraform_of: TerraformMaker,
+    stack_of: StackMaker,
+    ollama: OllamaServer,
+    files: list[dict[str, Any]],
+    ggufs: Callable[..., Path],
+) -> None:
+    ollama.create_from_gguf("theirs", ggufs(2))
+    lost = "theirs:latest is on the server already. The apply makes it anew from"
+    stack = stack_of(program(a=files[0] | {"name": "x"}))
+    stack.up()
+    stack.set_program(program(a=files[0] | {"name": "theirs"}))
+    assert lost in stack.preview().text
+    stack.destroy()
+    terraform = terraform_of(configuration(a=files[0] | {"name": "x"}))
+    terraform.apply()
+    terraform.configure(configuration(a=files[0] | {"name": "theirs"}))
+    assert any(lost in one.detail for one in terraform.plan().diagnoses)
 
 
 def test_pulumi_exchanges_two_names(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ollama_provider.apply.drift import second_name
+from ollama_provider.apply.sight import Verdict
 from ollama_provider.apply.states import State
 from ollama_provider.lifecycle import Lifecycle
 from ollama_provider.ollama.errors import OllamaError
@@ -101,7 +102,7 @@ def test_what_is_left_of_a_resource_of_the_same_run_keeps_its_origin_where_it_is
 
     async def taken_over(life: Lifecycle) -> list[str]:
         for one in (state, found, own):
-            life.give_up(one)
+            await life.delete(one, Verdict("is another resource's too", leaves=True))
         taken = [await life.create({"name": one["name"]}) for one in (state, found, own)]
         return [one["origin"] for one in (*taken, await life.create(other))]
 

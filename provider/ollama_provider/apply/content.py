@@ -241,7 +241,7 @@ async def _have_base(server: Server, declared: ModelDeclaration, report: Report)
     await _pull(server, base, declared.insecure, report)
     if not is_there:
         if pulled := (await server.client.installed()).get(base):
-            server.handed_over[base] = Origin.PULLED, pulled.digest
+            server.handover.give_up(base, Origin.PULLED, pulled.digest)
         report(f"{base}: pulled as the base of {declared.model_name}, and stays when that goes")
 
 

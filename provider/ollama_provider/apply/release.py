@@ -1,16 +1,18 @@
 """How a resource gives its model up: out of memory, and deleted where it is the resource's to delete."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from ollama_provider.apply import content, placement
 from ollama_provider.apply.drift import second_name
-from ollama_provider.apply.ownership import origin_in, why_kept
+from ollama_provider.apply.ownership import origin_in, told, why_kept
 from ollama_provider.apply.placement import Report
 from ollama_provider.apply.server import Server
+from ollama_provider.apply.sight import Verdict
 from ollama_provider.apply.states import is_as_left
 from ollama_provider.model import ModelDeclaration, OnDestroy
-from ollama_provider.ollama.errors import RefusedError
+from ollama_provider.ollama.errors import OllamaError, RefusedError
 from ollama_provider.ollama.kinds import can_be_reached, how_to_remove
 from ollama_provider.ollama.versions import version_in
 
@@ -42,8 +44,37 @@ async def release(
         report(f"{name}: {keeps}: its files stay")
     elif name in installed:
         await content.forget(server, name)
-        server.handed_over.pop(name, None)
+        server.handover.forget(name)
         report(f"{name}: deleted")
+
+
+async def leave_or_release(
+    server: Server, declared: ModelDeclaration, state: Mapping[str, Any], verdict: Verdict, report: Report
+) -> None:
+    """A model that another resource has now stays as it is, unless that one has tried to take it over, and failed."""
+    name = declared.model_name
+    if not verdict.leaves or name in server.handover.not_taken:
+        await release(server, declared, state, report, verdict.keeps)
+        return
+    report(told(declared, origin_in(state), verdict))
+    if declared.must_be_resident and name not in server.made:
+        server.handover.pins_left.add(name)
+
+
+@asynccontextmanager
+async def taking(server: Server, declared: ModelDeclaration, report: Report) -> AsyncIterator[None]:
+    """Where a resource cannot take a name over, a pin that another one of the run left to it has no owner: it goes."""
+    try:
+        yield
+    except OllamaError:
+        name = declared.model_name
+        async with server.turn(name):
+            server.handover.not_taken.add(name)
+            if name in server.handover.pins_left:
+                with suppress(OllamaError):
+                    there = (await server.client.installed())[name]
+                    await placement.unload(server, there, declared.timeouts.unload, report)
+        raise
 
 
 async def refuse_unreachable(server: Server, declared: ModelDeclaration) -> None:

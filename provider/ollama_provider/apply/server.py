@@ -1,16 +1,16 @@
 """One server as the lifecycle sees it: shared by all resources of a process, looked at once for all of them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ollama_provider.apply.handover import Handover
 from ollama_provider.ollama.answers import Connection, InstalledModel, Running
 from ollama_provider.ollama.names import ModelName, server_key
 
 if TYPE_CHECKING:
-    from ollama_provider.apply.ownership import Origin
     from ollama_provider.ollama.http.api import Ollama
 
 VIEW_SECONDS = 2.0
@@ -32,8 +32,7 @@ class Server:
     `made` are the names that were created or updated in this run. Where a resource moves in a program, or is replaced,
     the old one may be deleted after, or while, the new one takes the same model over: then it is not the old one's.
     `pinned` are the digests of those that this run has pinned, and not unloaded since.
-    `handed_over` is what a resource of this run may take over as its stack's own: what an old object had, or what was
-    pulled as a base. It is the origin, and the digest of what was left, None where any is.
+    `handover` is what resources of this run leave to others of it.
     """
 
     def __init__(self, client: "Ollama") -> None:
@@ -41,7 +40,7 @@ class Server:
         self.placing = asyncio.Lock()
         self.made: set[ModelName] = set()
         self.pinned: dict[ModelName, str] = {}
-        self.handed_over: dict[ModelName, tuple[Origin, str | None]] = {}
+        self.handover = Handover()
         self._turns: dict[ModelName, asyncio.Lock] = {}
         self._looking = asyncio.Lock()
         self._view: View | None = None
@@ -58,9 +57,13 @@ class Server:
             self._has_told = True
             report(f"{self.client.url} is asked without a credential: {why}")
 
-    def turn(self, name: ModelName) -> asyncio.Lock:
-        """Held by whoever creates, changes or deletes a name."""
-        return self._turns.setdefault(name, asyncio.Lock())
+    @asynccontextmanager
+    async def turn(self, *names: ModelName) -> AsyncIterator[None]:
+        """Held by whoever creates, changes or deletes these names."""
+        async with AsyncExitStack() as turns:
+            for name in sorted(set(names), key=str):  # in one order everywhere, so that nobody waits in a circle
+                await turns.enter_async_context(self._turns.setdefault(name, asyncio.Lock()))
+            yield
 
     async def view(self, within: float = VIEW_SECONDS) -> View:
         """Two requests for everybody who asks within so many seconds; never a view from before a change of ours."""

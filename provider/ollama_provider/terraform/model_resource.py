@@ -116,6 +116,7 @@ class ModelResource(Resource):
         elif "name" in found.changed and before:
             verdict, text = await self._renamed(plan_id, before)
             private[_VERDICT] = verdict.noted()
+            diagnostics += await self._replaced_content(values, unknown)
             where = "Where its name changes: " if "name" in unknown else ""
             diagnostics.append(replace(text, summary=where + text.summary))
         elif self._session().sight.run.replaces:
@@ -182,14 +183,11 @@ class ModelResource(Resource):
             unseen = "" if session.sight.run.engine == PULUMI else verdict.keeps
             verdict = await session.sight.verdict(session.key_of(declared), declared, unseen=unseen)
         with diagnosed():
-            if verdict.leaves:
-                session.lifecycle().give_up(state)
-                return ()
-            if prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
+            if not verdict.leaves and prior["drift"] == UNFINISHED and private.get(_SUCCESSOR) == _identity(state):
                 await session.lifecycle().hand_over(state)
                 return ()
-            await session.lifecycle().delete(state, verdict.keeps, private.get(_LEFT, {}))
-        is_news = verdict.keeps and _VERDICT not in private and not why_kept(declared, origin)
+            await session.lifecycle().delete(state, verdict, private.get(_LEFT, {}))
+        is_news = verdict.keeps and not verdict.leaves and _VERDICT not in private and not why_kept(declared, origin)
         return [said(declared, origin, verdict)] if is_news else ()
 
     async def read(self, state: Values, private: Private) -> Result:
@@ -341,8 +339,11 @@ class ModelResource(Resource):
         return [diagnostic]
 
     async def _replaced_content(self, values: Values, unknown: set[str]) -> list[Diagnostic]:
-        """A warning where a new resource takes a name whose model has a content already."""
+        """A warning where a resource takes a name whose model has a content that no resource of the run brought."""
         if unknown or not self._session().is_known:
+            return []
+        key = self._session().key_of(declare(values))
+        if any(key == had and origin is not Origin.FOUND for had, _, origin in self._session().planned.values()):
             return []
         words = await self._session().lifecycle().planning.replaced_content(values)
         return (

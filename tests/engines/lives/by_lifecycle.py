@@ -93,8 +93,8 @@ class LifecycleEngine:
         if state is not None:
             state = await lifecycle.read(state)
         if key not in declared:
-            if state is not None and not (verdict := _verdict(state, key, declared)).leaves:
-                await lifecycle.delete(state, verdict.keeps)
+            if state is not None:
+                await lifecycle.delete(state, _verdict(state, key, declared))
             return None
         if state is None:
             return await lifecycle.create(declared[key])
