@@ -10,6 +10,7 @@ from ollama_policy.live.connect import answered
 from ollama_provider.ollama.errors import OllamaError, UnreachableError
 from tests.engines.faulty_ollama import FakeOllamaWithFaults
 from tests.policies.conftest import Command
+from tests.policies.live_commands import ASKS_ALWAYS, LIVE_COMMANDS
 
 
 async def failing(error: Exception) -> None:
@@ -46,10 +47,11 @@ def test_a_defect_is_no_answer_of_a_server() -> None:
 TOKEN = "s3cr3t-t0ken"
 
 
-@pytest.mark.parametrize("name", ["adopt", "reclaim"])
+@pytest.mark.parametrize("name", ASKS_ALWAYS)
 def test_the_token_of_the_environment_or_of_a_netrc_is_sent_and_in_no_output(
     name: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tree / "models.yaml").write_text("- name: chat\n  memory_management: manual\n")
     (tree / "netrc").write_text(f"machine 127.0.0.1 password {TOKEN}-of-netrc\n")
     with FakeOllamaWithFaults() as fake:
         for path in ("/api/tags", "/api/ps"):
@@ -59,30 +61,22 @@ def test_the_token_of_the_environment_or_of_a_netrc_is_sent_and_in_no_output(
             ("NETRC", str(tree / "netrc"), f"{TOKEN}-of-netrc"),
         ):
             monkeypatch.setenv(variable, value)
-            result = command(name, "--host", fake.url)
-            assert (result.exit_code, "HTTP 401" in result.stderr, TOKEN in result.output) == (2, True, False)
+            result = command(*ASKS_ALWAYS[name].call.split(), "--host", fake.url)
+            assert (result.exit_code, "HTTP 401" in result.output, TOKEN in result.output) == (2, True, False)
             assert fake.requests[-1].headers["Authorization"] == f"Bearer {sent}"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("probe", "m"), ("bench", "pinned", "m"), ("reclaim", "--yes"), ("report", "--model", "m")],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("call", [call for one in LIVE_COMMANDS.values() for call in one.acts_by])
 def test_nothing_is_done_to_a_server_that_nobody_named(
-    arguments: tuple[str, ...], tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    call: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OLLAMA_HOST", raising=False)
-    result = command(*arguments)
+    result = command(*call.split())
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
     assert result.output.endswith(": name the server with --host URL, or OLLAMA_HOST\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("probe",), ("bench", "pinned"), ("report", "--model"), ("reclaim", "--yes", "--reload")],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("before", [after for one in LIVE_COMMANDS.values() if (after := one.takes_model_after)])
 @pytest.mark.parametrize(
     ("model", "why"),
     [
@@ -92,10 +86,11 @@ def test_nothing_is_done_to_a_server_that_nobody_named(
     ],
 )
 def test_a_name_that_no_server_holds_is_refused_before_any_request(
-    arguments: tuple[str, ...], model: str, why: str, command: Command
+    before: str, model: str, why: str, command: Command
 ) -> None:
     with FakeOllamaWithFaults() as fake:
-        result = command(*arguments, model, "--host", fake.url)
-        said = f"{arguments[-1]} {model}" if arguments[-1].startswith("--") else model
+        result = command(*before.split(), model, "--host", fake.url)
+        option = before.rsplit(maxsplit=1)[-1]
+        said = f"{option} {model}" if option.startswith("--") else model
         assert (result.exit_code, result.stderr) == (2, f"Error: {said}: {why}\n")
         assert fake.requests == []

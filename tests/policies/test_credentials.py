@@ -9,6 +9,7 @@ import pytest
 
 from tests.engines.faulty_ollama import DIGEST, Exchange, FakeOllamaWithFaults, resident, tag
 from tests.policies.conftest import Command
+from tests.policies.live_commands import CALLS, CALLS_THAT_ASK_ALWAYS
 
 KEY, OF_DEFAULT, OF_MACHINE, OF_PROXY = "key-canary", "default-canary", "machine-canary", "proxy-canary"
 SECRETS = (KEY, OF_DEFAULT, OF_MACHINE, OF_PROXY)
@@ -53,26 +54,11 @@ def netrc(tree: Path, entry: str, secret: str) -> None:
     (tree.parent / "home" / ".netrc").write_text(f"{entry} login me password {secret}\n")
 
 
-COMMANDS = {
-    "drift": ("drift", "."),
-    "fit": ("fit", ".", "--no-registry"),
-    "report": ("report", "."),
-    "remedies": ("remedies", "."),
-    "adopt": ("adopt",),
-    "reclaim": ("reclaim", "."),
-    "reclaim --reload": ("reclaim", "--reload", "chat"),
-    "probe": ("probe", "chat", "--calls", "1"),
-    "bench": ("bench", "pinned", "chat", "--rounds", "4", "--calls", "1"),
-    "logs": ("logs", "server.log"),
-}
-ASKED_OF_FILES = {"drift", "fit"}  # a report is of one server
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
 def test_a_server_that_only_a_file_names_is_sent_no_credential(
-    arguments: tuple[str, ...],
+    call: str,
     entry: str,
     tree: Path,
     command: Command,
@@ -82,19 +68,19 @@ def test_a_server_that_only_a_file_names_is_sent_no_credential(
     secret = OF_DEFAULT if entry == "default" else OF_MACHINE
     netrc(tree, entry, secret)
     (tree / "server.log").write_text("")
-    result = command(*arguments, "--host", good.url)
+    result = command(*call.split(), "--host", good.url)
     assert canary.secrets_seen == []
-    assert bool(canary.requests) == (arguments[0] in ASKED_OF_FILES), result.output
-    assert good.requests or arguments[0] in ("fit", "logs")  # which have nothing to ask of it
+    assert bool(canary.requests) == CALLS[call].asks_what_files_name, result.output
+    assert good.requests or call.split(maxsplit=1)[0] in ("fit", "logs")  # which have nothing to ask of it
     assert all(request.headers["Authorization"] == f"Bearer {secret}" for request in good.requests)
     assert not any(one in result.output for one in SECRETS)
     note = f"note: only a checked file names {canary.url}: asked without OLLAMA_API_KEY and without a netrc's password"
-    assert result.stderr.count(note) == (arguments[0] in ASKED_OF_FILES), result.stderr
+    assert result.stderr.count(note) == CALLS[call].asks_what_files_name, result.stderr
 
 
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("call", CALLS)
 def test_a_redirect_is_not_followed(
-    arguments: tuple[str, ...], tree: Path, command: Command, servers: tuple[FakeOllamaWithFaults, FakeCanary]
+    call: str, tree: Path, command: Command, servers: tuple[FakeOllamaWithFaults, FakeCanary]
 ) -> None:
     good, canary = servers
     netrc(tree, "default", OF_DEFAULT)
@@ -109,9 +95,9 @@ def test_a_redirect_is_not_followed(
 
     for method, path in list(good.answers):
         good.answer(method, path, away)
-    result = command(*arguments, "--host", good.url)
+    result = command(*call.split(), "--host", good.url)
     assert canary.requests == []
-    if arguments[0] != "logs":
+    if call in CALLS_THAT_ASK_ALWAYS:
         assert (result.exit_code, "HTTP 307" in result.output) == (2, True), result.output
 
 

@@ -12,27 +12,9 @@ from ollama_policy.commands.remedies import looking as remedies_looking
 from ollama_policy.commands.report import command as report_command
 from ollama_provider.ollama.http import exchange
 from tests.policies.conftest import Command
+from tests.policies.live_commands import CALLS, CALLS_THAT_ASK_ALWAYS
 
 pytestmark = pytest.mark.slow
-
-NEVER_ASKED = ("OLLAMA_HOST", "logs")
-COMMANDS = {
-    "drift": ("drift", ".", "--timeout", "20s"),
-    "fit": ("fit", ".", "--no-registry"),
-    "report": ("report", ".", "-o", "report.html"),
-    "report in markdown": ("report", "--format", "markdown"),
-    "report --model": ("report", "--model", "chat", "-o", "report.html"),
-    "report --model --plan": ("report", "--model", "chat", "--plan"),
-    "remedies": ("remedies", "."),
-    "adopt": ("adopt",),
-    "reclaim": ("reclaim", ".", "--yes"),
-    "reclaim --reload": ("reclaim", "--reload", "chat"),
-    "probe": ("probe", "chat", "--calls", "1"),
-    "probe --plan": ("probe", "chat", "--plan"),
-    "bench": ("bench", "pinned", "chat"),
-    "bench --plan": ("bench", "pinned", "chat", "--plan"),
-    "logs": ("logs", "server.log"),
-}
 
 
 @contextmanager
@@ -76,12 +58,11 @@ def lose_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("how", DEAD)
 @pytest.mark.parametrize(
-    ("named", "which"),
-    # logs asks a server that --host names, and no other.
-    [(named, which) for named in ("--host", "OLLAMA_HOST") for which in COMMANDS if (named, which) != NEVER_ASKED],
+    ("named", "call"),
+    [*(("--host", call) for call in CALLS), *(("OLLAMA_HOST", call) for call in CALLS_THAT_ASK_ALWAYS)],
 )
 def test_a_dead_server_is_one_sentence(
-    which: str, how: str, named: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    call: str, how: str, named: str, tree: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tree / "models.tf").write_text('resource "ollama_model" "a" {\n  name       = "chat"\n  keep_alive = "5m"\n}\n')
     (tree / "server.log").write_text("")
@@ -92,10 +73,10 @@ def test_a_dead_server_is_one_sentence(
         url = stack.enter_context(dead())
         if named == "OLLAMA_HOST":
             monkeypatch.setenv("OLLAMA_HOST", url)
-        result = command(*COMMANDS[which], *(("--host", url) if named == "--host" else ()))
+        result = command(*call.split(), *(("--host", url) if named == "--host" else ()))
     assert result.exit_code == 2, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    told = result.stdout if which in ("drift", "fit") else result.stderr
+    told = result.stdout if CALLS[call].reports_failures else result.stderr
     sentences = [line for line in told.splitlines() if words in line]
     assert len(sentences) == 1, result.output
     places = "`host` where it is declared, OLLAMA_HOST, or --host of a command"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.faulty_ollama import Exchange, FakeOllamaWithFaults, Fault, packed, resident, tag
 from tests.policies.conftest import Command
+from tests.policies.live_commands import ASKS_ALWAYS
 
 pytestmark = pytest.mark.slow
 
@@ -73,42 +74,27 @@ FAULTS = {
     "half a surrogate pair": (text(r'{"modelfile": "FROM \ud800"}'), "an answer with a text that is not Unicode"),
     "a long error": (refused("x" * 1_000_000), "HTTP 500, xxx"),
 }
-COMMANDS = {
-    "drift": ("drift", "."),
-    "fit": ("fit", ".", "--no-registry"),
-    "report": ("report", ".", "-o", "report.html"),
-    "remedies": ("remedies", "."),
-    "adopt": ("adopt",),
-    "reclaim": ("reclaim", "."),
-    "reclaim --reload": ("reclaim", "--reload", "chat"),
-    "probe": ("probe", "chat", "--calls", "1"),
-    "bench": ("bench", "pinned", "chat", "--rounds", "4", "--calls", "1"),
-}
-ASKED = {
-    "GET /api/version": set(COMMANDS),
-    "GET /api/tags": set(COMMANDS),
-    "GET /api/ps": set(COMMANDS),
-    "POST /api/show": {"fit", "remedies", "adopt", "probe"},
-}
+EVERY_COMMAND_ASKS = ("GET /api/version", "GET /api/tags", "GET /api/ps")
 FINE = {("a number beyond 64 bits", "GET /api/version"), ("a number beyond 64 bits", "POST /api/show")}
 FINE |= {("a number below 0", "GET /api/version"), ("a number below 0", "POST /api/show")}
 FINE |= {("a long error", "POST /api/show")}  # adopt writes a comment of it
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("which", COMMANDS)
+@pytest.mark.parametrize("which", ASKS_ALWAYS)
 def test_an_answer_beyond_all_bounds_is_one_line(
     which: str, name: str, command: Command, fake: FakeOllamaWithFaults
 ) -> None:
     fault, words = FAULTS[name]
-    for asked, commands in ASKED.items():
+    tried = ASKS_ALWAYS[which]
+    for asked in (*EVERY_COMMAND_ASKS, *(["POST /api/show"] if tried.shows_models else [])):
         method, path = asked.split()
-        if which not in commands or (name, asked) in FINE:
+        if (name, asked) in FINE:
             continue
         fine = fake.answers[method, path]
         fake.answer(method, path, fault)
         fake.requests.clear()
-        result = command(*COMMANDS[which], "--host", fake.url)
+        result = command(*tried.call.split(), "--host", fake.url)
         fake.answer(method, path, fine)
         assert result.exception is None or isinstance(result.exception, SystemExit), asked
         if any(request.path == path for request in fake.requests):
