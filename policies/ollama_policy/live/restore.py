@@ -52,7 +52,7 @@ def promise(before: Running, called: ModelName, *, sets_timers: bool) -> list[st
     elif before.is_pinned(model):
         lines = [f"in the end {called} is in memory, pinned, as now"]
     elif sets_timers:
-        left = durations.text(round((model.expires_at - before.server_time).total_seconds()) * 10**9)
+        left = durations.text(round(before.left_of(model).total_seconds()) * 10**9)
         lines = [f"in the end {called} is in memory for another {left}, as now"]
     else:
         lines = [f"in the end {called} is in memory with its own timer, which each call begins anew"]
@@ -82,7 +82,7 @@ async def _restore(ollama: Ollama, before: Running, called: ModelName, sets_time
             await unloaded(ollama, called)
     now = await ollama.running()
     for model in before.models:
-        left = None if before.is_pinned(model) else model.expires_at - before.server_time
+        left = None if before.is_pinned(model) else before.left_of(model)
         is_called = sets_timers and model.name == called
         if is_called or not _is_as_it_was(model, left is None, now):
             await load_again(ollama, model, left)
@@ -90,7 +90,7 @@ async def _restore(ollama: Ollama, before: Running, called: ModelName, sets_time
 
 def _is_as_it_was(model: RunningModel, is_pinned: bool, now: Running) -> bool:
     """A runner of that content and context, and pinned if it was. Where its timer ran down, it is as it would be."""
-    if not is_pinned and now.server_time >= model.expires_at:
+    if not is_pinned and now.left_of(model) <= timedelta():
         return True
     return any(
         one.digest == model.digest and one.context_length == model.context_length and now.is_pinned(one) == is_pinned

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from ollama_policy.model.result import Unreadable
 from ollama_policy.model.settings import SourceFile
 from ollama_policy.pipeline.gitignore import IgnoreFile, is_ignored, relative_to
-from ollama_policy.pipeline.kinds_of_files import _KINDS, _by_suffix, is_about, is_other, mentions, sources_of
+from ollama_policy.pipeline.kinds_of_files import by_suffix, is_about, is_other, mentions, sources_of
 from ollama_policy.pipeline.regular_files import MAX_BYTES, read_regular
 from ollama_policy.pipeline.second_process import SecondProcess, is_worth_it
 from ollama_policy.sources import OWN_NAME, Registered, lowered_if_mentioned
 
+_NOT_FILES = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 _LOOKED_AT = (".tf", ".tofu")  # a module's files are read with each other
 SKIPPED_FOLDERS = frozenset(
     ".git .hg .svn .terraform .terragrunt-cache .venv venv node_modules __pycache__ .tox .mypy_cache .direnv".split()
@@ -115,14 +116,14 @@ class Workspace:
             self._refuse(entry, _reason(error))
             return False
         if not stat.S_ISREG(mode):
-            self._refuse(entry, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}, expected a file")
+            self._refuse(entry, f"it is {_NOT_FILES.get(stat.S_IFMT(mode), 'no file')}, expected a file")
             return False
         return True
 
     def _walk(self, root: str) -> Iterator[tuple[Entry, bool]]:
         """The files under a folder whose names may be ours, and whether each is a link (that stays in the tree)."""
         stack: list[tuple[str, tuple[IgnoreFile, ...]]] = [(root, (*_above(root), *self._exclude))]
-        suffixes = _by_suffix()
+        suffixes = by_suffix()
         while stack:
             folder, ignores = stack.pop()
             prefix = "" if folder == os.curdir else folder.rstrip("/") + "/"

@@ -4,17 +4,14 @@
 # ruff: noqa: PTH123
 
 import re
-import stat
 from functools import cache
 
 from ollama_policy.pipeline.regular_files import CHUNK, read_regular
 from ollama_policy.sources import SOURCES, Registered, lowered_if_mentioned
 
-_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
-
 
 @cache
-def _by_suffix() -> dict[str, tuple[Registered, ...]]:
+def by_suffix() -> dict[str, tuple[Registered, ...]]:
     suffixes = sorted({suffix for source in SOURCES for suffix in source.suffixes})
     return {suffix: tuple(source for source in SOURCES if suffix in source.suffixes) for suffix in suffixes}
 
@@ -33,11 +30,11 @@ def sources_of(name: str) -> tuple[Registered, ...]:
     name = name.lower()
     dot = name.rfind(".")
     suffix = name[dot:] if dot > 0 else ""
-    by_suffix = _by_suffix().get(suffix, ())
-    if (by_suffix and suffix not in _OPEN_SUFFIXES) or _any_name().fullmatch(name) is None:
-        return by_suffix
+    claiming = by_suffix().get(suffix, ())
+    if (claiming and suffix not in _OPEN_SUFFIXES) or _any_name().fullmatch(name) is None:
+        return claiming
     return tuple(
-        source for source in SOURCES if source in by_suffix or (source.names and re.fullmatch(source.names, name))
+        source for source in SOURCES if source in claiming or (source.names and re.fullmatch(source.names, name))
     )
 
 

@@ -15,7 +15,6 @@ from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Behavior, Versio
 
 _PREFIX = "OLLAMA_"
 _CLOSE = 0.85
-_CLOSE_ARGUMENT = 0.7
 _SHORTEST = 6
 _KEPT = 100_000  # names: to compare one with all takes a millisecond, and many servers may share a file of them
 # Not the texts: a key or an address is nobody's business here, and has nothing to do with memory.

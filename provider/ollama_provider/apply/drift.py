@@ -73,5 +73,5 @@ def drift_of(declared: Placed, digest: str, running: Running) -> str:
     if any(map(running.is_pinned, current)):
         return PINNED_BY_CLIENT
     longest = timedelta(seconds=durations.seconds(declared.keep_alive)) + CLOCK_SLACK
-    is_held = any(model.expires_at - running.server_time > longest for model in current)
+    is_held = any(running.left_of(model) > longest for model in current)
     return HELD_TOO_LONG if is_held else AS_DECLARED

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ollama_provider.ollama import durations
@@ -94,6 +94,10 @@ class Running:
 
     def is_pinned(self, model: RunningModel) -> bool:
         return durations.is_for_ever(model.expires_at, self.server_time)
+
+    def left_of(self, model: RunningModel) -> timedelta:
+        """Until the timer of a model has run down; negative where it has."""
+        return model.expires_at - self.server_time
 
 
 def only_embed(capabilities: tuple[str, ...]) -> bool:

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Final
 
 MIB: Final = 2**20
-GIB: Final = 2**30
 
 _LONGEST: Final = 40
 _BINARY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:([KMGTPE])I?)?B?", re.IGNORECASE | re.ASCII)

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_provider.ollama.sizes import GIB, MIB, Convention, bytes_of, text_of
+from ollama_provider.ollama.sizes import MIB, Convention, bytes_of, text_of
+
+GIB = 2**30
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def python_text(text: str) -> str:
 
 def _keep_alive(runners: Collection[RunningModel], running: Running) -> str:
     """A duration that the time a model has left does not exceed, so that no plan finds it held for too long."""
-    left = max(((one.expires_at - running.server_time - CLOCK_SLACK).total_seconds() for one in runners), default=0)
+    left = max(((running.left_of(one) - CLOCK_SLACK).total_seconds() for one in runners), default=0)
     wanted = (minutes * 60 for minutes in _USUAL_MINUTES if left <= minutes * 60)
     seconds = next(wanted, None) or ceil(left / 3600) * 3600
     return durations.text(seconds * durations.NANOSECONDS["s"])
@@ -162,7 +162,7 @@ def _memory(model: RunningModel, running: Running, is_current: bool) -> str:
         return f"{words} the plan shows drift. It takes {size}."
     if running.is_pinned(model):
         return f"Pinned: {size}."
-    left = durations.text(max(0, int((model.expires_at - running.server_time).total_seconds())) * 10**9)
+    left = durations.text(max(0, int(running.left_of(model).total_seconds())) * 10**9)
     return f"In memory for {left} more: {size}."
 
 

@@ -283,7 +283,7 @@ class _Judge:
 
     def _left(self, model: RunningModel) -> str:
         """By the server's own clock, which is the one that its timers run by."""
-        seconds = round((model.expires_at - self._seen.running.server_time).total_seconds())
+        seconds = round(self._seen.running.left_of(model).total_seconds())
         return durations.text(max(seconds, 0) * durations.NANOSECONDS["s"])
 
     # Findings.

@@ -82,7 +82,7 @@ def _lines(servers: Sequence[Server], result: Result, width: int) -> Iterator[tu
 def _models(server: ServerState, width: int) -> Iterator[tuple[str, str]]:
     running = server.running
     for model in sorted(running.models, key=lambda model: str(model.name)):
-        left = round((model.expires_at - running.server_time).total_seconds())
+        left = round(running.left_of(model).total_seconds())
         released = "never" if running.is_pinned(model) else durations.text(max(left, 0) * durations.NANOSECONDS["s"])
         name = f"  {model.name}"[:width]
         yield f"{name:{width}} {text_of(model.size):>10} {model.context_length:>8} {released:>12}", ""

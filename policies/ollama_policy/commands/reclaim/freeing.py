@@ -78,7 +78,7 @@ async def _unload(client: "Ollama", entry: Entry, way: Way) -> str:
         if found is None:
             return ""
         waited = loop.time() - began
-        is_asked = found.expires_at - running.server_time <= CLOCK_SLACK  # it goes when its last request ends
+        is_asked = running.left_of(found) <= CLOCK_SLACK  # it goes when its last request ends
         if not is_asked and entry.why.is_orphan and waited > _SHOWS_WITHIN:
             return _NOT_ITS
         if waited > UNLOAD_SECONDS:

@@ -45,7 +45,7 @@ class AsItWas(NamedTuple):
 
 async def as_it_was(client: "Ollama", model: RunningModel, before: Running) -> AsItWas:
     """What is to be armed again. Raises OllamaErrors."""
-    left = None if before.is_pinned(model) else max(timedelta(seconds=1), model.expires_at - before.server_time)
+    left = None if before.is_pinned(model) else max(timedelta(seconds=1), before.left_of(model))
     details = await client.show(model.name)
     is_told = Behavior.CONTEXT_IN_FORCE_COUNTS.holds(version_in(await client.version()), if_unknown=True)
     is_cut = model.context_length >= details.context_length  # what was asked for can have been more

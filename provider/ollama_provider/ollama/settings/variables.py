@@ -15,7 +15,6 @@ from ollama_provider.ollama.versions import LLAMA_SERVER_SINCE, Version
 
 FOR_EVER = durations.LONGEST  # nanoseconds: what Go's longest duration means to Ollama
 DEFAULT_KEEP_ALIVE = 5 * NANOSECONDS["m"]
-DEFAULT_LOAD_TIMEOUT = 5 * NANOSECONDS["m"]
 
 TRUE_TEXTS = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE_TEXTS = frozenset(("0", "f", "F", "FALSE", "false", "False"))

@@ -74,7 +74,7 @@ def runners(seen: ServerState) -> tuple[Runner, ...]:
 
 def _runner(seen: ServerState, model: RunningModel, *, is_orphan: bool) -> Runner:
     is_pinned = seen.running.is_pinned(model)
-    left = max(0, round((model.expires_at - seen.running.server_time).total_seconds()))
+    left = max(0, round(seen.running.left_of(model).total_seconds()))
     released = "never" if is_pinned else f"in {durations.text(left * durations.NANOSECONDS['s'])} without a call"
     held = [words for words, holds in (("pinned", is_pinned), ("orphan: no name reaches it", is_orphan)) if holds]
     return Runner(str(model.name), model.size, model.size_vram, model.context_length, released, ", ".join(held))

@@ -17,6 +17,7 @@ from ollama_policy.sources.terraform.language.operators import (
     LARGE,
     arithmetic,
     bounded,
+    compared,
     element_of,
     member_of,
     pairs_of,
@@ -176,15 +177,7 @@ class _Evaluation:
                 if side is None:
                     return Invalid("null where true or false is needed")
             return not decisive
-        if name not in COMPARE:
-            return arithmetic(name, left, right)
-        left, right = values.to_number(left), values.to_number(right)
-        for side in (left, right):
-            if isinstance(side, Unknown):
-                return side
-            if side is None:
-                return Invalid("null where a number is needed")
-        return COMPARE[name](left, right)
+        return compared(name, left, right) if name in COMPARE else arithmetic(name, left, right)
 
     # References.
 

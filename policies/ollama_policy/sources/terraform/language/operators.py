@@ -15,13 +15,27 @@ def _integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def arithmetic(name: str, left: Any, right: Any) -> Any:
+def _numbers(left: Any, right: Any) -> tuple[Any, Any] | Unknown:
+    """Both as numbers, or why that cannot be."""
     left, right = values.to_number(left), values.to_number(right)
     for value in (left, right):
         if isinstance(value, Unknown):
             return value
         if value is None:
             return Invalid("null where a number is needed")
+    return left, right
+
+
+def compared(name: str, left: Any, right: Any) -> Any:
+    numbers = _numbers(left, right)
+    return numbers if isinstance(numbers, Unknown) else COMPARE[name](*numbers)
+
+
+def arithmetic(name: str, left: Any, right: Any) -> Any:
+    numbers = _numbers(left, right)
+    if isinstance(numbers, Unknown):
+        return numbers
+    left, right = numbers
     if name in ("/", "%") and right == 0:
         return Unknown("a division by zero")
     if _integer(left) and _integer(right):

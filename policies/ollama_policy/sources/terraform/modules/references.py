@@ -1,5 +1,6 @@
 """What a resource or a module is in an expression that refers to it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -23,14 +24,34 @@ class Module(Protocol):
         """What a module that is called by a block says of itself."""
 
 
-class ResourceReference:
-    """A resource that an expression names; what its block says is known, the rest only at apply."""
+class _Reference(ABC):
+    """What an expression names by a block; `scope` is that of one instance, None for all of them together."""
 
     def __init__(self, names: Module, block: Block, key: str = "", scope: Scope | None = None) -> None:
         self._names = names
         self._block = block
         self._key = key
         self._scope = scope
+
+    @property
+    @abstractmethod
+    def _address(self) -> str: ...
+
+    @abstractmethod
+    def attribute(self, name: str) -> Any: ...
+
+    def instance(self, key: Any) -> Any:
+        if not isinstance(key, str | int):
+            return Unknown(f"an instance of {self._address} by a key that is not text or number")
+        suffix = f"[{key_text(key)}]"
+        scope = self._names.expansion(self._block).get(suffix)
+        if scope is not None:
+            return type(self)(self._names, self._block, suffix, scope)
+        return Unknown(f"{self._address}[{key_text(key)}] is not known")
+
+
+class ResourceReference(_Reference):
+    """A resource that an expression names; what its block says is known, the rest only at apply."""
 
     @property
     def _address(self) -> str:
@@ -45,24 +66,9 @@ class ResourceReference:
         scope = self._scope or self._names.scope()
         return self._names.once(f"{self._address}{self._key}", name, lambda _: evaluate(parts[name], scope))
 
-    def instance(self, key: Any) -> Any:
-        if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is not text or number")
-        suffix = f"[{key_text(key)}]"
-        scope = self._names.expansion(self._block).get(suffix)
-        if scope is not None:
-            return ResourceReference(self._names, self._block, suffix, scope)
-        return Unknown(f"{self._address}[{key_text(key)}] is not known")
 
-
-class ModuleReference:
+class ModuleReference(_Reference):
     """A `module` block that an expression names; of a local module, what its outputs say is known."""
-
-    def __init__(self, names: Module, block: Block, key: str = "", scope: Scope | None = None) -> None:
-        self._names = names
-        self._block = block
-        self._key = key
-        self._scope = scope
 
     @property
     def _address(self) -> str:
@@ -74,12 +80,3 @@ class ModuleReference:
         return self._names.once(
             self._address, name, lambda output: self._names.output(self._block, self._address, output, self._scope)
         )
-
-    def instance(self, key: Any) -> Any:
-        if not isinstance(key, str | int):
-            return Unknown(f"an instance of {self._address} by a key that is not text or number")
-        suffix = f"[{key_text(key)}]"
-        scope = self._names.expansion(self._block).get(suffix)
-        if scope is not None:
-            return ModuleReference(self._names, self._block, suffix, scope)
-        return Unknown(f"{self._address}[{key_text(key)}] is not known")
