@@ -71,7 +71,7 @@ class ProviderSettings:
         url = server_url(resource_host) if resource_host else own
         if server_key(url) == server_key(own) or not (self.token or self.headers):
             return Connection(url, self.token, self.headers, self.ca_file)
-        why = f"the provider's token and headers go to its own server alone, {own}"
+        why = f"the provider's token and headers go only to its own server, {own}"
         return Connection(url, ca_file=self.ca_file, withheld=why)
 
 

@@ -97,10 +97,8 @@ class Timeouts(_Declared):
     """How long an apply waits, as Go durations."""
 
     pull: Deadline = Field(default="6h", description="For a whole pull, upload or creation. A stall ends it sooner.")
-    load: Deadline = Field(default="10m", description="For a model to be in memory.")
-    unload: Deadline = Field(
-        default="1m", description="For a model to be gone from memory, requests in flight included."
-    )
+    load: Deadline = Field(default="10m", description="For a model to get into memory.")
+    unload: Deadline = Field(default="1m", description="For a model to leave memory, requests in flight included.")
 
     @model_validator(mode="before")
     @classmethod
@@ -115,20 +113,20 @@ class ModelDeclaration(_Declared):
     """One declared model, valid in itself. Make it with `declare`."""
 
     name: Name = Field(
-        description=f"The model's name, `{NAME_SHAPE}`. `llama3` is `llama3:latest`. The tag `local` is refused: "
-        "Ollama reaches `latest` by it. A tag `cloud`, or one that ends in `-cloud`, is a model of ollama.com: "
-        "`automatic` alone, and nothing of it is in this server's memory.",
+        description=f"The model's name, `{NAME_SHAPE}`. `llama3` is `llama3:latest`. The tag `local` is refused, "
+        "because Ollama reaches `latest` by it. A tag `cloud`, or one that ends in `-cloud`, is a model on "
+        "ollama.com: only `automatic` is accepted, and this server does not hold it in memory.",
         examples=["llama3"],
     )
     memory_management: MemoryManagement = Field(
         MemoryManagement.AUTOMATIC,
-        description="Who releases the model's memory: `automatic` is Ollama, once `keep_alive` passed without a call; "
-        "`manual` is the operator, by an apply.",
+        description="Who releases the model's memory: with `automatic`, Ollama, after `keep_alive` without a call; "
+        "with `manual`, the operator, by an apply.",
     )
     keep_alive: KeepAlive | None = Field(
         None,
         description="With `automatic`: how long the model may stay in memory without a call, a finite Go duration. "
-        "Without it, release is left to the server's default and to every client.",
+        "Without it, the server's default and every client decide.",
         examples=["5m"],
     )
     resident: StrictBool | None = Field(
@@ -137,26 +135,27 @@ class ModelDeclaration(_Declared):
     )
     digest: Digest | None = Field(
         None,
-        description="The manifest digest that the name must have. A pull that brings another one is an error, "
-        "and what was there stays.",
+        description="The manifest digest that the name must have. A pull that gets another one is an error, and the "
+        "previous content stays.",
     )
     pull_policy: PullPolicy = Field(
         PullPolicy.MISSING,
-        description="`missing` pulls what is not there, `always` asks the registry at every apply, `never` pulls not.",
+        description="`missing` pulls a model that is not there, `always` asks the registry at every apply, `never` "
+        "does not pull.",
     )
     insecure: StrictBool = Field(False, description="Whether to pull over plain HTTP or unverified TLS.")
     base: Name | None = Field(
         None,
-        description="Derive the model from this one, which is pulled where it is missing, and stays when the derived "
-        "model goes: declare it, too, in the same apply, to have it deleted. One that is declared in a later apply was "
-        "there before.",
+        description="Derive the model from this one, which is pulled if it is missing, and stays when the derived "
+        "model is destroyed. To have it deleted as well, declare it in the same apply; one that you declare in a "
+        "later apply counts as found.",
         examples=["llama3"],
     )
     gguf: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="Make the model from this local GGUF file, which is uploaded once. Of a model "
-        "in several files it is the first, `...-00001-of-00003.gguf`, and the others lie beside it; Ollama takes those "
-        "from 0.34.1 on.",
+        description="Make the model from this local GGUF file, which is uploaded once. For a model in several files, "
+        "give the first, `...-00001-of-00003.gguf`, with the others beside it; Ollama accepts those from 0.34.1 "
+        "on.",
     )
     # Their names and types are no matter of their form: a state from before they were checked must be readable.
     parameters: Annotated[dict[str, Any], AfterValidator(typed_all), WithJsonSchema(_PARAMETERS_SCHEMA)] | None = Field(
@@ -169,14 +168,15 @@ class ModelDeclaration(_Declared):
     on_destroy: OnDestroy | None = Field(
         None,
         description="`delete` unloads the model and removes it, `unload` leaves its files, `keep` leaves everything. "
-        "Where it is not set, the model's `origin` decides: what the resource pulled, derived or uploaded is deleted, "
-        "and what was there before is unloaded and stays. No run sees what another state or workspace has on the same "
-        "server: there, `unload` keeps a destroy of the one from deleting what the other has found.",
+        "If it is not set, the model's `origin` decides: a model that the resource pulled, derived or uploaded is "
+        "deleted, and a model that was there before is unloaded and stays. A run does not see what another state or "
+        "workspace has on the same server: there, `unload` prevents a destroy by one from deleting a model that the "
+        "other found.",
     )
     timeouts: Timeouts = Field(Timeouts(), description="How long an apply waits.")
     host: Annotated[str, AfterValidator(checked_server)] | None = Field(
         None,
-        description="The server, as in OLLAMA_HOST. Goes over the provider's own. Another host means another model.",
+        description="The server, as in OLLAMA_HOST. Overrides the provider's own. Another host means another model.",
     )
 
     @property
@@ -245,7 +245,9 @@ def recorded(values: Mapping[str, Any]) -> ModelDeclaration:
     try:
         return ModelDeclaration.model_validate(values)
     except ValidationError as invalid:
-        why = "the state has what no apply wrote: restore it, or remove the resource from it and import it"
+        why = (
+            "the state contains something that no apply wrote: restore it, or remove the resource from it and import it"
+        )
         found = [_explained(error) for error in invalid.errors(include_url=False)]
         problems = [Problem(one.path, one.found, f"{one.expected}; {why}") for one in found]
         raise InvalidDeclarationError(problems) from None
@@ -290,10 +292,10 @@ def _contradictions(values: Mapping[str, Any], unknown: Collection[str]) -> Iter
     if "memory_management" not in unknown:
         mode = values.get("memory_management", MemoryManagement.AUTOMATIC)
         if mode == MemoryManagement.AUTOMATIC and "resident" in values:
-            expected = 'no resident where memory_management is "automatic"; its companion there is keep_alive'
+            expected = 'no resident if memory_management is "automatic": use keep_alive instead'
             yield Problem(("resident",), shown_value(values["resident"]), expected)
         if mode == MemoryManagement.MANUAL and "keep_alive" in values:
-            expected = 'no keep_alive where memory_management is "manual"; its companion there is resident'
+            expected = 'no keep_alive if memory_management is "manual": use resident instead'
             yield Problem(("keep_alive",), shown_value(values["keep_alive"]), expected)
     if "base" in values and "gguf" in values:
         yield Problem(("gguf",), shown_value(values["gguf"]), "either base or gguf, and base is given too")
@@ -316,7 +318,7 @@ def _names_of_others(values: Mapping[str, Any], unknown: Collection[str]) -> Ite
     for key, name in names.items():
         if name.is_local_tag:
             expected = (
-                f"another tag than local: from {since} on Ollama leaves it out in calls, in a pull and in a delete, "
+                f"a tag other than local: from {since} on Ollama drops it in calls, in a pull and in a delete, "
                 f"and reaches {name.reached}"
             )
             yield Problem((key,), shown_value(values[key]), expected)

@@ -10,7 +10,7 @@ import traceback
 from types import FrameType
 
 NO_IMPORT = (
-    "Pulumi cannot import a dynamic resource, which this is. Declare the model without an import: the first "
+    "This is a dynamic resource, which Pulumi cannot import. Declare the model without an import: the first "
     "`pulumi up` takes over what is on the server as it stands, without a pull or a load. "
     "`ollama-policy adopt --engine pulumi` writes the declarations."
 )

@@ -41,6 +41,7 @@ _servers = Servers()
 _residents = Residents()
 _told: set[str] = set()
 _sight = Sight()
+_GIVES_UP = "the one that gives it up"
 # A state's `digest` is what is there; whether one was asked for is not to be seen in it.
 _EXPECTED_DIGEST = "expected_digest"
 
@@ -141,7 +142,7 @@ class Worker:
     async def _verdict(self, state: Properties) -> Verdict:
         """Of a model that a resource gives up. Pulumi deletes when the whole program has been run."""
         declared = declared_in(state)
-        return await _sight.verdict(key_of(declared, self._settings.host), declared, "the one that gives it up")
+        return await _sight.verdict(key_of(declared, self._settings.host), declared, _GIVES_UP)
 
     def _misfit(self, values: Properties) -> Problem | None:
         """What does not fit, where that is an error; where it is a warning, it is shown."""
@@ -160,11 +161,12 @@ class Worker:
             _warn_once(words)
 
     def _warn_of_what_is_given_up(self, state: Properties) -> None:
-        verdict, declared = _loop.run(self._verdict(state)), declared_in(state)
+        declared = declared_in(state)
+        # Not to be waited for: Pulumi comes to the next resource when this call has returned.
+        verdict = _sight.verdict_now(key_of(declared, self._settings.host), declared, _GIVES_UP)
         words = told(declared, origin_in(state), verdict)
         if verdict == FREE and declared.on_destroy is not OnDestroy.KEEP:
-            # Pulumi comes to one resource after another, so those that follow have not declared anything yet.
-            words += ". If a resource that follows declares it, it stays as it is"
+            words += ". If another resource declares it, and does not depend on this one, it stays as it is"
         _warn_once(words)
 
     def _run(self, work: Callable[[Lifecycle], Coroutine[Any, Any, T]]) -> T:

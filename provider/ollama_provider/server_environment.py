@@ -108,7 +108,7 @@ def _contradictions(
     chooses_itself = has_flash is None and Behavior.AUTOMATIC_FLASH_ATTENTION.holds(version, if_unknown=False)
     is_quantised = str(kv_cache_type).lower() not in UNQUANTISED
     if is_quantised and not has_flash and not chooses_itself and "flash_attention" not in unknown:
-        expected = "flash_attention = true beside it: a quantised KV cache works with flash attention only; or f16"
+        expected = "flash_attention = true as well, because a quantised KV cache needs flash attention; or f16"
         yield Problem(("kv_cache_type",), _shown(kv_cache_type), expected)
 
 

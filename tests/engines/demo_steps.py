@@ -46,7 +46,7 @@ def grows(story: Story) -> None:
     story.note(
         f"M = sum(m_i - r_i) = {sum(growth) / MIB:+.0f} MiB over {CALLS} calls: {each / MIB:+.1f} MiB each", "bad"
     )
-    story.note("The runner keeps the state of each prompt, up to 8 GiB, and only an unload gives it back.")
+    story.note("The runner keeps the state of each prompt, up to 8 GiB, and only an unload frees it.")
     story.claim(each >= LEAST_GROWTH, f"expected {LEAST_GROWTH} MiB a call or more: {each:.1f} MiB")
 
 
@@ -62,7 +62,7 @@ def capped(story: Story) -> None:
     (story.folder / "ollama.service").write_text(UNIT + added + "\n", encoding="utf-8")
     said = check(story)
     story.claim("OLL202" not in said, "check still finds the prompt cache")
-    story.note("The private Ollama starts anew with it.", "quiet")
+    story.note("The private Ollama restarts with it.", "quiet")
     story.server.environment["LLAMA_ARG_CACHE_RAM"] = str(CACHE_MIB)
     story.server.restart()
     story.memory_is("nothing")
@@ -93,7 +93,7 @@ def steady(story: Story) -> None:
 def pin_dropped(story: Story) -> None:
     story.client_calls(options={"num_ctx": 512})
     story.memory_is("in 5m 0s", "bad")
-    story.note("Ollama loaded the model anew for it, and the operator's pin is gone. Nobody was told.")
+    story.note("Ollama reloaded the model for it, and the operator's pin is gone. Nobody was told.")
 
 
 def drift_shown(story: Story) -> None:

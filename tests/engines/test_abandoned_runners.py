@@ -94,7 +94,7 @@ def test_what_is_of_another_user_is_told_and_left(
     monkeypatch.setattr("os.getuid", lambda: 123456)
     said = reclaim(server, "--yes")
     assert (said.exit_code, runner.is_running()) == (1, True)
-    assert "who alone may end it" in said.stdout
+    assert "who alone can end it" in said.stdout
 
 
 def test_a_process_of_the_same_number_that_is_another_is_left(runner: psutil.Process) -> None:

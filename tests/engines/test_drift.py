@@ -224,7 +224,7 @@ RUN, STOP, RUBBISH = "ollama run --keepalive ", "ollama stop ", "ollama rm "
 @pytest.mark.parametrize(
     ("make", "rule", "words", "command"),
     [
-        (derived_and_deleted, "OLL501", "and is not on", "curl "),
+        (derived_and_deleted, "OLL501", "but is not on", "curl "),
         (cut_off, "OLL502", "is kept under a second name", RUBBISH),
         (not_resident, "OLL503", "is not in memory", RUN),
         (pin_lost_by_keep_alive, "OLL504", "its context is 2048", RUN),

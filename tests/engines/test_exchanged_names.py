@@ -102,7 +102,7 @@ def test_a_resident_that_another_one_of_the_same_run_displaces_is_an_error(
         assert error.summary == "The model is there, and memory is not as declared"
         [held] = pinned(small)
         [lost] = {"x:latest", "y:latest"} - {held}
-        assert f"{held} is in memory, and {lost}, pinned before it, is not any more" in error.detail
+        assert f"{held} is in memory, and {lost}, pinned before it, no longer is" in error.detail
 
 
 def test_a_resident_that_displaces_what_somebody_else_has_pinned_is_an_error_that_says_so_once(
@@ -113,7 +113,7 @@ def test_a_resident_that_displaces_what_somebody_else_has_pinned_is_an_error_tha
         small.call("POST", "/api/generate", {"model": "theirs", "keep_alive": -1})
         stack = terraform_of(configuration(a=files[0] | {"name": "x"}), OLLAMA_HOST=small.url)
         [error] = stack.apply(check=False).errors
-        assert "x:latest is in memory, and theirs:latest, pinned before it, is not any more" in error.detail
+        assert "x:latest is in memory, and theirs:latest, pinned before it, no longer is" in error.detail
         stack.apply()
         assert pinned(small) == ["x:latest"]
 
@@ -146,17 +146,19 @@ def test_a_pin_that_is_left_to_a_resource_which_cannot_take_the_name_does_not_st
 
 
 def test_a_pulumi_preview_does_not_say_that_an_exchanged_model_is_deleted(
-    stack_of: StackMaker, ollama: OllamaServer, pulled: list[dict[str, Any]]
+    stack_of: StackMaker, ollama: OllamaServer, registry: Registry, pulled: list[dict[str, Any]]
 ) -> None:
     a, b = pulled
     stack = stack_of(program(a=a, b=b))
     stack.up()
-    before = contents(ollama)
+    before, pulls = contents(ollama), len(registry.requests)
     stack.set_program(program(a=b, b=a))
     said = [line for line in stack.preview().text.splitlines() if "was pulled by this resource" in line]
-    assert all("If a resource that follows declares it, it stays as it is" in line for line in said)
+    assert all(
+        "If another resource declares it, and does not depend on this one, it stays as it is" in line for line in said
+    )
     stack.up()
-    assert contents(ollama) == before
+    assert (contents(ollama), len(registry.requests)) == (before, pulls)
     stack.destroy()
     assert installed(ollama) == {}
 
@@ -169,7 +171,7 @@ def test_a_rename_onto_a_model_that_is_there_says_that_its_content_is_lost(
     ggufs: Callable[..., Path],
 ) -> None:
     ollama.create_from_gguf("theirs", ggufs(2))
-    lost = "theirs:latest is on the server already. The apply makes it anew from"
+    lost = "theirs:latest already exists on the server. The apply creates it again from"
     stack = stack_of(program(a=files[0] | {"name": "x"}))
     stack.up()
     stack.set_program(program(a=files[0] | {"name": "theirs"}))

@@ -50,7 +50,9 @@ def test_a_cloud_model_is_not_held_and_nothing_is_asked_of_it(
 ) -> None:
     make_remote(ollama, "far")
     before, since = installed(ollama), ollama.mark()
-    with pytest.raises(RefusedError, match=rf"runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing"):
+    with pytest.raises(
+        RefusedError, match=rf"runs on {REMOTE_HOST} as gpt-oss:120b: this server does not hold it in memory"
+    ):
         run(lambda lifecycle: lifecycle.create(values))
     assert (installed(ollama), asked(ollama, since)) == (before, 0)
 
@@ -78,7 +80,9 @@ def test_a_model_that_makes_images_is_refused_before_its_load(run: Run, ollama: 
     assert (refused.status_code, "image generation" in refused.text) == (400, True), "as the table of versions says"
     since = ollama.mark()
     with pytest.raises(
-        RefusedError, match=r"painter:latest makes images, and this version of Ollama loads no such model\. Declare"
+        RefusedError,
+        match=r"painter:latest generates images, and this version of Ollama does not load such models\. "
+        r"Declare",
     ):
         run(lambda lifecycle: lifecycle.create({"name": "painter"} | MANUAL))
     assert asked(ollama, since) == 0
@@ -143,7 +147,7 @@ def test_adopt_writes_nothing_that_an_apply_refuses(ollama: OllamaServer, terraf
     _, written = policy(ollama, "adopt")
     assert "# chat:local is left out: a declaration of the tag local is refused" in written
     assert "# mine:my-cloud is left out: Ollama sends every call of this name to mine:my on ollama.com" in written
-    assert f"# Runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory" in written
+    assert f"# Runs on {REMOTE_HOST} as gpt-oss:120b: this server does not hold it in memory" in written
     stack = terraform_of(written)
     stack.apply()
     assert stack.plan("-detailed-exitcode").planned == {}
@@ -178,7 +182,7 @@ def test_drift_and_fit_tell_a_cloud_model_and_ask_nothing_of_it(ollama: OllamaSe
     assert [one["name"] for one in server["elsewhere"]] == ["far:latest", "gpt-oss:120b-cloud"]
     _, said = policy(ollama, "fit", "--memory", "16GiB", declared)
     assert f"far:latest ({declared}:1:" in said
-    assert "takes nothing here, it runs on" in said
+    assert "needs no memory here, it runs on" in said
     assert asked(ollama, since) == 0
 
 
@@ -190,7 +194,7 @@ def test_what_no_call_reaches_or_nothing_loads_is_not_known(ollama: OllamaServer
     code, said = policy(ollama, "fit", "--memory", "16GiB", declared)
     assert code == 2
     assert "not known: mine:my-cloud: Ollama sends every call of this name to mine:my on ollama.com" in said
-    assert "not known: painter:latest makes images, and this version of Ollama loads no such model" in said
+    assert "not known: painter:latest generates images, and this version of Ollama does not load such models" in said
     assert asked(ollama, since) == 1, "what painter is, and nothing of the other"
 
 
@@ -200,8 +204,8 @@ def test_of_a_safetensors_model_it_is_said_what_cannot_be_known(run: Run, ollama
     declared = tmp_path / "models.yaml"
     declared.write_text(json.dumps({"models": [{"name": "mlx"} | MANUAL]}))
     code, said = policy(ollama, "fit", "--memory", "16GiB", declared)
-    assert (code, "not known: it is a safetensors model: Ollama runs it by MLX" in said) == (2, True)
-    assert "up to 8 GiB comes on top, which no variable bounds" in said
+    assert (code, "not known: it is a safetensors model: Ollama runs it with MLX" in said) == (2, True)
+    assert "up to 8 GiB is added, which no variable bounds" in said
     _, written = policy(ollama, "adopt")
     assert "# Memory: it is a safetensors model" in written
     with pytest.raises(UnplacedError, match=r"the load of mlx:latest .* MLX runtime is not available"):

@@ -192,9 +192,9 @@ def test_what_is_there_is_taken_over_by_create_and_by_import(run: Run, ollama: O
 
 def test_pull_policy_never_gets_nothing(run: Run, ollama: OllamaServer, name: str) -> None:
     since = ollama.mark()
-    with pytest.raises(RefusedError, match="forbids to get it"):
+    with pytest.raises(RefusedError, match="does not allow a pull"):
         run(lambda lifecycle: lifecycle.create({"name": name, "pull_policy": "never"}))
-    with pytest.raises(RefusedError, match=r"base .* forbids to get it"):
+    with pytest.raises(RefusedError, match=r"base .* does not allow a pull"):
         run(lambda lifecycle: lifecycle.create({"name": "v", "base": name, "pull_policy": "never"}))
     assert count(ollama, since, "/api/pull") == 0
     assert installed(ollama) == {}

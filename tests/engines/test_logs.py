@@ -359,7 +359,7 @@ def test_a_variable_that_llama_server_cannot_read_is_named(
         result = told(server.log.read_bytes())
     (failed,) = result.of(Kind.FAILED)
     assert failed.cause == "setting"
-    assert "llama-server does not take LLAMA_ARG_CACHE_RAM" in failed.text
+    assert "llama-server refuses LLAMA_ARG_CACHE_RAM" in failed.text
     assert {"OLL604", "OLL609"} <= set(result.ids())
 
 

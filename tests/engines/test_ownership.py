@@ -404,7 +404,7 @@ def test_a_plan_says_whose_content_an_apply_would_replace(
 ) -> None:
     ollama.create_from_gguf("mine", ggufs(3), system="precious")
     made = {"name": "mine", "gguf": str(ggufs(2))}
-    words = "mine:latest is on the server already. The apply makes it anew from "
+    words = "mine:latest already exists on the server. The apply creates it again from "
     [said] = terraform_of(configuration(m=made)).plan().diagnoses
     assert (said.summary, said.detail.startswith(words)) == ("mine will have another content", True)
     assert words in stack_of(program(m=made)).preview().text

@@ -143,7 +143,7 @@ def test_a_model_that_was_pinned_is_left_pinned(ollama: OllamaServer, model: str
     ollama.call("POST", "/api/generate", {"model": model, "keep_alive": -1}).raise_for_status()
     code, text = probe(model, "--host", ollama.url, "--calls", "24", "--concurrency", "4")
     assert code == 2, text
-    assert "undecided: at least 20 rounds of calls with one prompt tell a leak" in text
+    assert "undecided: at least 20 rounds of calls with one prompt are needed to show a leak" in text
     assert "the model was in memory before, and was left there" in text
     assert pinned(ollama) == ["tiny:latest"]
 

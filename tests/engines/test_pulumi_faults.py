@@ -196,10 +196,10 @@ BAD_INPUT = [
         "property keep_alive value {10 minutes} has a problem: found",
     ),
     ({"name": "a", "memory_management": "auto"}, "did you mean 'automatic'?"),
-    ({"name": "a", "memory_management": "manual", "keep_alive": "5m"}, "its companion there is resident"),
+    ({"name": "a", "memory_management": "manual", "keep_alive": "5m"}, "use resident instead"),
     ({"name": "a", "host": "http://me:hunter2@gpu"}, "give the secret as a token or a header instead"),
     ({"name": "a", "gguf": "/nowhere.gguf"}, "No such file or directory"),
-    ({"name": "chat:local"}, "expected another tag than local: from 0.18.0 on Ollama leaves it out"),
+    ({"name": "chat:local"}, "expected a tag other than local: from 0.18.0 on Ollama leaves it out"),
     (
         {"name": "a:prod-cloud", "memory_management": "manual"},
         'expected "automatic" for a model that runs on ollama.com',
@@ -304,7 +304,7 @@ def test_a_cloud_model_that_is_to_be_held_is_refused_without_a_wait_and_without_
     for _ in range(2):
         failed = stack.up(check=False)
         assert failed.returncode != 0
-        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory"
+        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server does not hold it in memory"
         assert f"error: the load of far:latest at {ollama.url}: {words}" in failed.text
     stack.set_program(program(m={"name": "far", "keep_alive": "5m", "on_destroy": "keep"}))
     stack.up()

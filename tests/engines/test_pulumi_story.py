@@ -172,7 +172,7 @@ def test_a_base_and_its_variant_cannot_both_be_resident_and_nothing_is_done(
     stack = stack_of(program(m=base, v=variant))
     preview = stack.preview(check=False)
     assert preview.returncode != 0
-    assert "one resident model a weights file" in preview.text
+    assert "one resident model for each weights file" in preview.text
     # Where the program does not show it, the server does.
     stack.set_program(program(v=variant))
     ollama.call("POST", "/api/pull", {"model": model["name"], "insecure": True, "stream": False})

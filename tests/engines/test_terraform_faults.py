@@ -278,7 +278,7 @@ FAULTS_OF_A_PULL: dict[str, tuple[Fault, str]] = {
     "portal": (html(), "this does not look like Ollama, it sent a line that is not a JSON object: '<!DOCTYPE html>"),
     "no_success": (
         no_success(),
-        "the answer ended without success; its last word was 'verifying sha256 digest'",
+        "the answer ended without success; the last status was 'verifying sha256 digest'",
     ),
     "stall": (stall(), "not done within 2s; what was downloaded stays for the next try"),
     "no_progress": (slow_no_progress(), "not done within 2s; what was downloaded stays for the next try"),
@@ -371,13 +371,13 @@ BAD_INPUT: list[tuple[dict[str, Any], str, str]] = [
     (
         {"name": "a", "memory_management": "manual", "keep_alive": "5m"},
         "Wrong keep_alive",
-        "companion there is resident",
+        "use resident instead",
     ),
-    ({"name": "a", "resident": True}, "Wrong resident", "its companion there is keep_alive"),
+    ({"name": "a", "resident": True}, "Wrong resident", "use keep_alive instead"),
     ({"name": "a", "parameters": {"num_ctx": 1}}, "Wrong parameters", "a base or a gguf that it belongs to"),
     ({"name": "a", "base": "b", "parameters": {"num_ctxx": 1}}, "Wrong parameters", "did you mean 'num_ctx'?"),
     ({"name": "a", "base": "b", "gguf": "/dev/null"}, "Wrong gguf", "either base or gguf"),
-    ({"name": "chat:local"}, "Wrong name", "expected another tag than local: from 0.18.0 on Ollama leaves it out"),
+    ({"name": "chat:local"}, "Wrong name", "expected a tag other than local: from 0.18.0 on Ollama leaves it out"),
     ({"name": "a", "base": "b:local"}, "Wrong base", "and reaches b:latest"),
     ({"name": "a:b-cloud", "base": "b"}, "Wrong name", "sends every call of this name to a:b on ollama.com"),
     ({"name": "a:cloud", "memory_management": "manual"}, "Wrong memory_management", 'found "manual", expected "auto'),
@@ -493,7 +493,7 @@ def test_a_cloud_model_that_is_to_be_held_is_refused_without_a_wait_and_without_
     for _ in range(2):
         [error] = stack.apply(check=False).errors
         assert error.summary == "The load of far:latest failed"
-        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server holds nothing of it in memory"
+        words = f"far:latest runs on {REMOTE_HOST} as gpt-oss:120b: this server does not hold it in memory"
         assert error.detail.startswith(f"{ollama.url}: {words}")
         assert stack.state() == {}, "nothing is tainted, and so nothing destroyed by the next apply"
     stack.configure(configuration(m={"name": "far", "keep_alive": "5m", "on_destroy": "keep"}))

@@ -211,7 +211,7 @@ def test_a_base_and_its_variant_cannot_both_be_resident_and_nothing_is_done(
     variant = {"name": "variant", "base": model["name"], "insecure": True} | MANUAL
     stack = terraform_of(configuration(m=model | MANUAL, v=variant))
     [error] = stack.plan(check=False).errors
-    assert "one resident model a weights file" in error.detail
+    assert "one resident model for each weights file" in error.detail
     # Where the configuration does not show it, the server does.
     stack.configure(configuration(v=variant))
     ollama.call("POST", "/api/pull", {"model": model["name"], "insecure": True, "stream": False})
@@ -233,7 +233,7 @@ def test_a_pin_goes_from_one_name_of_a_blob_to_the_other(
     # Terraform does both at once: where the twin comes first, it is refused, and the next apply goes on.
     outcome = stack.apply(check=False)
     if outcome.returncode:
-        assert "release it in an apply before this one" in outcome.errors[0].detail
+        assert "release it in an earlier apply" in outcome.errors[0].detail
         stack.apply()
     assert pinned(ollama) == [twin["name"]]
     assert stack.plan().planned == {}

@@ -49,7 +49,7 @@ def test_terraform_refuses_one_model_in_two_resources(
     two = {"a": model, "b": model | {"host": f"localhost:{port}/"}}
     stack = terraform_of(provider + configuration(**two))
     [error] = stack.plan(check=False).errors
-    assert "one resource a model: another one declares" in error.detail
+    assert "one resource for each model: another one declares" in error.detail
     stack.configure(configuration(a={"name": "llama3"}, b={"name": "LLAMA3:latest", "keep_alive": "5m"}))
     validated = json.loads(stack.run("validate", "-json", check=False).text)
     assert [one["summary"] for one in validated["diagnostics"]] == ["Wrong name"]
@@ -198,7 +198,7 @@ def test_a_name_that_two_resources_have_is_not_taken_from_one_by_a_rename_of_the
     have_twice(stack, "a", "b")
     stack.configure(configuration(a=model, b=model | {"name": "new"}))
     [error] = stack.apply(check=False).errors
-    assert "Take this one out of the state" in error.detail
+    assert "Remove this one from the state" in error.detail
     assert set(installed(ollama)) == {"new:latest", model["name"]}
 
 

@@ -81,8 +81,8 @@ def test_nothing_is_done_to_a_server_that_nobody_named(
     ("model", "why"),
     [
         ("tiny:local", "an apply refuses this tag, by which Ollama reaches tiny:latest"),
-        ("x:cloud", "it runs on ollama.com: this server holds nothing of it in memory"),
-        ("gpt-oss:120b-cloud", "it runs on ollama.com: this server holds nothing of it in memory"),
+        ("x:cloud", "it runs on ollama.com: this server does not hold it in memory"),
+        ("gpt-oss:120b-cloud", "it runs on ollama.com: this server does not hold it in memory"),
     ],
 )
 def test_a_name_that_no_server_holds_is_refused_before_any_request(

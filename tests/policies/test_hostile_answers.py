@@ -56,11 +56,14 @@ ONCE = much_packed()
 FAULTS = {
     "packed twice": (
         packed("gzip, gzip", gzip.compress(ONCE)),
-        "an answer packed as 'gzip, gzip', expected one that is not packed",
+        "an answer compressed as 'gzip, gzip', expected one that is not compressed",
     ),
     "packed once": (packed("gzip", ONCE), " MiB"),
-    "packed unlike it says": (packed("deflate", b"{}"), "an answer that says it is packed as deflate, and is not"),
-    "packed by brotli": (packed("br", b"{}"), "an answer packed as 'br', expected one that is not packed"),
+    "packed unlike it says": (
+        packed("deflate", b"{}"),
+        "an answer that claims to be compressed as deflate, and is not",
+    ),
+    "packed by brotli": (packed("br", b"{}"), "an answer compressed as 'br', expected one that is not compressed"),
     "a number of 4,000 digits": (with_number("9" * 4000), "an answer with a number of 4,000 digits"),
     "a number of 40,000 digits": (with_number("-" + "9" * 40_000), "an answer with a number of 40,000 digits"),
     "a number beyond 64 bits": (with_number("1e300"), "expected a whole number from 0"),
@@ -69,7 +72,7 @@ FAULTS = {
     "nested without end": (text('{"models":' * 100_000), "it is nested more than 64 deep"),
     "millions of values": (
         text('{"models":[' + "[]," * 2_000_001 + "[]]}"),
-        "an answer of more values than 256 MiB of memory hold",
+        "an answer with more values than fit into 256 MiB of memory",
     ),
     "half a surrogate pair": (text(r'{"modelfile": "FROM \ud800"}'), "an answer with a text that is not Unicode"),
     "a long error": (refused("x" * 1_000_000), "HTTP 500, xxx"),

@@ -94,7 +94,7 @@ def test_declarations_say_who_is_not_wanted_and_undeclared_is_asked_for() -> Non
         "no process to be seen",
         "weights that another name's runner is on",
         "one name of two on the same weights",
-        "its own name, made anew on the same weights",
+        "its own name, created again on the same weights",
     ],
 )
 def test_ways(seen: Facts, ways: list[tuple[str, bool, bool]]) -> None:
@@ -161,5 +161,5 @@ def test_an_abandoned_runner_is_planned_beside_the_rest_and_another_user_s_is_le
     text = planned("http://one", found, Running((), NOW))
     assert "http://one: no model of its own to free, 0 models in memory\n" in text
     assert "  process 331  sha256:aaaaaaaaaaaa  20 MiB resident\n" in text
-    assert "    by an end of the process\n" in text
-    assert "    left: it is of ollama, who alone may end it\n" in text
+    assert "    by ending the process\n" in text
+    assert "    left: it is of ollama, who alone can end it\n" in text

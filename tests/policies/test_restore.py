@@ -31,7 +31,7 @@ def running(**left: timedelta) -> Running:
         (
             running(chat=TIMED),
             False,
-            ["in the end chat:latest is in memory with its own timer, which each call begins anew"],
+            ["in the end chat:latest is in memory with its own timer, which each call restarts"],
         ),
         (
             running(a=TIMED, b=PINNED),
@@ -86,5 +86,5 @@ def test_both_sides_of_a_comparison_are_told() -> None:
         "nothing was done\n"
     )
     [_, old, new] = bench_steps(sides_of(Case.ALIGNED, CHAT, "http://one", "http://one", 16), 8, 4, 2)
-    assert "which load chat:latest anew at each change of num_ctx" in old
+    assert "which load chat:latest again at each change of num_ctx" in old
     assert "pinned, and make 4 calls" in new

@@ -99,7 +99,7 @@ PULL_FAULTS = {
     ),
     "an error with control characters": (faulty_ollama.error_line("\x1b[31mno\n"), RefusedError, "no"),
     "a cut stream": (faulty_ollama.cut_stream(), TransientError, "the connection broke off"),
-    "a stall": (faulty_ollama.stall(), TransientError, "nothing moved for 2 s; its last word was 'pulling abab"),
+    "a stall": (faulty_ollama.stall(), TransientError, "nothing moved for 2 s; the last status was 'pulling abab"),
     "lines without progress": (faulty_ollama.slow_no_progress(), TransientError, "nothing moved for 2 s"),
     "no answer at all": (silent(), TransientError, "nothing moved for 2 s"),
     "garbage": (faulty_ollama.garbage(), NotOllamaError, "<html><body>502 Bad Gateway"),
@@ -120,7 +120,7 @@ PULL_FAULTS = {
     "lines that are packed twice": (
         packed("gzip, gzip", gzip.compress(gzip.compress(b"\n"))),
         NotOllamaError,
-        "an answer packed as 'gzip, gzip', expected one that is not packed",
+        "an answer compressed as 'gzip, gzip', expected one that is not compressed",
     ),
     "lines that unpack without end": (
         packed("gzip", gzip.compress(b"x" * 2**24)),
@@ -147,9 +147,9 @@ PULL_FAULTS = {
     "a proxy's page": (faulty_ollama.html(502), TransientError, "HTTP 502, '<!DOCTYPE html>"),
     "a portal's page": (faulty_ollama.html(), NotOllamaError, "'<!DOCTYPE html>"),
     "half a JSON": (faulty_ollama.half_json(), NotOllamaError, "tiny:lat"),
-    "no final success": (faulty_ollama.no_success(), TransientError, "last word was 'verifying sha256 digest'"),
+    "no final success": (faulty_ollama.no_success(), TransientError, "last status was 'verifying sha256 digest'"),
     "an empty stream": (raw(), TransientError, "the answer ended without success"),
-    "success too early": (raw(b'{"status": "success"}\n{"status": "x"}\n'), TransientError, "last word was 'x'"),
+    "success too early": (raw(b'{"status": "success"}\n{"status": "x"}\n'), TransientError, "last status was 'x'"),
 }
 
 

@@ -57,7 +57,7 @@ def test_credentials_go_to_the_server_of_the_provider_and_no_other(configured: d
         for other in ("127.0.0.1:1235", "https://localhost:1234", "localhost:1234/path", "localhost.example:1234"):
             sent = settings.connection(other)
             assert (sent.token, sent.headers, sent.url) == (None, {}, server_url(other))
-            assert "go to its own server alone, http://" in sent.withheld
+            assert "go only to its own server, http://" in sent.withheld
             assert SECRET not in repr(sent)
 
 
@@ -70,7 +70,7 @@ def test_a_server_that_credentials_are_withheld_from_is_told_once() -> None:
     settings, servers = ProviderSettings.read({"host": "c:1", "token": SECRET}, {}), Servers()
     for host in ("r:2", "r:2", None, "r:3"):
         servers.at(settings.connection(host)).tell_withheld(told.append)
-    why = "is asked without a credential: the provider's token and headers go to its own server alone, http://c:1"
+    why = "is asked without a credential: the provider's token and headers go only to its own server, http://c:1"
     assert told == [f"http://r:2 {why}", f"http://r:3 {why}"]
 
 

@@ -247,7 +247,7 @@ def test_two_residents_on_one_weights_file_are_refused_in_any_order(declarations
 
 
 def test_two_residents_made_of_one_local_file_are_refused(gguf: str) -> None:
-    assert "a second resident model (y:latest), expected one resident model a weights file, and x:latest" in str(
+    assert "a second resident model (y:latest), expected one resident model for each weights file: x:latest" in str(
         conflicts(resident("x", gguf=gguf), resident("y", gguf=gguf))
     )
     assert len(conflicts(variant("z", "x"), resident("y", gguf=gguf), resident("x", gguf=gguf, **ABSENT))) == 1

@@ -65,9 +65,9 @@ def only_problem(values: Mapping[str, Any]) -> str:
         ({"name": "a/b/c/d"}, "at most 3"),
         ({"name": 5}, "name: found 5, which is not text, expected a text"),
         (named(base="b c"), 'base: found "b c", expected a model name'),
-        ({"name": "chat:local"}, 'name: found "chat:local", expected another tag than local: from 0.18.0 on '),
+        ({"name": "chat:local"}, 'name: found "chat:local", expected a tag other than local: from 0.18.0 on '),
         ({"name": "chat:Local"}, "and reaches chat:latest"),
-        (named(base="llama3:local"), 'base: found "llama3:local", expected another tag than local'),
+        (named(base="llama3:local"), 'base: found "llama3:local", expected a tag other than local'),
         (named(name="a:prod-cloud", base="llama3"), "sends every call of this name to a:prod on ollama.com"),
         (named(name="a:cloud", memory_management="manual", base="llama3"), 'name: found "a:cloud", expected a tag'),
         (
@@ -90,12 +90,12 @@ def only_problem(values: Mapping[str, Any]) -> str:
         (named(keep_alive=""), 'keep_alive: found ""'),
         (
             named(memory_management="automatic", resident=True),
-            'resident: found true, expected no resident where memory_management is "automatic"; its companion there is',
+            'resident: found true, expected no resident if memory_management is "automatic": use',
         ),
-        (named(resident=False), "resident: found false, expected no resident where"),
+        (named(resident=False), "resident: found false, expected no resident if"),
         (
             named(memory_management="manual", keep_alive="5m"),
-            'keep_alive: found "5m", expected no keep_alive where memory_management is "manual"; its companion there',
+            'keep_alive: found "5m", expected no keep_alive if memory_management is "manual": use',
         ),
         (
             named(memory_management="Manual"),

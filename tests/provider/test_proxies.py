@@ -71,7 +71,7 @@ def test_a_proxy_that_may_have_answered_is_named(
     assert isinstance(error, kind)
     assert words in error.words
     assert error.words.endswith(
-        f"; the proxy {proxy.url} of HTTP_PROXY is on the way and may have answered in the server's place: name "
+        f"; the proxy {proxy.url} of HTTP_PROXY is on the way and may have answered in place of the server: name "
         "gpu.example in NO_PROXY to reach it directly, or correct HTTP_PROXY"
     )
 
@@ -84,14 +84,14 @@ def test_what_ollama_says_through_a_proxy_is_ollamas(proxy: FakeOllamaWithFaults
 
 
 def test_a_login_that_a_proxy_wants(proxy: FakeOllamaWithFaults, monkeypatch: pytest.MonkeyPatch) -> None:
-    cure = f"; the proxy {proxy.url} of %s wants a login: give it in %s, or name the server in NO_PROXY"
+    cure = f"; the proxy {proxy.url} of %s requires a login: give it in %s, or name the server in NO_PROXY"
     proxy.answer(*ASKED, html(407))
     assert failure(SERVER).words.endswith(cure % ("HTTP_PROXY", "HTTP_PROXY"))
     monkeypatch.setenv("ALL_PROXY", proxy.url)
     proxy.answer("CONNECT", "gpu.example:443", html(407))
     error = failure("https://gpu.example")
     assert error.words.startswith(
-        f"no connection: the proxy {proxy.url} of ALL_PROXY answered in the server's place: 407"
+        f"no connection: the proxy {proxy.url} of ALL_PROXY answered in place of the server: 407"
     )
     assert error.words.endswith(cure % ("ALL_PROXY", "ALL_PROXY"))
 
@@ -102,7 +102,8 @@ def test_a_tunnel_that_a_proxy_refuses(proxy: FakeOllamaWithFaults, monkeypatch:
     error = failure("https://gpu.example")
     assert isinstance(error, UnreachableError)
     assert error.words == (
-        f"no connection: the proxy {proxy.url} of https_proxy answered in the server's place: 503 Service Unavailable: "
+        f"no connection: the proxy {proxy.url} of https_proxy answered in place of the server: 503 Service "
+        "Unavailable: "
         "name gpu.example in NO_PROXY to reach it directly, or correct https_proxy"
     )
 

@@ -133,7 +133,7 @@ def schema() -> Schema:
             "The report of `ollama-policy check --format json`, and of `drift`",
             VERSION,
             optional={
-                "remarks": listed(TEXT) | {"description": "What the verdicts take for granted."},
+                "remarks": listed(TEXT) | {"description": "What the verdicts assume."},
                 "servers": listed(record(server)),
             },
             properties={

@@ -10,7 +10,7 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[ServerFigures], int]], ...]] = (
     ("server_up", "Whether the server could be looked at.", lambda one: int(one.is_up)),
     ("memory_bytes", "Bytes of models in memory, by Ollama's own estimate.", lambda one: one.memory_bytes),
     ("models_in_memory", "Models in memory.", lambda one: one.in_memory),
-    ("models_pinned", "Models in memory that are never released by themselves.", lambda one: one.pinned),
+    ("models_pinned", "Models in memory without a timer.", lambda one: one.pinned),
     ("orphans", "Models in memory that no name reaches.", lambda one: one.orphans),
 )
 

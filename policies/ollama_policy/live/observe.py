@@ -171,7 +171,7 @@ def _hint(asked: Asked, error: OllamaError) -> str:
         if asked.connection.token is not None:
             return "; the token that was sent is not accepted"
         where = "" if asked.is_given else ", which is sent to servers of --host and --hosts-file alone"
-        return f"; it wants a token: set OLLAMA_API_KEY, or write it in a netrc{where}"
+        return f"; it requires a token: set OLLAMA_API_KEY, or write it in a netrc{where}"
     if "CERTIFICATE_VERIFY_FAILED" in words:
-        return "; trust a private authority by --ca-file"
+        return "; trust a private authority with --ca-file"
     return "; give the address of an Ollama" if isinstance(error, NotOllamaError) else ""

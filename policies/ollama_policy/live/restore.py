@@ -55,7 +55,7 @@ def promise(before: Running, called: ModelName, *, sets_timers: bool) -> list[st
         left = durations.text(round(before.left_of(model).total_seconds()) * 10**9)
         lines = [f"in the end {called} is in memory for another {left}, as now"]
     else:
-        lines = [f"in the end {called} is in memory with its own timer, which each call begins anew"]
+        lines = [f"in the end {called} is in memory with its own timer, which each call restarts"]
     others = [
         f"{one.name}{' (pinned)' if before.is_pinned(one) else ''}" for one in before.models if one.name != called
     ]

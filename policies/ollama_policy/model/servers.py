@@ -64,7 +64,7 @@ def decided(subject: Subject, key: str) -> bool:
 
 
 def number(server: Subject, name: str, target: "Target") -> int | None:
-    """What a variable that is a number says; None where Ollama takes its default."""
+    """What a variable that is a number says; None where Ollama uses its default."""
     return env_uint(text(said(server, name, target)))
 
 

@@ -116,7 +116,7 @@ async def make_present(
         return Presence(before, await _previous(server, installed, before))
     if declared.pull_policy is PullPolicy.NEVER and not declared.is_made_here:
         found = f"its digest there is {before.digest}" if before else "it is not there"
-        words = f'{found}, and pull_policy = "never" forbids to get it'
+        words = f'{found}, and pull_policy = "never" does not allow a pull'
         raise RefusedError(f"the presence of {name}", server.client.url, words)
     with server.changing():
         try:
@@ -236,13 +236,13 @@ async def _have_base(server: Server, declared: ModelDeclaration, report: Report)
     if is_there and declared.pull_policy is not PullPolicy.ALWAYS:
         return
     if declared.pull_policy is PullPolicy.NEVER:
-        words = 'it is not there, and pull_policy = "never" forbids to get it'
+        words = 'it is not there, and pull_policy = "never" does not allow a pull'
         raise RefusedError(f"the presence of base {base}", server.client.url, words)
     await _pull(server, base, declared.insecure, report)
     if not is_there:
         if pulled := (await server.client.installed()).get(base):
             server.handover.give_up(base, Origin.PULLED, pulled.digest)
-        report(f"{base}: pulled as the base of {declared.model_name}, and stays when that goes")
+        report(f"{base}: pulled as the base of {declared.model_name}; it stays when that model is destroyed")
 
 
 async def _make(server: Server, declared: ModelDeclaration, source: dict[str, Any], report: Report) -> None:

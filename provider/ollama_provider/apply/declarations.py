@@ -40,8 +40,8 @@ class DeclaredModels:
         written = "" if first.name == declared.name else f", as {first.name!r}"
         where = f" on {key.server}" if key.server else ""
         expected = (
-            f"one resource a model: another one declares {key.name}{where}{written}. Whichever of the two is removed "
-            "would take the model from the other. Remove one of them, or give it another name"
+            f"one resource for each model: another one declares {key.name}{where}{written}. Removing either of the "
+            "two would take the model away from the other. Remove one of them, or give it another name"
         )
         return Problem(("name",), repr(declared.name), expected)
 
@@ -91,7 +91,7 @@ class Residents:
                 return None
             second = others.pop()  # not resident itself, and yet what shows that two others are on the same weights
         expected = (
-            f"one resident model a weights file, and {others[0]} is declared resident on the same: each would "
+            f"one resident model for each weights file: {others[0]} is declared resident on the same: each would "
             'evict the other. Declare one of the two memory_management = "automatic", or resident = false'
         )
         return Problem(("memory_management",), f"a second resident model ({second})", expected)

@@ -10,7 +10,7 @@ from ollama_provider.ollama.names import ModelName
 AS_DECLARED: Final = ""
 # What becomes of a model that `is_pinned_unbounded`; a declaration has no value that an apply could restore.
 UNBOUNDED_CURES: Final = (
-    'declare keep_alive = "5m", and an apply arms the timer; or memory_management = "manual", and the pin is what is '
+    'declare keep_alive = "5m", and an apply starts the timer; or memory_management = "manual", and the pin is as '
     "declared"
 )
 NOT_IN_MEMORY: Final = "not in memory, though declared resident"

@@ -18,7 +18,7 @@ class Origin(StrEnum):
 
 
 WAS_THERE: Final = "was there before"
-_NOT_AS_LEFT: Final = "has another content than the last apply left"
+_NOT_AS_LEFT: Final = "has other content than the last apply left"
 
 
 def brought_by(declared: ModelDeclaration) -> Origin:

@@ -264,9 +264,9 @@ def _refuse_displaced(server: Server, name: ModelName, pinned: Mapping[ModelName
         server.pinned.pop(other, None)
     if lost:
         words = (
-            f"{name} is in memory, and {' and '.join(map(str, lost))}, pinned before it, is not any more: the server "
-            "does not hold both. It keeps as many models as OLLAMA_MAX_LOADED_MODELS says, three where it has no GPU; "
-            "declare fewer resident, or raise it"
+            f"{name} is in memory, and {' and '.join(map(str, lost))}, pinned before it, no longer is: the server "
+            "does not hold both. It keeps at most OLLAMA_MAX_LOADED_MODELS models, three by default without a GPU; "
+            "declare fewer models resident, or raise that limit"
         )
         raise RefusedError(f"the load of {name}", server.client.url, words)
 
@@ -275,8 +275,9 @@ def _refuse_rivals(server: Server, name: ModelName, rivals: list[RunningModel]) 
     if rivals:
         other = rivals[0].name
         words = (
-            f"{other} is pinned on the same weights, and Ollama runs one model a weights file: each would evict the "
+            f"{other} is pinned on the same weights, and Ollama runs one model for each weights file: each would "
+            "evict the "
             f'other. Declare one of the two memory_management = "automatic", or resident = false; where {other} is '
-            "declared so by the same change, release it in an apply before this one"
+            "declared so by the same change, release it in an earlier apply"
         )
         raise RefusedError(f"the load of {name}", server.client.url, words)

@@ -153,7 +153,7 @@ class Planning:
         found = await capacity_of(server, self._settings.memory_bytes).shortage(server, declared)
         if found is None:
             return None
-        expected = 'room for it: less num_ctx, another model automatic, or memory_check = "off"'
+        expected = 'enough memory: lower num_ctx, make another model automatic, or set memory_check = "off"'
         problem = Problem(("memory_management",), found.words, expected)
         summary = f"{values['name']} {'may outgrow the memory' if found.is_growth else 'will not fit'}"
         return Misfit(problem, summary, self._settings.memory_check == "error" and not found.is_growth)
@@ -172,7 +172,8 @@ class Planning:
         except OllamaError:
             return ""
         words = (
-            f"{declared.model_name} is on the server already. The apply makes it anew from {source}, and nothing keeps"
+            f"{declared.model_name} already exists on the server. The apply creates it again from {source}, and "
+            "nothing keeps"
         )
         return f"{words} the content that it has now" if is_taken else ""
 

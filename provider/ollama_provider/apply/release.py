@@ -25,7 +25,7 @@ async def release(
     if declared.on_destroy is OnDestroy.KEEP:
         return
     if name in server.made:
-        report(f"{name}: left, since another resource has it now")
+        report(f"{name}: left as it is, because another resource has it now")
         return
     await refuse_unreachable(server, declared)
     installed = await server.client.installed()
@@ -36,7 +36,7 @@ async def release(
     if previous := installed.get(second_name(name)):  # of an apply that was cut off, and that nobody goes on from
         if keeps and name in installed and previous.digest != installed[name].digest:
             await content.restore_previous(server, name)
-            report(f"{name}: has the content again that it had before an apply that was cut off")
+            report(f"{name}: has its earlier content again, from before an interrupted apply")
         else:
             await content.forget_second(server, previous.name)
             report(f"{previous.name}: deleted")

@@ -50,7 +50,7 @@ def verdict_in(noted: object) -> Verdict:
 def _promised(name: ModelName, where: tuple[str, ...], found: str) -> Problem:
     expected = (
         f"a model that no other resource gives up: this run has promised to delete {name} for one that "
-        "is destroyed, before it came to this one. Give up the other one alone first, with -target"
+        "is destroyed, before it came to this one. Destroy the other one first, with -target"
     )
     return Problem(where, repr(found), expected)
 
@@ -110,9 +110,16 @@ class Sight:
         `resource` is the one that gives it up, `unseen` why the caller knows that it does not see all, and `deletes`
         whether it will delete where it may.
         """
+        if not self.run.is_destroy:
+            await self.hear(key, resource)
+        return self.verdict_now(key, given_up, resource, unseen=unseen, deletes=deletes)
+
+    def verdict_now(
+        self, key: Key, given_up: ModelDeclaration, resource: str = "", *, unseen: str = "", deletes: bool = False
+    ) -> Verdict:
+        """The verdict by what the run has declared until now."""
         if self.run.is_destroy:  # of everything, also of what is declared: whoever else has the model gives it up
             return Verdict(self.narrowed())
-        await self.hear(key, resource)
         if other := self.other(key, resource):
             holds = other[0].must_be_resident or not given_up.must_be_resident
             return Verdict("is another resource's too", leaves=holds)

@@ -23,10 +23,10 @@ State = dict[str, Any]
 INPUTS = tuple(ModelDeclaration.model_fields)
 OUTPUTS = {
     "id": "The model's name in full as it was created, with `@host` where the resource has its own host.",
-    "origin": "Whose the model is: `pulled`, `derived` or `uploaded` by the resource, or `found`, where it was there "
-    "before. A destroy deletes no model that was found, unless `on_destroy` says so. A model that passes to another "
-    "resource of the run keeps its origin where the old one is seen first, and else becomes `found`: with "
-    "`create_before_destroy`, and where a Pulumi resource gets another name.",
+    "origin": "How the model came to the server: `pulled`, `derived` or `uploaded` by the resource, or `found` if it "
+    "was there before. A destroy does not delete a found model, unless `on_destroy` says so. A model that passes "
+    "to another resource in the same run keeps its origin if the old resource is seen first; otherwise, it "
+    "becomes `found`: with `create_before_destroy`, and if a Pulumi resource gets another name.",
     "digest": "The sha256 of the model's manifest in hex, as /api/tags shows it.",
     "size": "Bytes on disk.",
     "family": "The architecture's family, such as `llama`.",
@@ -34,9 +34,9 @@ OUTPUTS = {
     "quantization_level": "The quantization of the weights, such as `Q4_K_M`.",
     "context_length": "The context that the model was trained for, in tokens.",
     "capabilities": "What the model can do, such as `completion` or `embedding`.",
-    "pinned": "Whether the model is in memory and will not be released by itself.",
-    "drift": "What on the server is not as declared, in words; empty where all is well.",
-    "gguf_file": "What the uploaded local file was: its digest, its size in bytes and its time.",
+    "pinned": "Whether the model is in memory without a timer.",
+    "drift": "How the server differs from the declaration, in words; empty if it does not.",
+    "gguf_file": "The uploaded local file: its digest, its size in bytes and its time.",
 }
 NO_DRIFT = AS_DECLARED
 CONTENT_REPLACED = "its content was replaced by somebody else"

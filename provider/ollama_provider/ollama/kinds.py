@@ -8,10 +8,10 @@ from ollama_provider.ollama.versions import Behavior, Version
 SAFETENSORS: Final = "safetensors"
 IMAGE: Final = "image"  # the capability of a model that makes images
 WHAT_TO_DECLARE: Final = 'memory_management = "automatic", or another model'  # where one cannot be held
-HOLDS_NOTHING: Final = "this server holds nothing of it in memory"
+HOLDS_NOTHING: Final = "this server does not hold it in memory"
 MLX_MEMORY: Final = (
-    "it is a safetensors model: Ollama runs it by MLX, whose memory follows from no estimate here; a prompt cache of "
-    "up to 8 GiB comes on top, which no variable bounds"
+    "it is a safetensors model: Ollama runs it with MLX, whose memory is not estimated here; a prompt cache of up to "
+    "8 GiB is added, which no variable bounds"
 )
 
 
@@ -44,11 +44,10 @@ def why_not_held(name: ModelName, model: Listed, capabilities: tuple[str, ...], 
     """Why a server cannot hold a model in its memory, whatever is asked of it; empty where nothing says so."""
     if where := runs_elsewhere(model):
         return (
-            f"{name} runs on {where}: this server holds nothing of it in memory, so there is nothing to pin or to "
-            "unload"
+            f"{name} runs on {where}: this server does not hold it in memory, so there is nothing to pin or to unload"
         )
     if IMAGE in capabilities and Behavior.REFUSES_IMAGE_MODELS.holds(version, if_unknown=False):
-        return f"{name} makes images, and this version of Ollama loads no such model"
+        return f"{name} generates images, and this version of Ollama does not load such models"
     return ""
 
 

@@ -88,31 +88,31 @@ class Behavior(Enum):
         since=(0, 15, 5),
     )
     MAIN_GPU_RELOADS = _Row(
-        "`main_gpu` in a request's options loads the model anew",
+        "`main_gpu` in a request's options reloads the model",
         "server/sched.go:1390",
         is_measured=True,
         since=LLAMA_SERVER_SINCE,
     )
     DRAFT_RELOADS = _Row(
-        "`draft_num_predict` in a request's options loads the model anew",
+        "`draft_num_predict` in a request's options reloads the model",
         "server/sched.go:1390",
         is_measured=True,
         since=LLAMA_SERVER_SINCE,
     )
     SHIFT_RELOADS = _Row(
-        "`shift: false` in a request loads the model anew",
+        "`shift: false` in a request reloads the model",
         "server/sched.go:1426",
         is_measured=True,
         since=LLAMA_SERVER_SINCE,
     )
     CONTEXT_IN_FORCE_COUNTS = _Row(
-        "`num_ctx` as /api/ps tells it loads nothing anew; before, it does where the context was cut to the model's",
+        "`num_ctx` as /api/ps reports it reloads nothing; before, it does if the context was cut to the model's",
         "server/sched.go:1407",
         is_measured=True,
         since=LLAMA_SERVER_SINCE,
     )
     NO_MMAP_RELOADS = _Row(
-        "`use_mmap: false` in a request's options loads the model anew on a CPU; after, it is the default there",
+        "`use_mmap: false` in a request's options reloads the model on a CPU; after, it is the default there",
         "server/sched.go:1414",
         is_measured=True,
         until=LLAMA_SERVER_SINCE,
@@ -231,4 +231,4 @@ def beyond_known(version: Version | None) -> str | None:
     """A sentence about a version that is newer than all that is known here; None for others."""
     if version is None or version <= NEWEST_KNOWN:
         return None
-    return f"Ollama {dotted(version)} is newer than {dotted(NEWEST_KNOWN)}, the newest known: treated like it"
+    return f"Ollama {dotted(version)} is newer than {dotted(NEWEST_KNOWN)}, the newest known version: treated like it"

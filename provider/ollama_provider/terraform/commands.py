@@ -17,7 +17,7 @@ from ollama_provider.terraform.requirements import what_is_missing
 _FOLDER = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="A filesystem mirror, in place of ~/.terraform.d/plugins where Terraform looks by itself.",
+    help="A filesystem mirror, instead of ~/.terraform.d/plugins, where Terraform looks by default.",
 )
 
 
@@ -45,7 +45,7 @@ def _debug(_: click.Context, __: click.Parameter, is_asked: bool) -> None:
     is_eager=True,
     expose_value=False,
     callback=_debug,
-    help="Serve until Ctrl-C any Terraform that has the TF_REATTACH_PROVIDERS that is printed.",
+    help="Serve every Terraform that has the printed TF_REATTACH_PROVIDERS, until Ctrl-C.",
 )
 def cli() -> None:
     """Ollama models in Terraform. Terraform starts this program by itself, once it is installed."""
@@ -53,7 +53,9 @@ def cli() -> None:
 
 @cli.command()
 @_FOLDER
-@click.option("--opentofu", "is_for_opentofu", is_flag=True, help="Be what OpenTofu means by ollama, too.")
+@click.option(
+    "--opentofu", "is_for_opentofu", is_flag=True, help="Also make it the provider that OpenTofu means by ollama."
+)
 def install(folder: Path | None, is_for_opentofu: bool) -> None:
     """Let Terraform find this provider. Once more after an upgrade, or where the Python environment moved."""
     _refuse_without_extra()
@@ -64,7 +66,7 @@ def install(folder: Path | None, is_for_opentofu: bool) -> None:
         launchers = mirror.install(own_version, addresses, sys.executable)
     except NotOursError as error:
         raise click.ClickException(
-            f"{error} is there, and not written by this command. Move it away, or choose another --folder."
+            f"{error} exists, and this command did not write it. Move it away, or choose another --folder."
         ) from None
     except OSError as error:
         raise click.ClickException(f"Cannot write {error.filename or mirror.folder}: {error.strerror}.") from None
@@ -74,11 +76,11 @@ def install(folder: Path | None, is_for_opentofu: bool) -> None:
         click.echo(f"Tell Terraform to look there, in {_settings()}:\n")
         click.echo(indent(_provider_installation(mirror.folder, sorted(mirror.addresses())), "  "))
     if "-" in own_version:
-        click.echo("This is a pre-release, which Terraform takes only where its version is named:\n")
+        click.echo("This is a pre-release, which Terraform uses only if its version is named:\n")
     else:
-        click.echo("A configuration without required_providers means it by ollama. Named in full it is:\n")
+        click.echo("In a configuration without required_providers, ollama means this provider. Its full name is:\n")
     click.echo(indent(_required_providers(own_version), "  "))
-    click.echo("Next: terraform init, in the folder of the configuration. Where its lock file has another version:")
+    click.echo("Next: run terraform init in the folder of the configuration. If its lock file has another version:")
     click.echo("terraform init -upgrade.")
 
 
@@ -114,7 +116,7 @@ def _try(launcher: Path) -> None:
     except OSError as error:
         failure = [error.strerror or str(error)]
     if failure is not None:
-        raise click.ClickException(f"It is installed and does not start: {launcher}: {' '.join(failure)}")
+        raise click.ClickException(f"It is installed, but does not start: {launcher}: {' '.join(failure)}")
 
 
 def _settings() -> Path:

@@ -58,11 +58,12 @@ def pages(provider: Provider, examples: Path) -> dict[str, str]:
 def _index(provider: Provider, examples: Path) -> str:
     parts = [
         "Install it from a checkout with `pip install '.[terraform]'` and `terraform-provider-ollama install`: it is "
-        "in no registry, and on no package index. [The guide](guides/installation.md) tells the rest.",
+        "not in a registry, and not on a package index. See [the guide](guides/installation.md).",
         "## Example Usage",
         _example(examples / "provider" / "main.tf"),
         *_arguments(provider.schema),
-        "All of it may be left out: the server is then what `OLLAMA_HOST` says, and else Ollama's own default.",
+        "All arguments are optional: without them, the server is that of `OLLAMA_HOST`, otherwise Ollama's own "
+        "default.",
     ]
     return _page("Ollama Provider", provider.schema.description, parts, page_title="Provider: Ollama")
 
@@ -126,9 +127,9 @@ def _members(type_: Type) -> list[str]:
 def _import(resource: str, examples: Path) -> Iterator[str]:
     yield "## Import"
     yield (
-        "By a block, or by the command; the id is `NAME`, or `NAME@HOST` for a server that is not the provider's. "
-        "After a `?` may stand what the declaration says of `keep_alive` and `on_destroy`: the plan has then nothing "
-        "to change. So `llama3.2?keep_alive=5m&on_destroy=unload`, as `ollama-policy adopt` writes it."
+        "Use a block or the command; the id is `NAME`, or `NAME@HOST` for a server other than the provider's. After a "
+        "`?`, the id may have the declaration's `keep_alive` and `on_destroy`, so that the plan has nothing to "
+        "change: `llama3.2?keep_alive=5m&on_destroy=unload`, as `ollama-policy adopt` writes it."
     )
     yield _example(examples / _IMPORTS[resource] / "main.tf")
     yield f"```shell\nterraform import {resource}.chat llama3.2\n```"

@@ -17,8 +17,8 @@ class ModelNameFunction(Function):
     summary = "The normal form of a model's name"
     description = (
         "The name in full, as `/api/tags` and the `id` of an `ollama_model` show it: `llama3` is `llama3:latest`, and "
-        "`registry.ollama.ai/library/llama3` is too. Ollama compares names without regard to case: where two are "
-        "to be compared, put `lower` around both."
+        "`registry.ollama.ai/library/llama3` is too. Ollama ignores case in names: to compare two, put `lower` around "
+        "both."
     )
     parameters = (Parameter("name", STRING, f"A model's name, `{NAME_SHAPE}`."),)
     returns = STRING
@@ -35,7 +35,7 @@ class DurationFunction(Function):
     summary = "The seconds of a duration"
     description = (
         "Seconds of a Go duration, as Ollama reads `keep_alive`: `5m` is 300 and `1h30m` is 5400. A negative one, "
-        "which Ollama takes forever, is negative. A number without a unit is an error, as it is in a request."
+        "which Ollama treats as forever, is negative. A number without a unit is an error, as it is in a request."
     )
     parameters = (Parameter("text", STRING, "A Go duration, such as `5m`, `1h30m` or `1.5h`."),)
     returns = NUMBER
@@ -56,7 +56,7 @@ class ModelMemoryFunction(Function):
     description = (
         f"An estimate, in bytes by part, of what the process of one loaded model takes on a server without a GPU, as "
         f"Ollama {dotted(NEWEST_KNOWN)} serves it: `at_load` before it is asked anything, `total` when its contexts "
-        "are full. Its prompt cache comes on top, and only an unload gives it back: the process may grow by "
+        "are full. Its prompt cache is added to that, and only an unload frees it: the process may grow by "
         "`prompt_cache` to `most`, where LLAMA_ARG_CACHE_RAM does not bound it. `listed_by_ollama` is its `size` in "
         "/api/ps; `predicted_by_ollama` is what Ollama takes it for before a load, by which it decides on a server "
         "with a GPU whether others go. Models of an architecture that was not measured are an error."

@@ -293,8 +293,8 @@ class ModelResource(Resource):
         verdict, text = await self._given_up(plan_id, unseen=await self._base_of(plan_id))
         if (other := session.sight.other(before, plan_id)) and not other[1]:
             expected = (
-                f"no rename of a model that two resources have: another one declares {before.name} too, and goes on "
-                "to. Take this one out of the state (terraform state rm); it is then created under its new name"
+                f"no rename of a model that two resources have: another one declares {before.name} too, and keeps it. "
+                "Remove this one from the state (terraform state rm); it is then created under its new name"
             )
             raise DiagnosticsError(diagnostic_of(Problem(("name",), f"a rename of {before.name}", expected)))
         return verdict, text

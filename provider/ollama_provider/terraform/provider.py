@@ -27,21 +27,21 @@ SCHEMA = Schema(
     attributes={
         "host": Attribute(
             type=STRING,
-            description="The server, as in OLLAMA_HOST, which is read where this is not given. "
-            "A resource's own `host` goes over it.",
+            description="The server, as in OLLAMA_HOST, which applies if this is not set. A resource's own `host` "
+            "overrides it.",
             optional=True,
         ),
         "token": Attribute(
             type=STRING,
-            description="A bearer token for the server of this provider, and no other. Else OLLAMA_API_KEY. May be an "
-            "ephemeral value; no state or plan holds it.",
+            description="A bearer token for this provider's server only. Default: OLLAMA_API_KEY. May be an ephemeral "
+            "value; it is not in any state or plan.",
             optional=True,
             sensitive=True,
         ),
         "headers": Attribute(
             type=map_of(STRING),
-            description="Headers of every request to the server of this provider, and to no other. May be ephemeral "
-            "values; no state or plan holds them.",
+            description="Headers of every request to this provider's server only. May be ephemeral values; they are "
+            "not in any state or plan.",
             optional=True,
             sensitive=True,
         ),
@@ -52,12 +52,12 @@ SCHEMA = Schema(
         ),
         "memory": Attribute(
             type=STRING,
-            description='How much memory the server has, such as `"64GiB"`. Not needed where it is this machine.',
+            description='How much memory the server has, such as `"64GiB"`. Not needed if the server is this machine.',
             optional=True,
         ),
         "memory_check": Attribute(
             type=STRING,
-            description="What a plan makes of models that are to be pinned and do not fit beside what is pinned: "
+            description="What a plan reports if models that it will pin do not fit beside the pinned ones: "
             "`warn`, `error` or `off`. Default: `warn`. Prompt caches that may outgrow the memory are at most a "
             "warning.",
             optional=True,

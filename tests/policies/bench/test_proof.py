@@ -27,7 +27,7 @@ def doubted(case: Case, old: list[Round], new: list[Round]) -> str:
         (Case.PINNED, rounds(257, 19), rounds(1, error="no answer"), "1 of 2 calls"),
         (Case.PINNED, rounds(1, error="no answer"), rounds(1), ""),  # errors are told as such
         (Case.ALIGNED, rounds(1, 257), rounds(1), ""),
-        (Case.ALIGNED, rounds(1, 2), rounds(1), "no call of the side whose num_ctx differ loaded the model anew"),
+        (Case.ALIGNED, rounds(1, 2), rounds(1), "no call of the side whose num_ctx differ reloaded the model"),
         (Case.SERVERS, rounds(1), rounds(1), ""),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_version_that_is_newer_than_all_known_is_treated_as_the_newest_and_tha
 ) -> None:
     (tree / "models.tf").write_text(MANUAL)
     fake.version = "0.99.1"
-    said = f"note: {fake.url}: Ollama 0.99.1 is newer than 0.34.3, the newest known: treated like it"
+    said = f"note: {fake.url}: Ollama 0.99.1 is newer than 0.34.3, the newest known version, and is treated like it"
     assert said in command("drift", "--host", fake.url).stdout.splitlines()
 
 
@@ -188,7 +188,7 @@ def test_text(command: Command, recorded: str) -> None:
         "pinned, never released",
         "  = fix: ollama-policy reclaim --host http://one:11434",
         "  = why: ollama-policy explain OLL507",
-        'models.tf:3:23 error OLL503 not-resident: "chat:latest" is declared resident, and is not in memory on '
+        'models.tf:3:23 error OLL503 not-resident: "chat:latest" is declared resident, but is not in memory on '
         "http://one:11434",
         '  |   memory_management = "manual"',
         "  |                       ^^^^^^^^ declared here",

@@ -190,7 +190,7 @@ def peak_mib(*arguments: str) -> tuple[int, float]:
     [
         (gigabyte, "an answer of more than 8 MiB"),
         (packed_gigabyte, "an answer of more than 8 MiB"),
-        (twice_packed_gigabyte, "an answer packed as 'gzip, gzip', expected one that is not packed"),
+        (twice_packed_gigabyte, "an answer compressed as 'gzip, gzip', expected one that is not compressed"),
     ],
 )
 def test_a_gigabyte_is_neither_read_nor_kept(
@@ -279,7 +279,7 @@ def test_a_private_authority(
         assert command("drift", "--host", url, "--ca-file", "ca.pem").exit_code == 0
         unknown = command("drift", "--host", url)
         assert (unknown.exit_code, "CERTIFICATE_VERIFY_FAILED" in unknown.stdout) == (2, True)
-        assert unknown.stdout.splitlines()[0].endswith("; trust a private authority by --ca-file")
+        assert unknown.stdout.splitlines()[0].endswith("; trust a private authority with --ca-file")
         named = command("drift", "--host", other, "--host", url, "--ca-file", "ca.pem")
         assert (named.exit_code, "CERTIFICATE_VERIFY_FAILED" in named.stdout) == (2, True)
         plain = command("drift", "--host", f"http://localhost:{right.port}")
@@ -335,7 +335,7 @@ def test_a_token_from_the_environment_or_a_netrc_is_in_no_output(
     bad, _ = fakes
     wanting_a_token(bad)
     code, said = everything_said(command, declared, "--host", bad.url)
-    assert (code, "it wants a token: set OLLAMA_API_KEY, or write it in a netrc" in said) == (2, True)
+    assert (code, "it requires a token: set OLLAMA_API_KEY, or write it in a netrc" in said) == (2, True)
     monkeypatch.setenv("OLLAMA_API_KEY", TOKEN)
     code, said = everything_said(command, declared, "--host", bad.url)
     assert (code, TOKEN in said) == (0, False)
@@ -399,7 +399,8 @@ def test_a_proxy_that_wants_a_login(
     first, *_, last = result.stdout.splitlines()
     assert (result.exit_code, first.replace(proxy.url, "PROXY")) == (
         2,
-        "http://gpu.example:11434 unreadable: HTTP 407, who are you; the proxy PROXY of HTTP_PROXY wants a login: give "
+        "http://gpu.example:11434 unreadable: HTTP 407, who are you; the proxy PROXY of HTTP_PROXY requires a login: "
+        "give "
         "it in HTTP_PROXY, or name the server in NO_PROXY",
     )
     assert "on 2 servers" in last

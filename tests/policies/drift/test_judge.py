@@ -254,7 +254,7 @@ def test_no_options_are_named_of_a_safetensors_model(tree: Path) -> None:
 def test_a_context_that_is_declared_tells_what_lost_the_pin(tree: Path) -> None:
     declared = f'base = "base"\n  parameters = {{ num_ctx = 4096 }}\n  {MANUAL}'
     found, *_ = judged(declared, seen(DISK | {"base": OLD}, [running("chat", MINUTES)]))
-    assert "num_ctx in a client's options loaded it anew, with a context of 2048 where 4096" in found.message
+    assert "num_ctx in a client's options reloaded it with a context of 2048 where 4096" in found.message
 
 
 def test_an_abandoned_runner_is_a_fact_about_the_server(tree: Path) -> None:
@@ -269,7 +269,7 @@ def test_an_abandoned_runner_is_a_fact_about_the_server(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("chat:local", "another tag than local"),
+        ("chat:local", "a tag other than local"),
         ("gpt-oss:20b-cloud", '"automatic" for a model that runs on ollama.com'),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_snapshot_of_drift_knows_no_details_and_says_so(tree: Path, command: C
     result = command("fit", "--from", "seen.json", *ROOM)
     assert result.exit_code == 2
     assert "fit --record" in result.stdout
-    assert "stray:latest (in memory, and declared nowhere): pinned, takes 1 MiB" in result.stdout
+    assert "stray:latest (in memory, but not declared): pinned, takes 1 MiB" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_follows_through_rotation(tree: Path, how: str) -> None:
             with file.open("a") as log:
                 log.write(IGNORED.format("OLLAMA_MAX_QUEUE"))
         assert run.wait_for("OLLAMA_MAX_QUEUE").startswith(f"{file}:1 ")
-        run.wait_for("was begun anew: lines count from 1 again")
+        run.wait_for("was replaced: line numbers start at 1 again")
 
 
 def test_follows_standard_input_to_its_end_and_until_ctrl_c() -> None:

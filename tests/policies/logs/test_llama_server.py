@@ -170,8 +170,8 @@ def test_a_load_that_was_given_up_is_one_event() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("variable-refused", "llama-server does not take LLAMA_ARG_CACHE_RAM: it is not a whole number"),
-        ("cache-type-unknown", "llama-server does not take OLLAMA_KV_CACHE_TYPE: Unsupported cache type: q3"),
+        ("variable-refused", "llama-server refuses LLAMA_ARG_CACHE_RAM: it is not a whole number"),
+        ("cache-type-unknown", "llama-server refuses OLLAMA_KV_CACHE_TYPE: Unsupported cache type: q3"),
         ("cache-type-refused", "LLAMA_ARG_CACHE_TYPE_K or LLAMA_ARG_CACHE_TYPE_V has a type that the model cannot use"),
     ],
 )
@@ -327,7 +327,7 @@ def test_refused_parallelism_is_said_of_the_model_that_is_loaded_next() -> None:
     result = told((refused + load(A) + refused + load(A)).encode())
     (limited,) = result.of(Kind.LIMITED)
     assert (limited.model[7:8], limited.cause) == ("a", "parallel")
-    assert "qwen3next: one call at once" in limited.text
+    assert "qwen3next: one call at a time" in limited.text
     assert result.ids() == ["OLL615"]
 
 
@@ -399,7 +399,10 @@ LOST = "srv          stop: cancel task, id_task = 531\n"
 def test_a_call_whose_client_went_away_is_no_failure() -> None:
     result = told((load() + BROKE_OFF + LOST).encode())
     (call,) = result.of(Kind.CALL)
-    assert (call.cause, call.text) == ("client", "a call of /api/generate broke off after 1.15 s: its client went away")
+    assert (call.cause, call.text) == (
+        "client",
+        "a call of /api/generate broke off after 1.15 s: its client disconnected",
+    )
     assert result.findings == []
 
 

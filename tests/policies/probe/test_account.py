@@ -47,8 +47,8 @@ def test_the_phases_say_what_came_back() -> None:
     ended = [sample("expiry", 60, "settled", 1), sample("unload", 60, "settled", 0)]
     found = account("m", "http://s", UNKNOWN, Sight(), [*samples(*[(31, 30)] * 60), *ended])
     shown = text.render(found)
-    assert "keep_alive expired: 29.0 MiB came back; +1.0 MiB over the start is kept" in shown
-    assert "unloaded: 30.0 MiB came back; +0 KiB over the start is kept" in shown
+    assert "keep_alive expired: 29.0 MiB came back; +1.0 MiB more than at the start is kept" in shown
+    assert "unloaded: 30.0 MiB came back; +0 KiB more than at the start is kept" in shown
     assert "\nsteady: it does not grow with calls\n" in shown
 
 
@@ -78,7 +78,7 @@ def test_a_cache_that_grows_is_a_warning_and_fails_only_where_it_is_asked_to() -
 def test_a_leak_is_one_beside_a_cache_too_and_is_told_where(cached: int, stays: bool) -> None:
     found = probed(growth=1, cached=cached, stays=stays)
     assert (found.kind, exit_code(found)) == (Kind.LEAK, 1)
-    assert "where nobody else called the model meanwhile" in text.render(found)
+    assert "if no other client called the model" in text.render(found)
     assert len(found.growth) == (1 if cached else 0)
     where = "in the runner +0 KiB, in the server itself +1.0 MiB"
     if not stays:
@@ -128,7 +128,7 @@ def test_too_few_calls_decide_no_leak_and_still_name_the_cache() -> None:
     assert (found.kind, exit_code(found)) == (Kind.UNDECIDED, 2)
     shown = text.render(found)
     assert "the prompt cache grows up to 8 GiB" in shown
-    assert "undecided: at least 20 rounds of calls with one prompt tell a leak: --calls 40\n" in shown
+    assert "undecided: at least 20 rounds of calls with one prompt are needed to show a leak: --calls 40\n" in shown
     varied = [one._replace(phase=DIFFERENT) if one.is_call else one for one in found.samples]
     assert "tell a leak, and --vary makes none\n" in text.render(account("m", "http://s", UNKNOWN, Sight(), varied))
 

@@ -16,7 +16,7 @@ def test_what_was_written_is_read() -> None:
     text = as_json(compared(12, 30))
     valid("bench", text)
     assert as_json(read(text.encode())) == text
-    assert sentence(read(text.encode())).startswith("chat:latest, 8 rounds a side, 1 at once: gain = ")
+    assert sentence(read(text.encode())).startswith("chat:latest, 8 rounds for each side, 1 at once: gain = ")
     assert table(read(text.encode())).rows[0] == ("QPS", "12.00", "30.00")
 
 

@@ -50,7 +50,7 @@ def test_processes_that_are_not_seen_leave_the_estimate() -> None:
     account = probed(unseen="box is another machine")
     picture = memory.picture(account)
     assert picture.count("<polyline") == 1
-    assert "nothing can be said of a leak: box is another machine" in memory.description(account)
+    assert "whether it leaks is not known: box is another machine" in memory.description(account)
     assert next(memory.tables(account)).rows[0][3] == "not seen"
 
 

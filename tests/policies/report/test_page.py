@@ -95,5 +95,8 @@ def test_as_markdown() -> None:
         "| see:latest | models.tf:12:1 |  |  | not known: the memory of the architecture 'mllama' is not known |"
         in text
     )
-    assert "## Before and after\n\nchat:latest, 8 rounds a side, 1 at once: gain = \\(QPS\\_new - QPS\\_old\\)" in text
+    assert (
+        "## Before and after\n\nchat:latest, 8 rounds for each side, 1 at once: gain = \\(QPS\\_new - QPS\\_old\\)"
+        in text
+    )
     assert "| QPS | 12.00 | 30.00 |" in text

@@ -65,7 +65,7 @@ def test_the_picture_and_the_table_have_every_step() -> None:
 def test_what_is_not_seen_is_said() -> None:
     text = sequence.as_mermaid(sequence.steps(probed(unseen="box is another machine")))
     assert "m, allocated: not seen" in text
-    assert "Note over Memory: nothing can be said of a leak: box is another machine" in text
+    assert "Note over Memory: whether it leaks is not known: box is another machine" in text
     assert "timer ran out: out of /api/ps" in text
 
 

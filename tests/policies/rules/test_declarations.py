@@ -122,7 +122,7 @@ def test_no_way_out_without_a_place() -> None:
         (MANUAL | {"timeouts": {"pull": "0"}}, '{"pull": "0"}', "over zero"),
         (MANUAL | {"host": "gpu:99999"}, '"gpu:99999"', "OLLAMA_HOST"),
         (MANUAL | {"base": "b", "parameters": {"num_ctxx": 1}}, '{"num_ctxx": 1}', "did you mean 'num_ctx'?"),
-        (AUTOMATIC | {"resident": True}, "true", 'no resident where memory_management is "automatic"'),
+        (AUTOMATIC | {"resident": True}, "true", 'no resident if memory_management is "automatic"'),
         ({"memory_management": "manual"}, "ollama_model.m", "it is required"),
         ({"name": ""}, '""', "model is empty"),
         ({"name": 3}, "3", "a text"),
@@ -211,7 +211,7 @@ def test_invalid_keep_alive(value: Any, place: str, wanted: str | None) -> None:
 
 def test_keep_alive_beside_manual() -> None:
     (finding,) = judged(InvalidKeepAlive, [model(MANUAL | {"keep_alive": "5m"})])
-    assert "its companion there is resident" in finding.message
+    assert "use resident instead" in finding.message
 
 
 @pytest.mark.parametrize("value", ["5m", "0", "1h30m", "+5m", None, UNKNOWN])

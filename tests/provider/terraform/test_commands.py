@@ -96,7 +96,7 @@ def test_a_launcher_that_is_not_ours_is_left_alone(run: Run, home: Path) -> None
     theirs.write_text("a provider of the user's own")
     result = run("install")
     assert result.exit_code == 1
-    assert f"{theirs} is there, and not written by this command" in result.output
+    assert f"{theirs} exists, and this command did not write it" in result.output
     run("uninstall")
     assert theirs.read_text() == "a provider of the user's own"
 
@@ -163,7 +163,7 @@ def test_versions_are_semantic_ones(version: str, semantic: str) -> None:
 def test_a_pre_release_says_that_it_has_to_be_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "version", lambda _distribution: "0.2.0rc1")
     result = run("install")
-    assert "only where its version is named" in result.output
+    assert "only if its version is named" in result.output
     assert 'version = "0.2.0-rc1"' in result.output
 
 

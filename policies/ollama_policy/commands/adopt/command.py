@@ -127,7 +127,7 @@ def _keep_alive(runners: Collection[RunningModel], running: Running) -> str:
 
 async def _origin(client: "Ollama", model: InstalledModel, at_once: asyncio.Semaphore) -> list[str]:
     if where := kinds.runs_elsewhere(model):
-        return [f"Runs on {where}: this server holds nothing of it in memory, and `manual` is refused."]
+        return [f"Runs on {where}: this server does not hold it in memory, and `manual` is refused."]
     remarks = [f"Memory: {kinds.MLX_MEMORY}."] if kinds.is_mlx(model) else []
     return remarks + await _parentage(client, model.name, at_once)
 
@@ -143,8 +143,13 @@ async def _parentage(client: "Ollama", name: ModelName, at_once: asyncio.Semapho
     if not parent:
         return []
     if _is_name(parent):
-        return [f"Derived from {parent}, the server does not say how: declared by its name alone. See `base`."]
-    return ["Made from a file, which the server does not say more of: declared by its name alone. See `gguf`."]
+        return [
+            f"Derived from {parent}, but the server does not report how, so it is declared only by its name. See "
+            "`base`."
+        ]
+    return [
+        "Made from a file of which the server reports nothing more, so it is declared only by its name. See `gguf`."
+    ]
 
 
 def _is_name(parent: str) -> bool:
@@ -171,7 +176,7 @@ def _not_declared(running: Running, installed: Collection[ModelName], second_nam
         if model.name not in installed:
             yield f"{model.name} is in memory and not on disk: `ollama-policy reclaim` frees it."
     for name in sorted(map(str, second_names.intersection(installed))):
-        yield f"{name} is what an apply that was cut off has left: the next apply of that model removes it."
+        yield f"{name} was left by an interrupted apply: the next apply of that model removes it."
 
 
 def _sent(name: ModelName) -> str:
@@ -179,7 +184,7 @@ def _sent(name: ModelName) -> str:
 
 
 def _unreached(name: str) -> str:
-    return f"{name} is left out: a declaration of the tag local is refused, since Ollama reaches another model by it."
+    return f"{name} is left out: a declaration of the tag local is refused, because Ollama reaches another model by it."
 
 
 def _identifier(name: ModelName) -> str:
@@ -243,7 +248,7 @@ def _head(holding: Holding, how: str) -> list[str]:
 
 
 def _terraform(holding: Holding, names: list[str], host: str | None, has_provider: bool) -> str:
-    how = "The next plan imports all of it and changes nothing; the import blocks may go after the apply."
+    how = "The next plan imports all of it and changes nothing; you can delete the import blocks after the apply."
     blocks = [_comments(_head(holding, how))]
     if host and has_provider and holding.models:
         blocks.append(f'provider "ollama" {{\n  host = {hcl_text(host)}\n}}\n')

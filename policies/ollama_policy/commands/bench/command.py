@@ -40,7 +40,7 @@ class Request(NamedTuple):
 def run(request: Request) -> int:
     """Measures, reports, and gives the exit code: 0 measured, 2 it could not be."""
     if (request.case is Case.SERVERS) != bool(request.other_host):
-        raise CannotLookError("--other-host is the second server of the case `servers`, and of no other")
+        raise CannotLookError("--other-host is only for the case `servers`")
     name = named_model(request.model)
     here = named_connection(request.host, request.ca_file, f"{name} is loaded, called and unloaded")
     there = connection(request.other_host, request.ca_file) if request.other_host else here
@@ -94,7 +94,7 @@ async def compare(sides: tuple[Side, Side], clients: Mapping[str, Ollama], plan:
     """
     rounds = await measure(sides, clients, plan, status_line() or (lambda line: None))
     if why := doubt(sides[0], *rounds):
-        raise RefusedError(f"the bench of {sides[0].model}", sides[0].server, f"{why}. No figure of it is shown")
+        raise RefusedError(f"the bench of {sides[0].model}", sides[0].server, f"{why}. No figures are shown")
     held = [await _memory(side, clients[side.server]) for side in sides]
     old, new = sides
     return Comparison(

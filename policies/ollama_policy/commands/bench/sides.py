@@ -40,7 +40,9 @@ def steps(sides: Sequence[Side], rounds: int, calls: int, concurrency: int) -> l
         if side.is_cold:
             doing = f"unload {side.model} before each of {calls} calls"
         elif len(side.options) > 1:
-            doing = f"make {calls} calls, {concurrency} at once, which load {side.model} anew at each change of num_ctx"
+            doing = (
+                f"make {calls} calls, {concurrency} at once, which load {side.model} again at each change of num_ctx"
+            )
         else:
             doing = f"load {side.model}, pinned, and make {calls} calls, {concurrency} at once"
         lines.append(f"{doing}: {side.name}")
@@ -59,7 +61,7 @@ def sides_of(case: Case, model: ModelName, server: str, other_server: str, num_p
         # From 0.30 on, contexts past the one that a model was trained for are all the same to Ollama.
         contexts = tuple({**common, "num_ctx": num_ctx} for num_ctx in (2048, 1024))
         return (
-            Side("clients with two num_ctx: loaded anew at each change", server, model, contexts),
+            Side("clients with two num_ctx: reloaded at each change", server, model, contexts),
             Side("clients with the same options", server, model, contexts[:1]),
         )
     return Side(server, server, model, (common,)), Side(other_server, other_server, model, (common,))

@@ -67,7 +67,7 @@ def as_text(found: Comparison) -> str:
 
 
 def _lines(found: Comparison) -> Iterator[str]:
-    yield f"{found.old.model}: {found.rounds} rounds a side, in turn, {found.concurrency} at once"
+    yield f"{found.old.model}: {found.rounds} rounds for each side, in turn, {found.concurrency} at once"
     yield f"before: {found.old.name}"
     yield f"after:  {found.new.name}"
     for name, before, after in (("", "before", "after"), *rows(found)):
@@ -94,7 +94,7 @@ def rows(found: Comparison) -> list[tuple[str, str, str]]:
 def gain(made: Gain | None) -> str:
     """The story's formula with its interval; no difference, where that has 0 in it."""
     if made is None:
-        return "no gain can be told: a side answered nothing"
+        return "no gain is known: one side answered nothing"
     interval = f"{CONFIDENCE:.0%} sure between {made.low:+.0%} and {made.high:+.0%}"
     if not made.is_shown:
         return f"no difference shown: (QPS_new - QPS_old) / QPS_old = {made.gain:+.0%}, {interval}"

@@ -88,7 +88,7 @@ class _Judge:
     def _of(self, one: Declared) -> Iterator[Finding]:
         name, there = one.model_name, self._seen.installed.get(one.model_name)
         if there is None:
-            message = f"{_quoted(name)} is declared, and is not on {self._url}"
+            message = f"{_quoted(name)} is declared, but is not on {self._url}"
             yield self._at(
                 MissingModel, one, ("name",), message, fix_commands.apply(one, fix_commands.pull(self._url, one))
             )
@@ -129,7 +129,7 @@ class _Judge:
             yield self._at(OtherContent, one, ("base", "gguf", "name"), message, advice)
 
     def _not_resident(self, one: Declared) -> Finding:
-        message = f"{_quoted(one.model_name)} is declared resident, and is not in memory on {self._url}"
+        message = f"{_quoted(one.model_name)} is declared resident, but is not in memory on {self._url}"
         there = self._seen.installed[one.model_name]
         if why := kinds.why_not_held(one.model_name, there, there.capabilities, version_in(self._seen.version)):
             message += f", and an apply refuses this: {why}"
@@ -142,14 +142,14 @@ class _Judge:
     def _pin_lost(self, one: Declared) -> Finding:
         model = self._in_memory(one.model_name)
         message = (
-            f"{_quoted(one.model_name)} is declared resident, and its pin is lost on {self._url}: released in "
+            f"{_quoted(one.model_name)} is declared resident, but its pin is lost on {self._url}: released in "
             f"{self._left(model)} without a call"
         )
         if kinds.is_mlx(self._seen.installed[one.model_name]):
             message += ": a client's own keep_alive; no options reload a safetensors model"
         elif one.context_length not in (None, model.context_length):
             message += (
-                f"; num_ctx in a client's options loaded it anew, with a context of {model.context_length} where "
+                f"; num_ctx in a client's options reloaded it with a context of {model.context_length} where "
                 f"{one.context_length} is declared"
             )
         else:
@@ -173,14 +173,15 @@ class _Judge:
                 ", which its process does not show",
             )
         return (
-            f"; its context is {known}: a client's own keep_alive, or a client's request that loaded it anew by "
-            f"one of {', '.join(fields)}{but}"
+            f"; its context is {known}: a client's own keep_alive, or a client's request that reloaded it with one of "
+            f"{', '.join(fields)}{but}"
         )
 
     def _is_in_memory(self, one: Declared) -> Finding:
         model = self._in_memory(one.model_name)
         message = (
-            f"{_quoted(one.model_name)} is declared not to be in memory, and is on {self._url}: {self._held(model)}"
+            f"{_quoted(one.model_name)} is declared not to be in memory, but is in memory on {self._url}: "
+            f"{self._held(model)}"
         )
         advice = fix_commands.apply(one, fix_commands.stop(self._url, one.model_name))
         return self._at(InMemory, one, ("resident",), message, advice)
@@ -197,7 +198,7 @@ class _Judge:
     def _pinned_unbounded(self, one: Declared) -> Finding:
         message = (
             f"{_quoted(one.model_name)} is left to Ollama and its clients, and on {self._url} it is pinned, never "
-            "released: no keep_alive is declared that an apply could restore"
+            "released: the declaration has no keep_alive that an apply could restore"
         )
         return self._at(PinnedUnbounded, one, ("memory_management", "name"), message, drift.UNBOUNDED_CURES)
 
@@ -260,14 +261,14 @@ class _Judge:
         for model in self._running.models:
             if model.name not in self._names:
                 name = str(model.name)
-                message = f"{_quoted(model.name)} is in memory, {text_of(model.size)}, and is declared nowhere: "
+                message = f"{_quoted(model.name)} is in memory, {text_of(model.size)}, but is not declared: "
                 advice = fix_commands.stop(self._url, model.name)
                 yield self._on(UndeclaredInMemory, name, message + self._held(model), advice, name)
         needed = {one.base for one in self._models} | {one.second_name for one in self._models}
         for installed, model_on_disk in self._seen.installed.items():
             if installed not in self._names and installed not in needed:
                 name = str(installed)
-                message = f"{_quoted(installed)} is on disk, {text_of(model_on_disk.size)}, and is declared nowhere"
+                message = f"{_quoted(installed)} is on disk, {text_of(model_on_disk.size)}, but is not declared"
                 advice = fix_commands.remove(self._url, installed)
                 if not kinds.can_be_reached(installed, version_in(self._seen.version)):
                     message += f"; this version of Ollama reaches {_quoted(installed.reached)} by that name"

@@ -31,7 +31,7 @@ _BY_DRY_RUN: Final = "as {} says, of which compute is an upper bound"
 _KILLS: Final = ", the kernel would kill"
 # Of an estimate: what it says beside what the process takes.
 _NO_PARTS: Final = frozenset(("prompt_cache", "predicted_by_ollama", "listed_by_ollama", "later"))
-_GPU: Final = "figures are those of a server without a GPU; what does not fit into the GPU lies in the machine's memory"
+_GPU: Final = "the figures are for a server without a GPU; what does not fit into the GPU is in the machine's memory"
 
 
 class Judged(NamedTuple):
@@ -144,7 +144,7 @@ def _server(judged: Judged) -> list[str]:
     for need in fit.needs:
         lines += _model(need, verdicts.get(id(need)), fit)
     lines += [f"  {one}: on the runner of {other}, which has the same weights" for one, other in fit.shared.items()]
-    lines += [f"  {one.name} ({one.place}): takes nothing here, it runs on {one.elsewhere}" for one in fit.elsewhere]
+    lines += [f"  {one.name} ({one.place}): needs no memory here, it runs on {one.elsewhere}" for one in fit.elsewhere]
     lines += [f"  {model.name} ({model.place}): not known: {why}" for model, why in fit.unknown]
     if fit.largest_parallel is not None:
         lines.append(f"  OLLAMA_NUM_PARALLEL is {fit.settings.num_parallel}; up to {fit.largest_parallel} would fit")
@@ -170,8 +170,8 @@ def growth_of(fit: Fit) -> str:
     most = fit.largest_prompt_cache // MIB
     fitting = f": up to {most} MiB for each runner fits" if most else ""
     return (
-        f"the prompt caches may grow by {text_of(fit.grown_bytes - fit.together_bytes)}, {over} past the memory, and "
-        f"only an unload gives that back: bound them with LLAMA_ARG_CACHE_RAM{fitting}"
+        f"the prompt caches may grow by {text_of(fit.grown_bytes - fit.together_bytes)}, {over} beyond the memory, "
+        f"and only an unload frees that: bound them with LLAMA_ARG_CACHE_RAM{fitting}"
     )
 
 
@@ -180,9 +180,8 @@ def _rules_of(fit: Fit) -> list[str]:
     if fit.settings.evicts_for_memory:
         return []
     return [
-        "without a GPU this Ollama makes no room by what others hold: past the memory the kernel kills a process; "
-        f"at most {many(fit.settings.max_loaded, 'model')} are loaded, and one more takes the place of another, "
-        "of a pinned one too"
+        "without a GPU, this Ollama evicts nothing for lack of memory: beyond the memory, the kernel kills a process; "
+        f"at most {many(fit.settings.max_loaded, 'model')} are loaded, and one more replaces another, even a pinned one"
     ]
 
 
@@ -204,7 +203,7 @@ def verdict_of(fit: Fit) -> str:
     if fit.rivals:
         return "does not fit"
     if fit.settings.capacity is None:
-        return "not known: nobody says how much memory it has; give --memory"
+        return "not known: the memory of the server is not known; give --memory"
     if fit.fits is False:
         return f"does not fit{_KILLS if _is_over(fit) else ''}"
     if fit.fits is None:

@@ -48,7 +48,7 @@ def read(text: str, folder: Path) -> InstallSource:
         return InstallSource(f"{DISTRIBUTION} @ file://$PWD/{path.as_posix()}#sha256={_sha256(folder / path)}")
     if _is_checkout(folder / path):
         return InstallSource(f"{DISTRIBUTION} @ file://$PWD/{path.as_posix()}")
-    raise CannotLookError(f"--source {text}: it is not a wheel and no checkout in this folder; expected {FORMS}")
+    raise CannotLookError(f"--source {text}: it is neither a wheel nor a checkout in this folder; expected {FORMS}")
 
 
 def own() -> str:

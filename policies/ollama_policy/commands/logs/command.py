@@ -97,7 +97,7 @@ class _Run:
             if isinstance(chunk, Again):
                 self._end_reading()
                 self._reading = Reading()
-                sys.stderr.write(f"{self._shown} was begun anew: lines count from 1 again\n")
+                sys.stderr.write(f"{self._shown} was replaced: line numbers start at 1 again\n")
             else:
                 if not self._bytes:
                     self._refuse(chunk)

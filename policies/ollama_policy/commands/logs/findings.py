@@ -53,16 +53,16 @@ _SEVERITIES: Final[Mapping[tuple[Kind, str], Severity]] = {
     (Kind.LIMITED, "model"): Severity.INFO,
 }
 _SET_ALREADY: Final = (
-    "Nothing has to be done where each runner may keep that much. LLAMA_ARG_CACHE_RAM is set: a lower number of MiB "
+    "Do nothing if each runner may keep that much. LLAMA_ARG_CACHE_RAM is set: a lower number of MiB "
     "keeps less, and 0 turns the cache off."
 )
 # Where the rule's fix does not hold.
 _ADVICE: Final[Mapping[tuple[Kind, str], str]] = {
     (Kind.CACHE, "skipped"): (
-        "Nothing has to be done where such a prompt does not come again: each time it is read anew. A higher "
-        "LLAMA_ARG_CACHE_RAM keeps its state, and takes as much more memory."
+        "Do nothing if such a prompt does not come again: it is processed again each time. A higher "
+        "LLAMA_ARG_CACHE_RAM keeps its state, and uses that much more memory."
     ),
-    (Kind.CACHE, "mlx"): "No variable bounds it. A reload of the model gives back what it holds now.",
+    (Kind.CACHE, "mlx"): "No variable bounds it. A reload of the model frees what it holds now.",
 }
 _LATEST: Final = frozenset((Kind.CACHE,))  # of which the last event says all that the earlier ones did
 _MESSAGE: Final = re.compile(rb'(?<= msg=)\\?"?[^"\\]+')

@@ -99,14 +99,14 @@ def _notes(account: Account) -> Iterator[str]:
     yield from account.notes
     if account.timeline.models() and not account.has_debug:
         yield (
-            "without OLLAMA_DEBUG=1 Ollama does not write when and why a model leaves memory; "
-            "what is said of it here is told from the number of runners at each load"
+            "without OLLAMA_DEBUG=1 Ollama does not log when and why a model leaves memory; this report derives it "
+            "from the number of runners at each load"
         )
     unnamed = sum(not model.names for model in account.models.values())
     if unnamed:
         yield (
             f"{many(unnamed, 'model')} could not be named: lines have the digest of the weights; "
-            "--models FOLDER or --host URL may tell more"
+            "--models FOLDER or --host URL may name them"
         )
     if account.cut:
         yield f"{many(account.cut, 'line')} too long to be Ollama's, of which only the beginning was read"

@@ -179,4 +179,4 @@ class Story:
 
 
 def _shown(duration: str) -> str:
-    return "forever" if duration == FOR_EVER else duration or "for a time that is not said"
+    return "forever" if duration == FOR_EVER else duration or "for an unknown time"

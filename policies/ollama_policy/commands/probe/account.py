@@ -193,7 +193,7 @@ def _kind(samples: Sequence[Sample], leaked: Verdict, grown: Sequence[Growth]) -
     if leaked.kind is Kind.UNDECIDED:
         return (
             Kind.UNDECIDED,
-            f"at least {leak.LEAST_CALLS} rounds of calls with one prompt tell a leak" + _enough(samples),
+            f"at least {leak.LEAST_CALLS} rounds of calls with one prompt are needed to show a leak" + _enough(samples),
         )
     return (Kind.BOUNDED if grown else leaked.kind), ""
 

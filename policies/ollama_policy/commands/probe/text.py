@@ -19,8 +19,8 @@ _VARIABLES = {
 }
 MEANINGS = {
     Kind.STEADY: "steady: it does not grow with calls",
-    Kind.BOUNDED: "bounded growth: it grows, and ever less",
-    Kind.SLOW: "slow growth, no leak that matters within these calls: --calls 500 tells more",
+    Kind.BOUNDED: "bounded growth: it grows, but less and less",
+    Kind.SLOW: "slow growth: no significant leak within these calls; --calls 500 shows more",
     Kind.LEAK: "a leak: every call with one prompt still adds the same",
     Kind.UNDECIDED: "undecided",
 }
@@ -33,7 +33,7 @@ def render(account: Account) -> str:
 def verdict(account: Account) -> str:
     """What was found, in one sentence without a full stop."""
     if account.kind is None:
-        return f"nothing can be said of a leak: {account.unseen or 'no process was seen'}"
+        return f"whether it leaks is not known: {account.unseen or 'no process was seen'}"
     if account.kind is Kind.UNDECIDED:
         return f"undecided: {account.doubt}"
     said = MEANINGS[account.kind]
@@ -52,13 +52,13 @@ def _lines(account: Account) -> Iterator[str]:
     yield f"{account.model} on {account.server}, Ollama {account.called.version or 'of an unknown version'}"
     if account.unseen:
         yield f"the processes cannot be seen: {account.unseen}"
-        yield "what Ollama's API says of memory is an estimate made at the load, and does not move with calls:"
-        yield "so this says nothing of a leak. Run it on the server's own machine, as the server's user."
+        yield "Ollama's API reports an estimate from the load, which does not change with calls,"
+        yield "so it cannot show a leak. Run the probe on the server's own machine, as the server's user."
         yield from _expected(account)
     else:
         runner = account.called.runner
         of = "no runner was seen" if runner is None else f"{runner.engine}, process {runner.pid}"
-        yield f"{of}; counted is the {account.sight.counts} memory of it and of the server"
+        yield f"{of}; counted: the {account.sight.counts} memory of it and of the server"
         if account.called.by_name:
             yield f"{account.called.by_name} has the same weights and their runner: it was called by that name"
         if account.called.num_ctx:
@@ -72,7 +72,7 @@ def _lines(account: Account) -> Iterator[str]:
             yield from _leak(account, account.leak)
         yield ("warning: " if account.kind is Kind.BOUNDED else "") + verdict(account)
         if account.kind is Kind.LEAK:
-            yield "  this holds where nobody else called the model meanwhile: different prompts of others look the same"
+            yield "  this is valid only if no other client called the model: other clients' prompts look the same"
     yield from _phases(account)
     for lost in account.sight.lost:
         yield f"beside it, process {lost.pid} holds {mib(lost.held)}: a runner whose server is gone ({lost.model})"
@@ -160,7 +160,7 @@ def _phases(account: Account) -> Iterator[str]:
             yield f"{words}: the model is out of /api/ps"
             continue
         kept = sample.held - before.held
-        yield f"{words}: {mib(idle.held - sample.held)} came back; {signed(kept)} over the start is kept"
+        yield f"{words}: {mib(idle.held - sample.held)} came back; {signed(kept)} more than at the start is kept"
     if account.of_phase("unload") is None:
         left = account.called.left or "the model was in memory before"
         yield f"{left}, and was left there: what an unload gives back was not tried"

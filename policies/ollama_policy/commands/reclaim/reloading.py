@@ -163,7 +163,7 @@ async def _load(client: Ollama, model: RunningModel, left: timedelta | None) -> 
         found = next((one for one in now.models if one.name == model.name), None)
     if found is None:
         return "it was unloaded, and is not in memory: its content was changed meanwhile"
-    return "" if left is not None or now.is_pinned(found) else "it is loaded, and a client has taken its pin away"
+    return "" if left is not None or now.is_pinned(found) else "it is loaded, but a client removed its pin"
 
 
 async def _is_unloaded(client: Ollama, name: ModelName, seconds: float) -> bool:

@@ -220,8 +220,8 @@ def _abandoned(plan: Plan) -> list[str]:
     lines = []
     for one in plan.abandoned:
         lines.append(f"  process {one.pid}  {one.blob[:19]}  {text_of(one.resident)} resident")
-        lines.append("    abandoned: its server was killed, it lives on, and /api/ps of no server shows it")
-        by_whom = "by an end of the process" if one.is_own else f"left: it is of {one.user}, who alone may end it"
+        lines.append("    abandoned: its server was killed, but it still runs, and no server's /api/ps shows it")
+        by_whom = "by ending the process" if one.is_own else f"left: it is of {one.user}, who alone can end it"
         lines.append(f"    {by_whom}")
     return ["", *lines] if lines else []
 

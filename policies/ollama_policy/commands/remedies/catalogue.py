@@ -23,7 +23,7 @@ RECLAIM: Final = Entry(
 VERSION: Final = Entry(
     frozenset((Kind.VERSION,)),
     "Update Ollama",
-    "A leak that a later release fixes is not a matter of settings. If no release is known to fix it, report it with "
+    "No setting helps against a leak that a later release fixes. If no release is known to fix it, report it with "
     "these figures. "
     "A newer one has defaults of its own: from 0.30 on each runner has a prompt cache of up to 8 GiB.",
     frozenset(("OLL301", "OLL302", "OLL509")),
@@ -36,22 +36,22 @@ KEEP_ALIVE: Final = Entry(
         )
     ),
     "Bound keep_alive",
-    "All memory of a runner goes back when its timer runs down. Declare a keep_alive, set OLLAMA_KEEP_ALIVE to a "
-    "duration that Ollama reads, and take pins out of clients: a client's own keep_alive wins.",
+    "A runner gives back all its memory when its timer ends. Declare a keep_alive, set OLLAMA_KEEP_ALIVE to a "
+    "duration that Ollama reads, and remove pins from clients: a client's own keep_alive overrides it.",
     frozenset(("OLL001", "OLL003", "OLL005", "OLL101", "OLL109", "OLL401", "OLL402", "OLL506", "OLL508", "OLL513")),
 )
 CACHE: Final = Entry(
     frozenset((Kind.PROMPT_CACHE,)),
     "Cap the prompt cache",
     "From Ollama 0.30 on LLAMA_ARG_CACHE_RAM, in MiB, bounds the cache of each runner that grows with prompts; it is "
-    "not in /api/ps. 0 turns it off: repeated prompts are then read anew. MLX's runners do not read it.",
+    "not in /api/ps. 0 turns it off: repeated prompts are then processed again. MLX's runners do not read it.",
     frozenset(("OLL202",)),
 )
 RELOAD: Final = Entry(
     frozenset((Kind.RELOAD,)),
     "Reload a runner that has grown",
-    "ollama-policy reclaim --reload NAME unloads a model and loads it again, pinned if it was: what its runner has "
-    "grown by goes back, and it costs one load. It grows again until its cache is bounded.",
+    "ollama-policy reclaim --reload NAME unloads a model and loads it again, pinned if it was: this frees what its "
+    "runner has grown by, and costs one load. It grows again until its cache is bounded.",
     frozenset(),
 )
 CONTEXT: Final = Entry(
@@ -75,8 +75,8 @@ MANUAL: Final = Entry(
         )
     ),
     'Switch to memory_management = "manual"',
-    "Then what is in memory is declared, resident or not, and drift from it is found and applied. It pins, and a pin "
-    "alone releases nothing: declare resident = false for what should not be there.",
+    "Then the declaration decides what is in memory, and an apply corrects drift. It pins models, and a pin alone "
+    "releases nothing: declare resident = false for models that should not be in memory.",
     frozenset(("OLL001", "OLL004", "OLL506", "OLL508", "OLL513")),
 )
 RESTART: Final = Entry(

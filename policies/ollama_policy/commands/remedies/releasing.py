@@ -14,8 +14,8 @@ from ollama_provider.apply.drift import HELD_TOO_LONG, PINNED_BY_CLIENT, drift_o
 from ollama_provider.ollama.answers import RunningModel
 
 _NEVER_RELEASES: Final = ("OLL109",)
-_RELOADED: Final = "the next call to it loads it anew"
-_UNDER_WAY: Final = "a call that is under way holds it until it ends, and a client's own keep_alive pins it anew"
+_RELOADED: Final = "the next call loads it again"
+_UNDER_WAY: Final = "a call in progress holds it until the call ends, and a client's own keep_alive pins it again"
 
 
 def releasing(server: Server, declared: Declarations) -> Iterator[Remedy]:
@@ -45,7 +45,7 @@ def _orphan(server: Server, entry: Entry) -> Remedy:
         "none: no call can reach it by its name",
         "where no name has its weights and they are gone from disk, only a restart of the server frees it"
         if not entry.ways
-        else "a model that has the same weights is loaded anew by its next call",
+        else "the next call of a model with the same weights loads that model again",
         (fix_commands.reclaim(server.url),),
     )
 
@@ -55,7 +55,7 @@ def _held(server: Server, declared: Declarations, model: RunningModel) -> Iterat
     is_pinned = server.running.is_pinned(model)
     if not ours:
         if declared.is_complete and model.name not in declared.others:
-            yield _unload(server, model, Kind.UNDECLARED, "unload what nobody declared", "declared nowhere", is_pinned)
+            yield _unload(server, model, Kind.UNDECLARED, "unload what is not declared", "declared nowhere", is_pinned)
         elif is_pinned and not declared.models and model.name not in declared.others:
             # Without declarations nobody knows whether it is meant.
             yield _bounded(server, model, BOUND, "pinned, and no file that was given declares it", False, ())
@@ -80,7 +80,7 @@ def _automatic(
             return
         if one.keep_alive is None and server.running.is_pinned(model):
             edits = _edits(declared, ("OLL001",), one.subject.address, bounding=True)
-            why = "pinned by a client, and its declaration has no keep_alive that would take the pin away"
+            why = "pinned by a client, and its declaration has no keep_alive that would remove the pin"
             yield _bounded(server, model, BOUND, why, True, edits)
             return
 
@@ -131,8 +131,8 @@ def _bounded(
         Document.LESS,
         is_recommended,
         why,
-        f"a call after {keep_alive} of rest loads it anew",
-        "a client that sends keep_alive -1 pins it again: Ollama has no cap for that"
+        f"a call after {keep_alive} without calls loads it again",
+        "a client that sends keep_alive -1 pins it again: Ollama has no limit for that"
         + ("" if is_recommended else "; the pin may be meant: declare it, then"),
         (hold if one is None else fix_commands.apply(one, hold),),
         edits,
@@ -156,8 +156,8 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
             Document.LESS,
             True,
             "the server's own default holds models for longer than is needed",
-            "a call after the rest loads its model anew",
-            "what was loaded before keeps its timer; a client's own keep_alive wins over the default",
+            "a call after that time loads its model again",
+            "what was loaded before keeps its timer; a client's own keep_alive overrides the default",
             ("restart the server with it",),
             edits,
         )
@@ -174,8 +174,8 @@ def _server_default(server: Server, declared: Declarations) -> Iterator[Remedy]:
                 Document.LESS,
                 False,
                 "its declaration has no keep_alive",
-                f"a call after {BOUND} of rest loads it anew",
-                "between two applies a client can pin it all the same",
+                f"a call after {BOUND} without calls loads it again",
+                "a client can still pin it between two applies",
                 (),
                 (edit,),
             )
@@ -206,9 +206,9 @@ def _manual(server: Server, declared: Declarations) -> Iterator[Remedy]:
         ),
         Document.MANUAL,
         bool(edits),
-        "release is then declared, and what differs is found and applied",
-        "what is not wanted in memory has to be declared so, and loaded or released by an apply",
-        "a model that is declared resident holds its memory for good, and a pin alone releases nothing",
+        "the declaration then decides the release, and an apply corrects differences",
+        "models that should not be in memory must be declared so, and an apply loads or releases them",
+        "a model that is declared resident keeps its memory forever, and a pin alone releases nothing",
         ('memory_management = "manual" and resident = false in its declaration, then apply it',),
         edits,
     )

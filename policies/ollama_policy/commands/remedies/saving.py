@@ -158,7 +158,7 @@ def _parallel(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
         _gain(loads, lambda one: one.bytes() - one.bytes(parallel=1), settings),
         Document.LESS,
         False,
-        "every request at once has a KV cache of its own, used or not",
+        "every parallel request has its own KV cache, used or not",
         "requests to one model wait for each other",
         "under load a full queue answers 503: see OLLAMA_MAX_QUEUE",
         (_in_environment(settings, "OLLAMA_NUM_PARALLEL=1"),),
@@ -183,7 +183,7 @@ def _kv_cache(settings: Settings, loads: list[_Load]) -> Iterator[Remedy]:
         Document.LESS,
         False,
         f"in {_QUANTISED} the KV cache takes about half",
-        "a little precision; slower where the hardware is",
+        "some precision; slower on some hardware",
         "it needs flash attention: without it loads fail from 0.30 on, and before 0.30 the cache stays f16 "
         "(issues 15043, 16946)",
         (_in_environment(settings, f"OLLAMA_KV_CACHE_TYPE={_QUANTISED}", "OLLAMA_FLASH_ATTENTION=1"),),
@@ -204,7 +204,7 @@ def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iter
     if None in bounds:
         gain = Gain(None, "not known: it is bounded by the context's tokens, whose bytes are not known")
     elif None in measured:
-        how = f"the bound less the new one, {of_runners}; what they hold now /api/ps does not show"
+        how = f"the bound less the new one, {of_runners}; /api/ps does not show what they hold now"
         gain = Gain(most, how, is_at_most=True)
     else:
         now = sum(max(0, one.beyond - proposed * MIB) for one in measured if one is not None)
@@ -220,7 +220,7 @@ def _prompt_cache(server: Server, declared: Declarations, proposed: int) -> Iter
         Document.LESS,
         True,
         "every runner keeps the states of past prompts, which only an unload frees (issue 18264)",
-        "a restart: every model is loaded anew; long prompts that come again are read anew, where they no longer fit",
+        "a restart: every model is loaded again; repeated long prompts are processed again if they no longer fit",
         "the variable is llama.cpp's, not documented by Ollama",
         (_in_environment(declared.settings, f"{CACHE_VARIABLE}={proposed}"),),
         edits if proposed == MODEST_CACHE_MIB else (),
@@ -254,7 +254,7 @@ def _reload(server: Server) -> Iterator[Remedy]:
             Document.LESS,
             grown.beyond > grown.held * _SHARE_WORTH_A_LOAD,
             f"its runner, process {grown.pid}, holds {text_of(grown.held)}, where /api/ps says {text_of(model.size)}",
-            f"one load{pinned}: a call that is under way ends first, one that comes meanwhile waits",
+            f"one load{pinned}: a call in progress ends first, and new calls wait",
             "it grows again with other prompts, until LLAMA_ARG_CACHE_RAM bounds it",
             (fix_commands.reload(server.url, model.name),),
         )
@@ -277,7 +277,7 @@ def _version(server: Server, declared: Declarations) -> Remedy:
         gain = Gain(None, "not known: a leak grows with the calls; `ollama-policy probe` measures it")
     else:
         title, why = "update Ollama", f"no leak of {shown(version)} is known that a later release fixes"
-        gain = Gain(0, "nothing is known that it would give back")
+        gain = Gain(0, "no memory is known that it would free")
     edits = tuple(one for one in declared.edits if one.rule in ("OLL301", "OLL302"))
     return Remedy(
         Kind.VERSION,
@@ -287,7 +287,7 @@ def _version(server: Server, declared: Declarations) -> Remedy:
         Document.NEWEST,
         bool(leaks),
         why,
-        "a restart: every model is loaded anew",
+        "a restart: every model is loaded again",
         risk,
         ("install that version, and start the server again",) if leaks else (),
         edits,
@@ -311,7 +311,7 @@ def _gain(loads: list[_Load], saved: Callable[[_Load], int], settings: Settings)
         if value is None
     ]
     is_bound = any(Behavior.LLAMA_SERVER.holds(load.version, if_unknown=True) for load in loads)
-    held = "with all pages of its buffers in use" if is_bound else "as it is held once loaded"
+    held = "with all pages of its buffers in use" if is_bound else "as it is after the load"
     how = f"{_ESTIMATED} from the model's metadata, {held}" + (f"; {', '.join(assumed)}" if assumed else "")
     return Gain(total, how, is_at_most=is_bound)
 

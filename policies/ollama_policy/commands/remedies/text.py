@@ -138,4 +138,4 @@ def _edit(edit: Edit) -> str:
 
 
 def _diff(diff: str) -> str:
-    return diff or "There is nothing to write: no safe fix is in these files.\n"
+    return diff or "These files have no safe fix to write.\n"

@@ -40,7 +40,7 @@ def _side(one: dict[str, Any]) -> Side:
 
 
 def sentence(found: Comparison) -> str:
-    return f"{found.old.model}, {found.rounds} rounds a side, {found.concurrency} at once: {gain(found.gain)}."
+    return f"{found.old.model}, {found.rounds} rounds for each side, {found.concurrency} at once: {gain(found.gain)}."
 
 
 def table(found: Comparison) -> Table:

@@ -108,11 +108,11 @@ def _sections(contents: Contents) -> Iterator[tuple[str, str, str]]:
 
 
 _ARCHITECTURE = (
-    "Ollama has no memory manager and no pool of its own: memory belongs to the runners' processes, and all of it goes "
-    "back when a process ends. A timer ends it; a pin has none, and an orphan is reached by no name."
+    "Ollama has no memory manager and no pool of its own: memory belongs to the runners' processes, and all of it is "
+    "freed when a process ends. A timer ends it; a pin has none, and no name reaches an orphan."
 )
 _HINT = "The picture is wider than this screen: move it sideways, or read the table below."
-NOTHING_CALLS = "Nothing that was found calls for one."
+NOTHING_CALLS = "Nothing was found that needs a remedy."
 
 
 def _findings(contents: Contents) -> Iterator[str]:

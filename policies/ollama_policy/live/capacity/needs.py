@@ -65,7 +65,7 @@ def _pinned_by_others(by_name: Mapping[ModelName, Declared], looked: ServerDetai
     digests = {seen.installed[name].digest for name in by_name if name in seen.installed}
     for model in seen.running.models:
         if seen.running.is_pinned(model) and model.name not in by_name and model.digest not in digests:
-            name, place = str(model.name), "in memory, and declared nowhere"
+            name, place = str(model.name), "in memory, but not declared"
             listed = seen.installed.get(model.name)
             keeps = listed is None or not only_embed(listed.capabilities)
             yield Model(name, place, model.digest, is_pinned=True, held_bytes=model.size, keeps_prompts=keeps)
@@ -97,7 +97,7 @@ def _model(
         keep_alive=found.keep_alive if one.keep_alive is None else durations.parse(one.keep_alive),
     )
     if not one.is_decided:
-        return model._replace(problem="what is declared of its memory cannot be decided")
+        return model._replace(problem="its declared memory settings cannot be decided")
     chain = list(_chain(one, by_name))
     if where := _elsewhere(chain, looked):
         return model._replace(elsewhere=where)

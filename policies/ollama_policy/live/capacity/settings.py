@@ -76,8 +76,8 @@ class Sources:
         if len(servers) > 1:
             places = ", ".join(_place(one) for one in servers[:4]) + (", ..." if len(servers) > 4 else "")
             self._assumed.append(
-                f"{len(servers)} servers are configured ({places}), and nobody says which is this one: their variables "
-                "are not used. Give one of these files alone, or options"
+                f"{len(servers)} servers are configured ({places}), and which of them is this one is not known: their "
+                "variables are not used. Give only one of these files, or options"
             )
 
     def read(self, version_text: str, is_here: bool, running_with: Mapping[str, str] | None = None) -> Found:
@@ -150,7 +150,7 @@ class Sources:
         where = _where(setting)
         if isinstance(setting.value, Unknown):
             self._assumed.append(
-                f"{where}: {name} cannot be decided ({setting.value.reason}): Ollama's default is taken"
+                f"{where}: {name} cannot be decided ({setting.value.reason}): Ollama's default is used"
             )
             return None
         value = read(text(setting))
@@ -189,11 +189,11 @@ class Sources:
         name = next(name for name in VARIABLES if (found.get(name) or DEFAULT) == taken)
         where = self._origins.pop(name)
         if not Behavior.UNCHECKED_KV_CACHE_TYPE.holds(version, if_unknown=False):
-            self._assumed.append(f"{where}: Ollama ignores the KV cache type {taken!r}, and takes f16")
+            self._assumed.append(f"{where}: Ollama ignores the KV cache type {taken!r}, and uses f16")
         else:
             self._assumed.append(
-                f"{where}: what a model takes with the KV cache type {taken!r} is not known: f16 is taken, and it may "
-                "be more"
+                f"{where}: what a model takes with the KV cache type {taken!r} is not known: f16 is assumed, and it "
+                "may be more"
             )
         return DEFAULT
 
@@ -223,20 +223,20 @@ class Sources:
         cache = _cache(written)
         if cache is None:
             self._origins.pop(_CACHE_RAM, None)
-            ends = f"{where}: {_CACHE_RAM} is {written!r}: llama-server ends at it, and no model loads"
+            ends = f"{where}: {_CACHE_RAM} is {written!r}: llama-server exits, and no model loads"
             return PROMPT_CACHE_MIB * MIB, ends
         return cache, ""
 
     def _say_what_is_taken(self, version: Version | None, gpu_bytes: int) -> None:
         """What of the version and of GPUs is taken for granted."""
         if version is None:
-            self._assumed.append(f"the version of Ollama is not known: taken for {dotted(NEWEST_KNOWN)}")
+            self._assumed.append(f"the version of Ollama is not known: assumed to be {dotted(NEWEST_KNOWN)}")
         elif (words := beyond_known(version)) is not None:
             self._assumed.append(words)
         if not gpu_bytes and self._server is not None and may_have_gpu(self._server):
             self._assumed.append(
-                f"{_place(self._server)}: the server may have a GPU, and nobody says how much memory that has: the "
-                "sums are those without one; give --gpu-memory"
+                f"{_place(self._server)}: the server may have a GPU whose memory is not known: the sums are for a "
+                "server without one; give --gpu-memory"
             )
 
 

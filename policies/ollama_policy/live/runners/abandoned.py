@@ -70,7 +70,7 @@ def end(one: Abandoned) -> str:
     except psutil.NoSuchProcess:
         return ""
     except psutil.TimeoutExpired:
-        return f"it was asked to end, and is still there after {ENDS_WITHIN:g} s"
+        return f"it was asked to end, but still runs after {ENDS_WITHIN:g} s"
     except psutil.Error as error:
         return f"it cannot be ended: {error}"
     return ""

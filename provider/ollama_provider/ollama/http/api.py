@@ -349,10 +349,10 @@ class Ollama:
         except TimeoutError:
             if not stall.expired():
                 raise
-            words = f"nothing moved for {self._stall_seconds:g} s; its last word was {self._http.excerpt(status)}"
+            words = f"nothing moved for {self._stall_seconds:g} s; the last status was {self._http.excerpt(status)}"
             raise TransientError(asked, self.url, words) from None
         if status != "success":
-            words = f"the answer ended without success; its last word was {self._http.excerpt(status)}"
+            words = f"the answer ended without success; the last status was {self._http.excerpt(status)}"
             raise TransientError(asked, self.url, words)
 
     def _status_of(self, line: Mapping[str, Any], asked: str) -> str:

@@ -41,7 +41,7 @@ async def pieces(response: "httpx.Response") -> AsyncGenerator[bytes]:
                 yield chunk
         return
     if packing not in _PACKED:
-        raise UnboundedError(f"packed as {packing[:60]!r}, expected one that is not packed")
+        raise UnboundedError(f"compressed as {packing[:60]!r}, expected one that is not compressed")
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
@@ -53,7 +53,7 @@ async def pieces(response: "httpx.Response") -> AsyncGenerator[bytes]:
                     yield piece
                     await asyncio.sleep(0)  # a deadline may pass while one chunk is unpacked
     except zlib.error:
-        raise UnboundedError(f"that says it is packed as {packing}, and is not") from None
+        raise UnboundedError(f"that claims to be compressed as {packing}, and is not") from None
 
 
 async def body(response: "httpx.Response", most: int) -> bytes:
@@ -71,7 +71,7 @@ def json_value(content: bytes) -> Any:
     """The value of a JSON text. Raises UnboundedError, and any other ValueError for what is not JSON."""
     counts = {mark: content.count(mark) for mark in _COSTS}
     if sum(_COSTS[mark] * count for mark, count in counts.items()) > MOST_MEMORY:
-        raise UnboundedError(f"of more values than {MOST_MEMORY // 2**20} MiB of memory hold")
+        raise UnboundedError(f"with more values than fit into {MOST_MEMORY // 2**20} MiB of memory")
     text = content.decode("utf-8-sig")
     try:
         found = json.loads(text, parse_int=_integer)

@@ -74,7 +74,7 @@ def no_connection(error: Exception, proxy: Proxy | None, url: str) -> str:
     if isinstance(error, httpx.ProxyError):
         assert proxy is not None
         wants_login = str(error).startswith("407")
-        answered = f"no connection: {_named(proxy)} answered in the server's place: {error}"
+        answered = f"no connection: {_named(proxy)} answered in place of the server: {error}"
         return answered + (_login(proxy) if wants_login else _directly(proxy, url))
     words = reason(error)
     is_plain = not url.startswith("https:")
@@ -99,7 +99,7 @@ def by_way_of(proxy: Proxy | None, url: str) -> str:
     """What to say of an answer that may not be the server's own."""
     if proxy is None:
         return ""
-    return f"; {_named(proxy)} is on the way and may have answered in the server's place{_directly(proxy, url)}"
+    return f"; {_named(proxy)} is on the way and may have answered in place of the server{_directly(proxy, url)}"
 
 
 def on_the_way(proxy: Proxy | None, url: str, status: int, is_ollamas: bool) -> str:
@@ -110,14 +110,14 @@ def on_the_way(proxy: Proxy | None, url: str, status: int, is_ollamas: bool) -> 
     if is_ollamas and not is_of_proxies:
         return ""
     if proxy is None and not is_ollamas and status in _OF_GATEWAYS:
-        return "; a proxy or gateway before the server answered in its place"
+        return "; a proxy or gateway before the server answered in place of it"
     return by_way_of(proxy, url)
 
 
 def _login(proxy: Proxy | None) -> str:
     if proxy is None:
-        return "; a proxy on the way wants a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
-    return f"; {_named(proxy)} wants a login: give it in {proxy.variable}, or name the server in NO_PROXY"
+        return "; a proxy on the way requires a login: give it in HTTP_PROXY, or name the server in NO_PROXY"
+    return f"; {_named(proxy)} requires a login: give it in {proxy.variable}, or name the server in NO_PROXY"
 
 
 def _named(proxy: Proxy) -> str:

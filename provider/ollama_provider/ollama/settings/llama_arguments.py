@@ -48,7 +48,7 @@ class Kind(StrEnum):
     SPECULATIVE = "types of speculative decoding, with commas between them"
     JSON = "JSON"
     TEXT = "a text"
-    REMOVED = "nothing: llama-server ends where it is set"
+    REMOVED = "no value: llama-server exits if it is set"
 
 
 class Argument(NamedTuple):
@@ -213,11 +213,11 @@ def _leading_whole(text: str) -> tuple[int | None, str]:
 
 
 def _refused(expected: str) -> Misreading:
-    return Misreading(True, "llama-server ends at it, and no model loads", expected)
+    return Misreading(True, "llama-server exits, and no model loads", expected)
 
 
 def _read_as(number: float, unit: str, expected: str) -> Misreading:
-    return Misreading(False, f"llama.cpp reads {number:g}{unit}, and nothing of what follows", expected)
+    return Misreading(False, f"llama.cpp reads {number:g}{unit} and ignores the rest", expected)
 
 
 def _whole_problem(argument: Argument, text: str) -> Misreading | None:
@@ -270,7 +270,7 @@ def _float_problem(_: Argument, text: str) -> Misreading | None:
     is_named = word.lstrip("+-") in ("inf", "nan")
     least, most = _FLOAT32_RANGE
     if number and not is_named and not least <= abs(number) <= most:
-        return _refused("a number that 32 bits can hold")
+        return _refused("a number that fits into 32 bits")
     return _read_as(number, "", "a number") if found[2].strip() else None
 
 

@@ -58,7 +58,7 @@ VARIABLES = {
     "OLLAMA_MAX_LOADED_MODELS": Variable(Reading.NUMBER, "0, which is 3 for each GPU", (0, 1, 33)),
     "OLLAMA_NUM_PARALLEL": Variable(Reading.NUMBER, "1", (0, 1, 33)),
     "OLLAMA_MAX_QUEUE": Variable(Reading.NUMBER, "512", (0, 1, 34)),
-    "OLLAMA_CONTEXT_LENGTH": Variable(Reading.NUMBER, "0, which goes by the VRAM", (0, 5, 13)),
+    "OLLAMA_CONTEXT_LENGTH": Variable(Reading.NUMBER, "0, which depends on the VRAM", (0, 5, 13)),
     "OLLAMA_GPU_OVERHEAD": Variable(Reading.NUMBER, "0", (0, 3, 10), note="bytes for each GPU"),
     "OLLAMA_MAX_TRANSFER_STREAMS": Variable(Reading.NUMBER, "4", (0, 23, 3)),
     "OLLAMA_FLASH_ATTENTION": Variable(Reading.BOOLEAN, "by model and GPU", (0, 1, 39)),

@@ -15,7 +15,7 @@ from ollama_provider.terraform.protocol.values import BOOL, STRING, UNKNOWN, Typ
 from ollama_provider.terraform.session import SessionOf, diagnosed, diagnostics_of
 
 HOST: Final = Attribute(
-    type=STRING, description="The server, as in OLLAMA_HOST. Goes over the provider's own.", optional=True
+    type=STRING, description="The server, as in OLLAMA_HOST. Overrides the provider's own.", optional=True
 )
 
 

@@ -22,8 +22,8 @@ _RUNNING = {
 class RunningModelsDataSource(AskingDataSource):
     name = "ollama_running_models"
     schema = Schema(
-        description="All models in a server's memory. They come and go between two plans: for outputs and checks, "
-        "rather than for what resources are made of.",
+        description="All models in a server's memory. They change between two plans: use them in outputs and checks "
+        "rather than in resources.",
         attributes={
             "host": HOST,
             "models": computed(

@@ -15,16 +15,18 @@ class ServerDataSource(AskingDataSource):
         description="An Ollama server: its version, and what it holds on disk and in memory.",
         attributes={
             "host": HOST,
-            "url": computed(STRING, "The server's address as it is asked."),
-            "version": computed(STRING, "The version that the server says it is, such as `0.34.3`."),
+            "url": computed(STRING, "The server's address."),
+            "version": computed(STRING, "The version that the server reports, such as `0.34.3`."),
             "known_leaks": computed(
                 list_of(STRING),
-                "What this version is known to lose memory by, with the numbers of Ollama's issues; empty where "
-                "nothing is known.",
+                "The leaks that this version is known to have, with the numbers of Ollama's issues; empty if none is "
+                "known.",
             ),
-            "mended_in": computed(STRING, "The next version without these leaks; null where there are none."),
+            "mended_in": computed(STRING, "The next version without these leaks; null if there are none."),
             "models": computed(NUMBER, "How many models are on disk."),
-            "bytes_on_disk": computed(NUMBER, "The sum of their sizes. What several models share counts for each."),
+            "bytes_on_disk": computed(
+                NUMBER, "The sum of their sizes. A file that several models share counts for each."
+            ),
             "running": computed(NUMBER, "How many models are in memory."),
             "bytes_in_memory": computed(NUMBER, "The sum of their sizes in memory, as Ollama estimates them."),
             "bytes_in_vram": computed(NUMBER, "How much of that is in the memory of GPUs."),

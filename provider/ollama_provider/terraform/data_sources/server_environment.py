@@ -29,14 +29,14 @@ def _setting(variable_name: str) -> Attribute:
 class ServerEnvironmentDataSource(DataSource):
     name = "ollama_server_environment"
     schema = Schema(
-        description="The environment of an Ollama server, from settings that are checked when they are planned: of "
-        "what it cannot read Ollama takes a default, mostly without a log line. Asks no server. A setting that is not "
-        "given, or null, is left to Ollama.",
+        description="The environment of an Ollama server, from settings that are checked at plan time: for a value "
+        "that it cannot read, Ollama uses a default, mostly without a log line. Contacts no server. Ollama "
+        "decides a setting that is not given, or null.",
         attributes={
             "version": Attribute(
                 type=STRING,
-                description="The version of Ollama that will read them, such as `0.34.3`: what it does not know is an "
-                "error then.",
+                description="The version of Ollama that will read them, such as `0.34.3`: a setting that it does not "
+                "know is then an error.",
                 optional=True,
             )
         }
@@ -46,7 +46,7 @@ class ServerEnvironmentDataSource(DataSource):
                 map_of(STRING), "The variables, as a compose file, a container, Helm's values or a unit take them."
             ),
             "environment_file": computed(
-                STRING, "The same, a line each, as systemd's `EnvironmentFile` and compose's `env_file` read them."
+                STRING, "The same, one on each line, as systemd's `EnvironmentFile` and compose's `env_file` read them."
             ),
         },
     )

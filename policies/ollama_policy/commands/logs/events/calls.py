@@ -27,15 +27,15 @@ class Calls:
         if (setting, value) in self._told or len(self._told) >= MOST_MODELS:
             return  # each load and each runner says it again
         self._told.add((setting, value))
-        text = f'{setting} "{value}" is not taken: {reason}' if value else f"{setting} is not taken: {reason}"
+        text = f'{setting} "{value}" is ignored: {reason}' if value else f"{setting} is ignored: {reason}"
         self._state.say(Kind.IGNORED, place, text, cause=setting, value=value)
 
     def ignored_variable(self, place: Place, line: Fields) -> None:
-        reason = f"Ollama takes its default, {line.get('default', '?')}"
+        reason = f"Ollama uses its default, {line.get('default', '?')}"
         self.ignored(place, line.get("key", "?"), line.get("value", ""), reason)
 
     def ignored_port(self, place: Place, line: Fields) -> None:
-        self.ignored(place, "OLLAMA_HOST", line.get("port", ""), f"Ollama takes the port {line.get('default', '?')}")
+        self.ignored(place, "OLLAMA_HOST", line.get("port", ""), f"Ollama uses port {line.get('default', '?')}")
 
     def ignored_fit_target(self, place: Place, line: Fields) -> None:
         reason = "it is not a whole number of MiB"
@@ -95,7 +95,7 @@ class Calls:
     # Answers.
 
     def broken_off(self, place: Place, line: Fields) -> None:
-        text = f"an answer broke off, since its runner did not go on: {line.get('error', '?')}"
+        text = f"an answer was cut off, because its runner stopped: {line.get('error', '?')}"
         self._state.say(Kind.CALL, place, text[:500], self._state.only_resident(), "broken")
 
     def canceled(self) -> None:
@@ -103,7 +103,7 @@ class Calls:
         failed, self._failed = self._failed, None
         if failed is not None:
             call, place = failed
-            text = f"a call of {call.path} broke off after {_seconds(call.seconds)}: its client went away"
+            text = f"a call of {call.path} broke off after {_seconds(call.seconds)}: its client disconnected"
             self._state.say(Kind.CALL, place, text, None, "client", seconds=call.seconds)
 
     def settle(self) -> None:

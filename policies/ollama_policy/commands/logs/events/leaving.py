@@ -100,7 +100,7 @@ class Leaving:
         model = self._state.runner(line)
         if model:
             model.leaving = "expired"
-            self._state.say(Kind.EXPIRED, place, "its keep_alive is over", model)
+            self._state.say(Kind.EXPIRED, place, "its keep_alive ended", model)
 
     def not_kept(self, place: Place, line: Fields) -> None:
         model = self._state.runner(line)
@@ -148,7 +148,7 @@ class Leaving:
         model = (self._state.named(path) or self._state.model(path)) if path else None
         if model:
             self._gone(model)
-            self._state.say(Kind.UNLOADED, place, "unloaded: the server ends", model, "server")
+            self._state.say(Kind.UNLOADED, place, "unloaded: the server stops", model, "server")
 
     def kept(self, place: Place, line: Fields) -> None:
         text = f"the GPU's memory did not come back: {line.get('free_before', '?')} were free before the unload"
@@ -250,13 +250,13 @@ class Leaving:
 
 
 WHY: Final = {
-    "": "Ollama says no cause",
+    "": "Ollama logs no cause",
     "memory": "memory is short",
     "oom": "a load that had failed for lack of memory is tried once more without them",
     "answer": "memory had run out during an answer",
     "count": "OLLAMA_MAX_LOADED_MODELS allows no more",
     "options": "it comes back with other options",
-    "expired": "its keep_alive was over",
+    "expired": "its keep_alive had ended",
     "zero": "its keep_alive was 0",
     "asked": "somebody asked for it, as `ollama stop` does",
     "failed": "its load had failed",

@@ -63,7 +63,7 @@ class Loads:
 
     def parallel_refused(self, place: Place, line: Fields) -> None:
         architecture = line.get("architecture", "?")
-        text = f"OLLAMA_NUM_PARALLEL is not taken for its architecture, {architecture}: one call at once"
+        text = f"OLLAMA_NUM_PARALLEL does not apply to its architecture, {architecture}: one call at a time"
         self._limited(place, text, "parallel", {"given": 1})
 
     def _limited(self, place: Place, text: str, cause: str, facts: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class Loads:
         if found is not None and self._state.load:
             setting = _VARIABLES.get(found[1], found[1])
             reason = "it is not a whole number" if found[2] == "stoi" else found[2]  # C++'s name of what failed
-            self._refused = f"llama-server does not take {setting}: {reason}"
+            self._refused = f"llama-server refuses {setting}: {reason}"
 
     # Its end.
 
@@ -308,7 +308,7 @@ class Loads:
 
 
 _AGAIN: Final = "loaded again: it had left memory before, or came with other options"
-_GIVEN_UP: Final = "the load was given up: its client went away"
+_GIVEN_UP: Final = "the load was cancelled: its client disconnected"
 
 
 def _first(error: str) -> str:

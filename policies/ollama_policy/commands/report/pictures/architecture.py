@@ -59,7 +59,7 @@ def architecture(server: Server | None) -> Architecture:
         Box("client", "Clients", "Client", ("their own keep_alive and options win over the server's",)),
         Box("api", "Ollama's API", "Ollama API", _api(server)),
         Box("scheduler", "Scheduler", "Model Loader", _scheduler(server)),
-        Box("timers", "keep_alive timers, one a runner", "Memory Manager", _timers(server, found)),
+        Box("timers", "keep_alive timers, one for each runner", "Memory Manager", _timers(server, found)),
         Box("memory", "Memory of the runners' processes", "Memory Pool", _memory(server, found), _is_held(found)),
     )
     return Architecture(boxes, found)
@@ -103,14 +103,14 @@ def _scheduler(server: Server | None) -> tuple[str, ...]:
 
 def _timers(server: Server | None, found: tuple[Runner, ...]) -> tuple[str, ...]:
     if not isinstance(server, ServerState):
-        return ("a runner ends when its timer has run down; a pin has none",)
+        return ("a runner ends when its timer ends; a pin has none",)
     pinned = sum(runner.released == "never" for runner in found)
     return (f"{len(found) - pinned} running, {pinned} pinned: those never run down",)
 
 
 def _memory(server: Server | None, found: tuple[Runner, ...]) -> tuple[str, ...]:
     if not isinstance(server, ServerState):
-        return ("goes back, all of it, when a runner's process ends",)
+        return ("all of it is freed when a runner's process ends",)
     total = sum(runner.bytes for runner in found)
     in_vram = sum(runner.vram for runner in found)
     lines = (f"{text_of(total)} in all, {text_of(in_vram)} in VRAM, by Ollama's estimate",)

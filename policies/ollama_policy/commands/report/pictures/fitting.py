@@ -49,9 +49,11 @@ def table(judged: Judged) -> Table:
     verdicts = {id(verdict.need): verdict for verdict in fit.verdicts}
     rows = [_row(need, verdicts.get(id(need)), fit) for need in fit.needs]
     rows += [(model.name, model.place, "", "", f"not known: {why}") for model, why in fit.unknown]
-    rows += [(one.name, one.place, "", "", f"takes nothing here, it runs on {one.elsewhere}") for one in fit.elsewhere]
+    rows += [
+        (one.name, one.place, "", "", f"needs no memory here, it runs on {one.elsewhere}") for one in fit.elsewhere
+    ]
     heads = ("model", "where", "it takes", "Ollama predicts", "outcome")
-    return Table("What the declared models take", heads, tuple(rows))
+    return Table("What the declared models need", heads, tuple(rows))
 
 
 def _row(need: Need, verdict: Verdict | None, fit: Fit) -> tuple[str, ...]:
