@@ -6,7 +6,7 @@ from ollama_policy.model.rule import Example, Rule, Severity
 from ollama_policy.model.settings import Kind
 
 
-class _Housekeeping(Rule):
+class _OwnRule(Rule):
     severity = Severity.WARNING
     kind = Kind.MODEL
     keys: ClassVar[frozenset[str]] = frozenset()
@@ -24,7 +24,7 @@ def _example(comment: str) -> tuple[Example, ...]:
     return (Example("models.tf", _TEXT.format(comment=comment)),)
 
 
-class InvalidSuppression(_Housekeeping):
+class InvalidSuppression(_OwnRule):
     id = "OLL901"
     name = "invalid-suppression"
     summary = "a suppression that suppresses nothing: no reason, an unknown rule, or an invalid date"
@@ -38,7 +38,7 @@ class InvalidSuppression(_Housekeeping):
     good = _example("")
 
 
-class ExpiredSuppression(_Housekeeping):
+class ExpiredSuppression(_OwnRule):
     id = "OLL902"
     name = "expired-suppression"
     summary = "a suppression whose date has passed"
@@ -48,7 +48,7 @@ class ExpiredSuppression(_Housekeeping):
     good = _example("")
 
 
-class UnusedSuppression(_Housekeeping):
+class UnusedSuppression(_OwnRule):
     id = "OLL903"
     name = "unused-suppression"
     summary = "a suppression without a finding to suppress"
@@ -58,7 +58,7 @@ class UnusedSuppression(_Housekeeping):
     good = _example("")
 
 
-class StaleBaselineEntry(_Housekeeping):
+class StaleBaselineEntry(_OwnRule):
     id = "OLL904"
     name = "stale-baseline-entry"
     severity = Severity.INFO

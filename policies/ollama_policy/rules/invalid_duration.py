@@ -1,4 +1,4 @@
-"""OLL101: a duration that Ollama cannot read, and takes its default for, without a word."""
+"""OLL101: a duration that Ollama cannot read, and silently takes its default for."""
 
 from collections.abc import Iterator
 from typing import ClassVar

@@ -35,7 +35,7 @@ class RefusedError(OllamaError):
 
 
 class CrashedError(RefusedError):
-    """HTTP 500 without a word: the server's own handler broke off.
+    """HTTP 500 without a reason: the server's own handler broke off.
 
     /api/ps does so where a runner goes in that very moment: it reads a model that the scheduler has just taken away
     (server/routes.go: PsHandler, server/sched.go: runnerRef.unload; seen on 0.17.4).

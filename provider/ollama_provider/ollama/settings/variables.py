@@ -135,13 +135,13 @@ def trimmed(text: str) -> str:
 
 
 def env_keep_alive(text: str) -> int | None:
-    """Nanoseconds that OLLAMA_KEEP_ALIVE says, FOR_EVER where negative; None: the default is used, without a word."""
+    """Nanoseconds that OLLAMA_KEEP_ALIVE says, FOR_EVER where negative; None: the default is used, silently."""
     nanoseconds = _env_duration(trimmed(text))
     return FOR_EVER if nanoseconds is not None and nanoseconds < 0 else nanoseconds
 
 
 def env_load_timeout(text: str) -> int | None:
-    """Nanoseconds that OLLAMA_LOAD_TIMEOUT says, FOR_EVER for 0 or less; None: the default is used, without a word."""
+    """Nanoseconds that OLLAMA_LOAD_TIMEOUT says, FOR_EVER for 0 or less; None: the default is used, silently."""
     nanoseconds = _env_duration(trimmed(text))
     return FOR_EVER if nanoseconds is not None and nanoseconds <= 0 else nanoseconds
 
