@@ -17,6 +17,7 @@ from pulumi.runtime.settings import get_monitor
 
 from ollama_provider.ollama.names import ModelName, server_key
 from ollama_provider.pulumi_import import NO_IMPORT
+from ollama_provider.pulumi_properties import DECLARED_BESIDE, TELLING, TOLD
 
 if TYPE_CHECKING:
     from ollama_provider.pulumi_worker import Worker
@@ -112,7 +113,22 @@ class OllamaModel(dynamic.Resource, module="ollama", name="Model"):
         given = {name: arguments[name] for name in INPUTS}
         pulumi.Output.all(resource_name, name, host).apply(lambda known: _refuse_second(*known))
         # A dynamic resource has the outputs that its properties name from the start.
-        super().__init__(OllamaModelProvider(), resource_name, dict.fromkeys(OUTPUTS) | given, opts)
+        super().__init__(OllamaModelProvider(), resource_name, dict.fromkeys(OUTPUTS) | given | _beside(given), opts)
+
+
+def _beside(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The property with all that the program declares: it is worked out when the program's own text has been run."""
+    monitor = get_monitor()
+    constructed = _constructed.setdefault(monitor, [])
+    is_plain = all(isinstance(given[name], str | bool | None) for name in TOLD)
+    constructed.append({name: given[name] for name in TOLD if given[name] is not None} if is_plain else {})
+    if isinstance(monitor, MockMonitor) or len(constructed) > TELLING:
+        return {}
+
+    async def all_of_them() -> list[Properties]:
+        return constructed
+
+    return {DECLARED_BESIDE: pulumi.Output.from_input(all_of_them())}
 
 
 def _refuse_second(resource_name: str, name: Any, host: Any) -> None:
@@ -137,5 +153,6 @@ def _refuse_second(resource_name: str, name: Any, host: Any) -> None:
 
 
 # By run of a program: one process may run many.
+_constructed: WeakKeyDictionary[Any, list[Properties]] = WeakKeyDictionary()
 _declared: WeakKeyDictionary[Any, dict[tuple[str, ModelName], list[str]]] = WeakKeyDictionary()
 INPUTS = tuple(inspect.signature(OllamaModel).parameters)[1:-1]  # model.ModelDeclaration's fields; a test compares

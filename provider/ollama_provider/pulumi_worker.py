@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pulumi
@@ -32,6 +32,7 @@ from ollama_provider.model import (
 )
 from ollama_provider.ollama.errors import OllamaError
 from ollama_provider.ollama.runner_commands import without_runner_commands
+from ollama_provider.pulumi_properties import DECLARED_BESIDE
 
 T = TypeVar("T")
 Properties = dict[str, Any]
@@ -41,6 +42,7 @@ _servers = Servers()
 _residents = Residents()
 _told: set[str] = set()
 _sight = Sight()
+_has_seen_all = False
 _GIVES_UP = "the one that gives it up"
 # A state's `digest` is what is there; whether one was asked for is not to be seen in it.
 _EXPECTED_DIGEST = "expected_digest"
@@ -62,6 +64,7 @@ class Worker:
             self._settings = ProviderSettings.read(configuration, os.environ)
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
+        self._note_beside(news.pop(DECLARED_BESIDE, None) or [])
         values, unknown = _given(news), _unknown(news)
         problems = problems_of(values, unknown)
         if not problems and (problem := missing_file(values, unknown, before=_olds)):
@@ -130,6 +133,16 @@ class Worker:
 
         self._run(delete)
 
+    def _note_beside(self, declarations: Sequence[Properties]) -> None:
+        """Notes what the program declares; one is empty where Pulumi knows it only when other resources are done."""
+        global _has_seen_all  # noqa: PLW0603
+        for values in filter(None, declarations):
+            with suppress(InvalidDeclarationError):  # which its own check says
+                declared = declare(values)
+                _sight.declare(key_of(declared, self._settings.host), declared, "", before=None)
+        if declarations:
+            _has_seen_all = all(declarations)
+
     def _declare(self, declared: ModelDeclaration) -> Problem | None:
         """Notes a model for those that are given up, and says where two cannot both be resident.
 
@@ -165,7 +178,7 @@ class Worker:
         # Not to be waited for: Pulumi comes to the next resource when this call has returned.
         verdict = _sight.verdict_now(key_of(declared, self._settings.host), declared, _GIVES_UP)
         words = told(declared, origin_in(state), verdict)
-        if verdict == FREE and declared.on_destroy is not OnDestroy.KEEP:
+        if verdict == FREE and declared.on_destroy is not OnDestroy.KEEP and not _has_seen_all:
             words += ". If another resource declares it, and does not depend on this one, it stays as it is"
         _warn_once(words)
 

@@ -153,14 +153,31 @@ def test_a_pulumi_preview_does_not_say_that_an_exchanged_model_is_deleted(
     stack.up()
     before, pulls = contents(ollama), len(registry.requests)
     stack.set_program(program(a=b, b=a))
-    said = [line for line in stack.preview().text.splitlines() if "was pulled by this resource" in line]
-    assert all(
-        "If another resource declares it, and does not depend on this one, it stays as it is" in line for line in said
-    )
+    said = stack.preview().text
+    assert all(f"{one['name']} is another resource's too: it stays as it is" in said for one in (a, b))
+    assert "deleted" not in said
     stack.up()
     assert (contents(ollama), len(registry.requests)) == (before, pulls)
     stack.destroy()
     assert installed(ollama) == {}
+
+
+def test_pulumi_exchanges_two_names_of_which_one_resource_depends_on_the_other(
+    stack_of: StackMaker, ollama: OllamaServer, registry: Registry, pulled: list[dict[str, Any]]
+) -> None:
+    def depending(a: dict[str, Any], b: dict[str, Any]) -> str:
+        return program(a=a, b=b).rstrip(")\n") + ", opts=pulumi.ResourceOptions(depends_on=[a]))\n"
+
+    a, b = pulled
+    stack = stack_of(depending(a, b))
+    stack.up()
+    before, pulls = contents(ollama), len(registry.requests)
+    stack.set_program(depending(b | {"pull_policy": "never"}, a | {"pull_policy": "never"}))
+    stack.up()
+    assert (contents(ollama), len(registry.requests)) == (before, pulls)
+    states = [one for one in stack.export()["deployment"]["resources"] if one["type"].endswith("Model")]
+    assert len(states) == 2
+    assert not any("declared_beside" in one["inputs"] or "declared_beside" in one["outputs"] for one in states)
 
 
 def test_a_rename_onto_a_model_that_is_there_says_that_its_content_is_lost(
