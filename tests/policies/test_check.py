@@ -35,7 +35,7 @@ class Raises(Rule):
 
 def test_a_version_that_is_newer_than_all_known_is_treated_as_the_newest_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services:\n  ollama:\n    image: ollama/ollama:0.99.1\n", encoding="utf-8")
-    said = "Ollama 0.99.1 is newer than 0.34.3, the newest known version, and is treated like it"
+    said = "Ollama 0.99.1 is newer than 0.34.3, the newest known version: treated like it"
     result = check([str(tmp_path)], Options(()))
     assert result.remarks == [said]
     assert f"note: {said}\n" in render(Format.TEXT, result, Look())

@@ -49,8 +49,9 @@ def verdict_in(noted: object) -> Verdict:
 
 def _promised(name: ModelName, where: tuple[str, ...], found: str) -> Problem:
     expected = (
-        f"a model that no other resource gives up: this run has promised to delete {name} for one that "
-        "is destroyed, before it came to this one. Destroy the other one first, with -target"
+        f"a model that no other resource gives up: before it came to this one, this run has promised to delete {name} "
+        "for a resource that gives it up. Where this one depends on that one, remove the dependency for this apply; "
+        "otherwise, apply that one alone first, with -target"
     )
     return Problem(where, repr(found), expected)
 

@@ -235,7 +235,7 @@ def test_no_command_is_shown_by_which_ollama_reaches_another_model(tree: Path, v
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("0.17.4", "by one of num_ctx, num_batch, num_gpu, num_thread, use_mmap"),
+        ("0.17.4", "with one of num_ctx, num_batch, num_gpu, num_thread, use_mmap"),
         ("0.34.3", "use_mmap: true, main_gpu, draft_num_predict, shift: false"),
     ],
 )

@@ -314,7 +314,7 @@ def test_what_the_server_itself_runs_with_counts_and_a_file_that_says_otherwise_
         ({"OLLAMA_KV_CACHE_TYPE": "q4_0", "LLAMA_ARG_CACHE_TYPE_K": "f32"}, "", {"kv_cache_type": "q4_0"}, ""),
         (None, "{LLAMA_ARG_CACHE_TYPE_K: q8_0, LLAMA_ARG_CACHE_TYPE_V: q8_0}", {"kv_cache_type": "q8_0"}, ""),
         ({"LLAMA_ARG_CACHE_TYPE_K": "q8_0"}, "", {"kv_cache_type": "f16"}, "keys are cached as q8_0 and values as f16"),
-        ({"LLAMA_ARG_CACHE_TYPE_K": "f32"}, "", {"kv_cache_type": "f16"}, "'f32' is not known: f16 is taken"),
+        ({"LLAMA_ARG_CACHE_TYPE_K": "f32"}, "", {"kv_cache_type": "f16"}, "'f32' is not known: f16 is assumed"),
         ({"OLLAMA_FLASH_ATTENTION": "0"}, "OLLAMA_FLASH_ATTENTION: 0", {"flash_attention": False}, ""),
     ],
 )

@@ -40,7 +40,7 @@ def test_text_is_a_timeline_and_findings(command: Command) -> None:
         "sha256:a86e018a6b80 (its name is not in the log; the weights call themselves tiny-1): 4 loads" in result.stdout
     )
     assert "   63  03:04:23.372  gone       left memory before: Ollama counts only 1 in memory" in result.stdout
-    assert "note: without OLLAMA_DEBUG=1 Ollama does not write when and why" in result.stdout
+    assert "note: without OLLAMA_DEBUG=1 Ollama does not log when and why" in result.stdout
     assert (
         "usual.log:156:68 error OLL605 runner-died: sha256:a86e018a6b80: the runner ended: signal: killed"
         in result.stdout

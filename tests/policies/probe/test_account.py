@@ -130,7 +130,9 @@ def test_too_few_calls_decide_no_leak_and_still_name_the_cache() -> None:
     assert "the prompt cache grows up to 8 GiB" in shown
     assert "undecided: at least 20 rounds of calls with one prompt are needed to show a leak: --calls 40\n" in shown
     varied = [one._replace(phase=DIFFERENT) if one.is_call else one for one in found.samples]
-    assert "tell a leak, and --vary makes none\n" in text.render(account("m", "http://s", UNKNOWN, Sight(), varied))
+    assert "are needed to show a leak, and --vary makes none\n" in text.render(
+        account("m", "http://s", UNKNOWN, Sight(), varied)
+    )
 
 
 def test_a_bound_that_is_set_is_not_recommended() -> None:

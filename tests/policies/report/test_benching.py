@@ -24,7 +24,7 @@ def test_no_gain_and_no_difference() -> None:
     found = compared(12, 12)
     assert "no difference shown" in sentence(found)
     document = json.loads(as_json(found)) | {"gain": None}
-    assert "a side answered nothing" in sentence(read(json.dumps(document).encode()))
+    assert "one side answered nothing" in sentence(read(json.dumps(document).encode()))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_version_that_is_newer_than_all_known_is_treated_as_the_newest_and_tha
     newer = (NEWEST_KNOWN[0], NEWEST_KNOWN[1] + 1, 0)
     for behavior in Behavior:
         assert behavior.holds(newer, if_unknown=False) is behavior.holds(NEWEST_KNOWN, if_unknown=False)
-    assert beyond_known(newer) == "Ollama 0.35.0 is newer than 0.34.3, the newest known version, and is treated like it"
+    assert beyond_known(newer) == "Ollama 0.35.0 is newer than 0.34.3, the newest known version: treated like it"
     assert beyond_known(NEWEST_KNOWN) is None
     assert beyond_known(None) is None
 

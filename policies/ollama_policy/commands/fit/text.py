@@ -180,7 +180,7 @@ def _rules_of(fit: Fit) -> list[str]:
     if fit.settings.evicts_for_memory:
         return []
     return [
-        "without a GPU, this Ollama evicts nothing for lack of memory: beyond the memory, the kernel kills a process; "
+        "without a GPU, this Ollama makes no room when memory is short: beyond the memory, the kernel kills a process; "
         f"at most {many(fit.settings.max_loaded, 'model')} are loaded, and one more replaces another, even a pinned one"
     ]
 
