@@ -72,9 +72,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """All that starts an Ollama runs on the one that people run; marked `both_engines`, on the one before 0.30 too.
 
     `pytest.mark.both_engines` marks a test, or a whole module by its `pytestmark`; `llama_server` takes a test of such
-    a module out again, where what it shows is llama-server's own. A test gets the server from the
-    fixture `ollama` as before; one that starts a server of its own asks for `engine` (its program, its version), or
-    for `engines`, where it wants Pulumi too. What a test expects of one engine only, it decides by `engine.numbers`.
+    a module out again, where what it shows is llama-server's own, and `newest` where it is slow and shows nothing of
+    the other one that a quicker test does not. A test gets the server from the fixture
+    `ollama`; one that starts a server of its own asks for `engine` (its program, its version), or for `engines`, where
+    it wants Pulumi too. What a test expects of one engine only, it decides by `engine.numbers`.
     Servers of the session are shared per engine: pytest runs all tests of one engine, then those of the other.
     """
     if "engine" in metafunc.fixturenames:
@@ -82,7 +83,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if chosen and chosen not in OLLAMAS:
             raise pytest.UsageError(f"--ollama {chosen}: no such engine, known are {', '.join(OLLAMAS)}")
         node = metafunc.definition
-        both = node.get_closest_marker("both_engines") and not node.get_closest_marker("llama_server")
+        is_out = node.get_closest_marker("llama_server") or node.get_closest_marker("newest")
+        both = node.get_closest_marker("both_engines") and not is_out
         recipes = [OLLAMA, OLLAMA_BEFORE_0_30] if both else [OLLAMA]
         versions = [chosen] if chosen else [recipe.version for recipe in recipes]
         metafunc.parametrize("engine", versions, indirect=True, scope="session")

@@ -420,6 +420,7 @@ def spoiled(ollama: OllamaServer, names: Registered) -> None:
     delete(ollama, names.gone)
 
 
+@pytest.mark.newest
 def test_what_terraform_declares_is_fixed_by_terraform(
     terraform_of: TerraformMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
 ) -> None:
@@ -484,6 +485,7 @@ OllamaModel("d", name={0.gone!r}, insecure=True)
 """
 
 
+@pytest.mark.newest
 def test_what_pulumi_declares_is_fixed_by_pulumi(
     stack_of: StackMaker, ollama: OllamaServer, checkout: Checkout, ggufs: Ggufs, registry: Registry
 ) -> None:

@@ -36,7 +36,6 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
-@pytest.mark.both_engines
 def test_a_second_up_changes_nothing_pulls_nothing_and_loads_nothing(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -48,7 +47,6 @@ def test_a_second_up_changes_nothing_pulls_nothing_and_loads_nothing(
     assert count(ollama, since, "/api/pull") == count(ollama, since, "/api/generate") == 0
 
 
-@pytest.mark.both_engines
 def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -202,7 +200,6 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
     assert installed(ollama) == {model["name"]: other}
 
 
-@pytest.mark.both_engines
 def test_refresh_shows_exactly_what_drifted_and_up_fixes_exactly_that(
     stack_of: StackMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:

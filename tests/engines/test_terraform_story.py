@@ -29,7 +29,6 @@ def model(registry: Registry) -> dict[str, Any]:
     return {"name": registry.reference("tiny:latest"), "insecure": True}
 
 
-@pytest.mark.both_engines
 def test_a_second_apply_changes_nothing_pulls_nothing_and_loads_nothing(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -42,7 +41,6 @@ def test_a_second_apply_changes_nothing_pulls_nothing_and_loads_nothing(
     assert count(ollama, since, "/api/pull") == count(ollama, since, "/api/generate") == 0
 
 
-@pytest.mark.both_engines
 def test_every_change_of_memory_is_one_update_and_pulls_nothing(
     terraform_of: TerraformMaker, ollama: OllamaServer, model: dict[str, Any]
 ) -> None:
@@ -262,7 +260,6 @@ def test_another_digest_than_the_declared_one_is_an_error_and_the_old_model_stay
     assert installed(ollama) == {model["name"]: other}
 
 
-@pytest.mark.both_engines
 def test_a_plan_shows_exactly_what_drifted_and_an_apply_fixes_exactly_that(
     terraform_of: TerraformMaker, ollama: OllamaServer, registry: Registry, model: dict[str, Any], tiny: Path
 ) -> None:

@@ -15,7 +15,7 @@ from ollama_provider.engine_run import TERRAFORM, EngineRun, is_alone, this_run
 from ollama_provider.model import ModelDeclaration, Problem
 from ollama_provider.ollama.names import ModelName
 
-HEARING_SECONDS, LONGEST_HEARING_SECONDS = 0.5, 10.0
+HEARING_SECONDS, LONGEST_HEARING_SECONDS = 1.0, 10.0  # a machine that is busy plans a resource late
 _LOOK_SECONDS = 0.05
 _ELSEWHERE: Final = "may be declared elsewhere too"
 
