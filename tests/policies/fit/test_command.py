@@ -381,3 +381,11 @@ def test_a_gguf_that_an_apply_refuses_is_told_with_its_words(tree: Path, recorde
     result = command("fit", "--from", recorded, *ROOM)
     assert "is refused by an apply: the file is one of 18446744073709551615, and Ollama takes" in result.stdout
     assert result.exit_code == 2
+
+
+def test_all_that_is_wrong_with_the_options_is_said_at_once(command: Command) -> None:
+    options = ("--memory", "much", "--gpu-memory", "8", "--fit-params", "/no/such", "--from", "x", "--host", "http://a")
+    result = command("fit", ".", *options)
+    assert result.exit_code == 2
+    for words in ("--memory much: expected", "--gpu-memory 8 is 8 bytes", "--from judges", "--fit-params /no/such: it"):
+        assert words in result.stderr, result.stderr

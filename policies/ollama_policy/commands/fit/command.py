@@ -15,7 +15,7 @@ from ollama_policy.live.assignment import ServerAssignment
 from ollama_policy.live.capacity.needs import missing, models, repeated, wanted
 from ollama_policy.live.capacity.observe import Asked, ServerDetails, from_json, look, to_json
 from ollama_policy.live.capacity.registries import OfRegistry, ask
-from ollama_policy.live.capacity.settings import Given, Sources
+from ollama_policy.live.capacity.settings import Given, Sources, faults_of
 from ollama_policy.live.capacity.sums import Fit
 from ollama_policy.live.connect import connection as reached
 from ollama_policy.live.declared import Declared
@@ -56,8 +56,15 @@ def run(request: Request) -> int:
 
     Raises CannotLookError.
     """
+    faults = faults_of(request.given)
     if request.from_file is not None and request.hosts:
-        raise CannotLookError("--from judges what was recorded: give it, or servers to look at")
+        faults.append("--from judges what was recorded: give it, or servers to look at")
+    try:
+        dry_run.program(request.fit_params)
+    except CannotLookError as error:
+        faults.append(str(error))
+    if faults:
+        raise CannotLookError("; ".join(faults))
     report = judged(request)
     if request.record == STDIN and request.output is None:
         sys.stderr.write(FORMATS[request.form](report))

@@ -258,6 +258,17 @@ def _default_context(gpu_bytes: int, version: Version | None) -> tuple[int, str]
     return tier, f"Ollama's default with {text_of(gpu_bytes)} of GPU memory"
 
 
+def faults_of(given: Given) -> list[str]:
+    """What is wrong with the options, whatever the server's version is."""
+    faults = []
+    for value, option in ((given.memory, "--memory"), (given.gpu_memory, "--gpu-memory")):
+        try:
+            _bytes(value, option)
+        except CannotLookError as error:
+            faults.append(str(error))
+    return faults
+
+
 def _bytes(value: str | None, option: str) -> int | None:
     if value is None:
         return None
