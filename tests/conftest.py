@@ -35,6 +35,7 @@ settings.register_profile("random", deadline=None, suppress_health_check=[Health
 # One commit has one answer: new examples are looked for by `make explore`, not by whoever runs the tests next.
 settings.register_profile("repeatable", settings.get_profile("random"), derandomize=True)
 settings.load_profile("repeatable")
+pytest.register_assert_rewrite("tests.engines.stories")
 assert sys.__stderr__
 PROGRESS = ProgressLine.on(sys.__stderr__)
 
