@@ -85,7 +85,8 @@ class Worker:
         if found.changed and not unknown and (problem := self._misfit(values)):
             raise pulumi_host.PlainError(without_runner_commands(str(problem)))
         if not unknown:
-            _warn_of_pin({**values, "pinned": _olds.get("pinned")})
+            stays_pinned = _olds.get("pinned") and not declared_in(_olds).must_be_resident  # a pin of ours goes
+            _warn_of_pin({**values, "pinned": stays_pinned})
             if found.replaces or _is_renamed(_olds, values):
                 self._warn_of_what_is_given_up(_olds)
                 self._warn_of_replaced_content(values)
