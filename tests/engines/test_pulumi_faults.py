@@ -199,7 +199,7 @@ BAD_INPUT = [
     ({"name": "a", "memory_management": "manual", "keep_alive": "5m"}, "use resident instead"),
     ({"name": "a", "host": "http://me:hunter2@gpu"}, "give the secret as a token or a header instead"),
     ({"name": "a", "gguf": "/nowhere.gguf"}, "No such file or directory"),
-    ({"name": "chat:local"}, "expected a tag other than local: from 0.18.0 on Ollama leaves it out"),
+    ({"name": "chat:local"}, "expected a tag other than local: from 0.18.0 on Ollama drops it"),
     (
         {"name": "a:prod-cloud", "memory_management": "manual"},
         'expected "automatic" for a model that runs on ollama.com',
@@ -273,7 +273,7 @@ def test_a_credential_goes_to_the_server_of_the_stack_and_to_no_host_of_a_resour
     assert other.requests
     assert not any("canary" in value for request in other.requests for value in request.headers.values())
     for each in (failed, failed_too):
-        assert f"{other.url} is asked without a credential: the provider's token and headers go to its own" in each.text
+        assert f"{other.url} is asked without a credential: the provider's token and headers go only to its own" in each.text
         assert "unauthorized; it was asked without a credential" in each.text
 
 

@@ -377,7 +377,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "a", "parameters": {"num_ctx": 1}}, "Wrong parameters", "a base or a gguf that it belongs to"),
     ({"name": "a", "base": "b", "parameters": {"num_ctxx": 1}}, "Wrong parameters", "did you mean 'num_ctx'?"),
     ({"name": "a", "base": "b", "gguf": "/dev/null"}, "Wrong gguf", "either base or gguf"),
-    ({"name": "chat:local"}, "Wrong name", "expected a tag other than local: from 0.18.0 on Ollama leaves it out"),
+    ({"name": "chat:local"}, "Wrong name", "expected a tag other than local: from 0.18.0 on Ollama drops it"),
     ({"name": "a", "base": "b:local"}, "Wrong base", "and reaches b:latest"),
     ({"name": "a:b-cloud", "base": "b"}, "Wrong name", "sends every call of this name to a:b on ollama.com"),
     ({"name": "a:cloud", "memory_management": "manual"}, "Wrong memory_management", 'found "manual", expected "auto'),
