@@ -273,7 +273,7 @@ def test_a_credential_goes_to_the_server_of_the_stack_and_to_no_host_of_a_resour
     assert other.requests
     assert not any("canary" in value for request in other.requests for value in request.headers.values())
     for each in (failed, failed_too):
-        assert f"{other.url} is asked without a credential: the provider's token and headers go only to its own" in each.text
+        assert f"{other.url} is asked without a credential: the provider's token and headers go only to" in each.text
         assert "unauthorized; it was asked without a credential" in each.text
 
 
