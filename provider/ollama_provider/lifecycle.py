@@ -91,11 +91,10 @@ class Lifecycle:
             async with server.turn(declared.model_name):
                 return await self._apply(server, declared, values, state["id"], state)
         self._give_up(state)
-        if digest := left_behind.get(str(declared.model_name)):
-            handover = self._server(declared).handover
-            if not handover.was_given_up(declared.model_name):
-                handover.give_up(declared.model_name, Origin.PULLED, digest)
         server = self._server(declared)
+        digest = left_behind.get(str(declared.model_name))
+        if digest and not server.handover.was_given_up(declared.model_name):
+            server.handover.give_up(declared.model_name, Origin.PULLED, digest)
         async with taking(server, declared, self._report), server.turn(before.model_name, declared.model_name):
             return await self._rename(state, before, declared, values, old_name)
 

@@ -8,4 +8,4 @@ from typing import Final
 
 DECLARED_BESIDE: Final = "declared_beside"
 TOLD: Final = ("name", "base", "host", "memory_management", "resident")  # of each declaration
-TELLING: Final = 50  # resources that have the property: one is enough, and each of a thousand would cost seconds
+TELLING: Final = 50  # resources that have the property: the first that is checked tells all, and each carries all

@@ -42,6 +42,7 @@ _servers = Servers()
 _residents = Residents()
 _told: set[str] = set()
 _sight = Sight()
+_noted_beside: set[tuple[tuple[str, Any], ...]] = set()
 _has_seen_all = False
 _GIVES_UP = "the one that gives it up"
 # A state's `digest` is what is there; whether one was asked for is not to be seen in it.
@@ -138,6 +139,10 @@ class Worker:
         """Notes what the program declares; one is empty where Pulumi knows it only when other resources are done."""
         global _has_seen_all  # noqa: PLW0603
         for values in filter(None, declarations):
+            one = tuple(sorted(values.items()))
+            if one in _noted_beside:  # by the check of another resource, which carried it too
+                continue
+            _noted_beside.add(one)
             with suppress(InvalidDeclarationError):  # which its own check says
                 declared = declare(values)
                 _sight.declare(key_of(declared, self._settings.host), declared, "", before=None)

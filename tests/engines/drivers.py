@@ -1,7 +1,7 @@
 """The engines behind one face, so that a story is told once and played with each of them."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tests.engines.programs import program, steps
 from tests.engines.pulumi_stack import PulumiStack
@@ -13,10 +13,22 @@ Operations = dict[str, str]  # by the resource's label: "create", "update", "rep
 Models = dict[str, Any]
 
 
+class _Outcome(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+_Said = TypeVar("_Said", bound=_Outcome)
+
+
 class Driver(ABC):
     """One configuration or program, and its state. `said` is what the last command wrote."""
 
     said = ""
+
+    def _noted(self, outcome: _Said) -> _Said:
+        self.said = outcome.text
+        return outcome
 
     @abstractmethod
     def declare(self, **models: Models) -> None:
@@ -59,9 +71,7 @@ class TerraformDriver(Driver):
         self._stack.configure(configuration(**models))
 
     def apply(self) -> Operations:
-        outcome = self._stack.apply()
-        self.said = outcome.text
-        return _by_label(outcome.applied)
+        return _by_label(self._noted(self._stack.apply()).applied)
 
     def refused(self) -> str:
         return self._errors(self._stack.apply(check=False).errors)
@@ -70,14 +80,10 @@ class TerraformDriver(Driver):
         return self._errors(self._stack.plan(check=False).errors)
 
     def drifted(self) -> Operations:
-        outcome = self._stack.refresh()
-        self.said = outcome.text
-        return _by_label(outcome.drifted)
+        return _by_label(self._noted(self._stack.refresh()).drifted)
 
     def plan(self) -> Operations:
-        outcome = self._stack.plan()
-        self.said = outcome.text
-        return _by_label(outcome.planned)
+        return _by_label(self._noted(self._stack.plan()).planned)
 
     def outputs(self, label: str) -> dict[str, Any]:
         return self._stack.state()[f"{_TYPE}{label}"]
@@ -99,9 +105,7 @@ class PulumiDriver(Driver):
         self._stack.set_program(program(**models))
 
     def apply(self) -> Operations:
-        outcome = self._stack.up()
-        self.said = outcome.text
-        return _replacements_as_one(steps(outcome))
+        return _replacements_as_one(steps(self._noted(self._stack.up())))
 
     def refused(self) -> str:
         return self._error(self._stack.up(check=False))
@@ -110,15 +114,11 @@ class PulumiDriver(Driver):
         return self._error(self._stack.preview(check=False))
 
     def drifted(self) -> Operations:
-        outcome = self._stack.refresh()
-        self.said = outcome.text
-        return steps(outcome)
+        return steps(self._noted(self._stack.refresh()))
 
     def plan(self) -> Operations:
         self._stack.refresh()  # a preview looks at no server
-        outcome = self._stack.preview()
-        self.said = outcome.text
-        return _replacements_as_one(steps(outcome))
+        return _replacements_as_one(steps(self._noted(self._stack.preview())))
 
     def outputs(self, label: str) -> dict[str, Any]:
         resources = self._stack.export()["deployment"]["resources"]

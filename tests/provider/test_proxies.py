@@ -103,8 +103,7 @@ def test_a_tunnel_that_a_proxy_refuses(proxy: FakeOllamaWithFaults, monkeypatch:
     assert isinstance(error, UnreachableError)
     assert error.words == (
         f"no connection: the proxy {proxy.url} of https_proxy answered in place of the server: 503 Service "
-        "Unavailable: "
-        "name gpu.example in NO_PROXY to reach it directly, or correct https_proxy"
+        "Unavailable: name gpu.example in NO_PROXY to reach it directly, or correct https_proxy"
     )
 
 

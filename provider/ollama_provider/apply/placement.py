@@ -276,8 +276,7 @@ def _refuse_rivals(server: Server, name: ModelName, rivals: list[RunningModel]) 
         other = rivals[0].name
         words = (
             f"{other} is pinned on the same weights, and Ollama runs one model for each weights file: each would "
-            "evict the "
-            f'other. Declare one of the two memory_management = "automatic", or resident = false; where {other} is '
-            "declared so by the same change, release it in an earlier apply"
+            'evict the other. Declare one of the two memory_management = "automatic", or resident = false; where '
+            f"{other} is declared so by the same change, release it in an earlier apply"
         )
         raise RefusedError(f"the load of {name}", server.client.url, words)

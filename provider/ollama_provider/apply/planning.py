@@ -171,11 +171,12 @@ class Planning:
             is_taken = declared.model_name in (await self._server_of(declared).view()).installed
         except OllamaError:
             return ""
-        words = (
+        if not is_taken:
+            return ""
+        return (
             f"{declared.model_name} already exists on the server. The apply creates it again from {source}, and "
-            "nothing keeps"
+            "nothing keeps the content that it has now"
         )
-        return f"{words} the content that it has now" if is_taken else ""
 
     async def made_from(self, declared: ModelDeclaration) -> list[ModelName]:
         """The models on the server that were made from the declared one, as Ollama says, as far as they are seen."""

@@ -400,8 +400,7 @@ def test_a_proxy_that_wants_a_login(
     assert (result.exit_code, first.replace(proxy.url, "PROXY")) == (
         2,
         "http://gpu.example:11434 unreadable: HTTP 407, who are you; the proxy PROXY of HTTP_PROXY requires a login: "
-        "give "
-        "it in HTTP_PROXY, or name the server in NO_PROXY",
+        "give it in HTTP_PROXY, or name the server in NO_PROXY",
     )
     assert "on 2 servers" in last
     monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//me:{TOKEN}@"))

@@ -27,8 +27,7 @@ def doubt(side: Side, rounds: Sequence[Round], others: Sequence[Round]) -> str:
         one = f"{warm[0].load_seconds * 1000:.1f} ms"
         return (
             f"{len(warm)} of {len(calls)} calls of the cold side were not cold, because they waited {one} for the "
-            "model, "
-            f"and {waited}: another client had loaded it"
+            f"model, and {waited}: another client had loaded it"
         )
     if side.reloads and len(warm) == len(calls):
         return f"no call of the side whose num_ctx differ reloaded the model: {waited}"
